@@ -1,0 +1,51 @@
+"""`Batch`: rows of a data set side by side, and the only two ways to read them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B rows, padded behind their ends to the longest of them.
+
+    x        (B, T, C) float for real vectors, (B, T) int64 for symbols; on the training device
+    lengths  (B,) int64, 1 .. T; on the host, because plans are made there
+    labels   (B,) int64 on the training device; -1 for a row without a label
+    rows     (B,) int64: each row's number in its data set, the key of its randomness
+
+    Nothing else reads x, so that a batch may one day come from disk piece by piece.
+    """
+
+    x: Tensor
+    lengths: NDArray[np.int64]
+    labels: Tensor
+    rows: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    @property
+    def device(self) -> torch.device:
+        return self.x.device
+
+    def slice(self, start: int, stop: int) -> Tensor:
+        """Steps start .. stop-1 of all rows: (B, stop-start[, C])."""
+        return self.x[:, start:stop]
+
+    def take(self, positions: NDArray[np.int64]) -> Tensor:
+        """The elements at `positions` (B, m, L) of each row: (B·m, L[, C]).
+
+        Positions outside of 0 .. T-1 give the nearest element: such places are padding, which the caller
+        masks.
+        """
+        count, windows, length = positions.shape
+        flat = np.clip(positions, 0, self.x.shape[1] - 1).reshape(count, windows * length)
+        index = torch.from_numpy(flat).to(self.device)
+        row = torch.arange(count, device=self.device)[:, None]
+        return self.x[row, index].reshape(count * windows, length, *self.x.shape[2:])

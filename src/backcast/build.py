@@ -1,0 +1,187 @@
+"""The one place where a configuration becomes objects, and a saved model becomes a network again."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from backcast import inference
+from backcast.config import Config
+from backcast.data.preprocessing import Preprocessing
+from backcast.data.sequences import Picture, Sequences
+from backcast.errors import InputError
+from backcast.methods import METHODS, phases
+from backcast.metrics import Accuracy
+from backcast.nn.decoder import Decoder, Predictor
+from backcast.nn.embedding import Embedding
+from backcast.nn.feedforward import FeedForward
+from backcast.nn.initialise import initialise
+from backcast.nn.lstm import EmbeddedLSTM
+from backcast.nn.model import Model
+from backcast.trainer import Settings, Trainer
+
+MODEL_FORMAT = "backcast model 1"
+WEIGHTS, DESCRIPTION = "model.safetensors", "config.json"
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A network with all that is needed to use it: `RUN/model/` in memory."""
+
+    network: Model
+    preprocessing: Preprocessing
+    classes: tuple[Any, ...]
+    config: Config
+    picture: Picture | None
+    device: torch.device
+
+    def prepare(self, rows: Sequences) -> Sequences:
+        """`rows` with labels that point into the model's classes. Raises InputError where they do not fit."""
+        if not self.classes:
+            raise InputError("this run has only been pretrained, so it knows no classes; fine-tune it: train DATA --from RUN")
+        self.preprocessing.check(rows)
+        return rows.relabel(self.classes) if rows.classes else rows
+
+    def predict_proba(self, rows: Sequences, batch_size: int = 256) -> NDArray[np.float32]:
+        """The probability of every class for every row, (n, classes), rows in order."""
+        rows = self.prepare(rows)
+        scores = inference.logits(self.network, self.preprocessing, rows, batch_size=batch_size, device=self.device)
+        return scores.softmax(dim=1).numpy()
+
+    def accuracy(self, rows: Sequences, batch_size: int = 256) -> Accuracy:
+        """Over the rows that have a label. Raises InputError where there is none."""
+        rows = self.prepare(rows)
+        if not (rows.labels >= 0).any():
+            raise InputError(f"{rows.name}: no row has a label, so there is nothing to measure; `predict` needs none")
+        return inference.accuracy(
+            self.network, self.preprocessing, rows, batch_size=batch_size, device=self.device
+        )
+
+
+def choose_device(name: str) -> torch.device:
+    """"auto" takes a GPU where there is one. Raises InputError for what is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise InputError(f"--device {name}: is not a device; cpu, cuda or cuda:1, say") from None
+    if device.type not in ("cpu", "cuda"):
+        raise InputError(f"--device {name}: backcast runs on cpu and cuda")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise InputError(f"--device {name}: torch {torch.__version__} sees no such GPU; say --device cpu")
+    return device
+
+
+def build_network(config: Config, preprocessing: Preprocessing, classes: int) -> Model:
+    """A network with its first weights, from the config's seed. No class: no classifier."""
+    symbols, channels = preprocessing.symbols, preprocessing.channels
+    method, hidden, drop = METHODS[config.method], config.hidden_size, config.dropconnect
+    elements = symbols or channels
+    # torch draws first weights from its global generator; they are replaced, and the generator put back.
+    with torch.random.fork_rng(devices=[]):
+        embedding = Embedding(symbols, channels, config.embedding_size)
+        decoder_size = config.decoder_hidden_size or hidden
+        network = Model(
+            encoder=EmbeddedLSTM(embedding, hidden),
+            classifier=FeedForward(hidden, classes, drop) if classes else None,
+            decoder=Decoder(
+                embedding, hidden, decoder_size, config.decoder_layers, elements, drop, config.position_cue
+            )
+            if method.reconstruction
+            else None,
+            predictor=Predictor(hidden, decoder_size, elements, drop) if method.prediction else None,
+            symbols=symbols,
+        )
+    initialise(network, config.seed)
+    return network
+
+
+def build_trainer(
+    config: Config,
+    network: Model,
+    preprocessing: Preprocessing,
+    train: Sequences,
+    validation: Sequences | None,
+    device: torch.device,
+) -> Trainer:
+    """A trainer for the config's method."""
+    settings = Settings(
+        batch_size=config.batch_size,
+        optimizer=config.optimizer,
+        clip_norm=config.clip_norm,
+        bf16=config.precision == "bf16",
+        seed=config.seed,
+        device=device,
+        checkpoint_seconds=config.checkpoint_minutes * 60,
+    )
+    return Trainer(network, preprocessing, train, validation, phases(config), settings)
+
+
+def describe_model(
+    config: Config, preprocessing: Preprocessing, classes: tuple[Any, ...], picture: Picture | None
+) -> dict[str, Any]:
+    """`RUN/model/config.json`: with the weights beside it, all that a prediction needs."""
+    return {
+        "format": MODEL_FORMAT,
+        "classes": list(classes),
+        "picture": None if picture is None else [picture.height, picture.width],
+        "preprocessing": preprocessing.to_json(),
+        "config": config.to_dict(),
+    }
+
+
+def load_model(run: str | Path, device: str = "cpu") -> TrainedModel:
+    """The model of a run folder (or of its `model` folder).
+
+    Raises InputError where there is none, or where its files are damaged or do not fit each other.
+    """
+    folder = Path(run)
+    folder = folder / "model" if (folder / "model").is_dir() else folder
+    if not (folder / DESCRIPTION).is_file() or not (folder / WEIGHTS).is_file():
+        hint = "; it was started but has no finished epoch yet" if (Path(run) / "config.yaml").exists() else ""
+        raise InputError(f"{run}: there is no trained model in it{hint}")
+    try:
+        saved = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        if saved["format"] != MODEL_FORMAT:
+            raise ValueError(f"its format is {saved['format']!r}, this version reads {MODEL_FORMAT!r}")
+        config = Config(**saved["config"])
+        preprocessing = Preprocessing.from_json(saved["preprocessing"])
+        classes = tuple(saved["classes"])
+        picture = None if saved["picture"] is None else Picture(*saved["picture"])
+        weights = load_file(folder / WEIGHTS)
+        network = build_network(config, preprocessing, len(classes))
+        network.load_state_dict(weights)
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{folder}: this model cannot be read: {reason[:300]}") from None
+    target = choose_device(device)
+    return TrainedModel(network.to(target).eval(), preprocessing, classes, config, picture, target)
+
+
+def take_over(network: Model, source: TrainedModel, classes: tuple[Any, ...]) -> None:
+    """Copies the weights of `source` into `network`: all that both have, the classifier only for the same classes.
+
+    Raises InputError where the main networks differ in shape.
+    """
+    own, given = network.state_dict(), source.network.state_dict()
+    taken: dict[str, Tensor] = {}
+    for name, value in given.items():
+        if name not in own or (name.startswith("classifier.") and source.classes != classes):
+            continue
+        if own[name].shape != value.shape:
+            raise InputError(
+                f"--from: its {name} has the shape {tuple(value.shape)}, this run's has {tuple(own[name].shape)}; "
+                "use the same --hidden-size, --embedding-size and decoder settings"
+            )
+        taken[name] = value
+    network.load_state_dict({**own, **taken})

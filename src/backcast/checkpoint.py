@@ -1,0 +1,95 @@
+"""Checkpoints: one safetensors file each, written atomically, the last two kept.
+
+Nothing that is loaded can run code: tensors, and a JSON text in the file's header. A checksum over both says
+whether a file is whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+FORMAT = "backcast checkpoint 1"
+KEPT = 2
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Named tensors, and whatever else is needed as JSON."""
+
+    tensors: dict[str, Tensor]
+    meta: dict[str, Any]
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Writes a file so that at `path` there is the old one or the whole new one, never anything else."""
+    part = path.with_name(path.name + ".part")
+    try:
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
+    """Writes `folder`/step-NNNNNNNN.safetensors, then drops all but the last two. Raises OSError."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}
+    meta = json.dumps(checkpoint.meta, sort_keys=True)
+    header = {"format": FORMAT, "meta": meta, "sha256": _checksum(tensors, meta)}
+    path = folder / f"step-{checkpoint.meta['step']:010d}.safetensors"
+    write_atomically(path, save(tensors, header))
+    for old in _files(folder)[:-KEPT]:
+        old.unlink()
+    return path
+
+
+def load_last(folder: Path, fingerprint: str, warn: Callable[[str], None]) -> Checkpoint | None:
+    """The newest checkpoint that is whole and belongs to this run; `warn` is told of each that is not."""
+    for path in reversed(_files(folder)):
+        try:
+            checkpoint = _load(path)
+        except (OSError, SafetensorError, ValueError, KeyError) as error:
+            warn(f"{path}: this checkpoint is damaged ({error}); using the one before it")
+            continue
+        if checkpoint.meta.get("fingerprint") != fingerprint:
+            warn(f"{path}: this checkpoint belongs to another run; using the one before it")
+            continue
+        return checkpoint
+    return None
+
+
+def _load(path: Path) -> Checkpoint:
+    with safe_open(path, framework="pt") as file:
+        header = file.metadata() or {}
+        if header.get("format") != FORMAT:
+            raise ValueError("it was not written by backcast")
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    if header["sha256"] != _checksum(tensors, header["meta"]):
+        raise ValueError("its checksum does not fit")
+    return Checkpoint(tensors, json.loads(header["meta"]))
+
+
+def _checksum(tensors: dict[str, Tensor], meta: str) -> str:
+    digest = hashlib.sha256(meta.encode())
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(tensors[name].reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("step-*.safetensors"))

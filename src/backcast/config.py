@@ -1,0 +1,206 @@
+"""Every setting of a run, in one flat, frozen dataclass; read from flags, YAML and presets.
+
+Layers, each over the one before: the defaults below, a preset, a YAML file, flags. This file imports nothing
+heavy, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from backcast.errors import InputError
+
+METHOD_NAMES = ("lstm", "r-lstm", "p-lstm", "rp-lstm")
+NONE_WORDS = ("none", "null")
+
+
+def _option(
+    default: Any,
+    group: str,
+    help: str,
+    *,
+    kind: type | None = None,
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[str, ...] = (),
+    optional: bool = False,
+    many: bool = False,
+) -> Any:
+    """A field with what is needed to read and check it. Bounds are included; `optional` allows none."""
+    metadata = {
+        "group": group, "help": help, "kind": kind or type(default), "low": low, "high": high,
+        "choices": choices, "optional": optional, "many": many,
+    }  # fmt: skip
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+SMALLEST = 1e-12
+DATA, METHOD, SEGMENTS, NETWORK, TRAINING = (
+    "data", "method and truncation", "auxiliary loss", "network", "training",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Config:
+    """The settings of one run. Fields are the flags of `backcast train`, with _ for -."""
+
+    data: str | None = _option(None, DATA, "a built-in data set or a .npz file", kind=str, optional=True)
+    data_dir: str | None = _option(None, DATA, "local copies of the built-in sets, in the Hub's layout", kind=str, optional=True)
+    unlabeled: str | None = _option(None, DATA, "more rows, whose labels (if any) are not used: they train the auxiliary loss", kind=str, optional=True)
+    missing_label: str | None = _option(None, DATA, "the value in y that means 'no label', such as -1 or nan", kind=str, optional=True)
+    kind: str = _option("auto", DATA, "how to read whole numbers: as symbols or as real vectors", choices=("auto", "real", "symbols"))
+    validation: float = _option(0.1, DATA, "share of the training rows held out to choose the epoch; 0: none, the last epoch is taken", low=0.0, high=0.9)
+    limit: int | None = _option(None, DATA, "use only the first so many training rows", kind=int, low=1, optional=True)
+    permutation_seed: int = _option(0, DATA, "which pMNIST", low=0)
+
+    method: str = _option("r-lstm", METHOD, "what is trained; `backcast ls methods` explains", choices=METHOD_NAMES)
+    truncation: int | None = _option(300, METHOD, "steps before the end of a row that carry the supervised gradient; none: all (full BPTT), 0: none reaches the network", kind=int, low=0, optional=True)
+    joint: bool = _option(True, METHOD, "keep the auxiliary loss in phase 2")
+
+    anchors: int = _option(4, SEGMENTS, "segments a row, each with its own anchor and place (n)", low=1)
+    segment_length: int = _option(100, SEGMENTS, "targets of a segment (l)", low=1)
+    aux_truncation: int | None = _option(None, SEGMENTS, "steps before an anchor that carry the auxiliary gradient; none: max(1, l // 2)", kind=int, low=1, optional=True)
+    decoder_truncation: int | None = _option(None, SEGMENTS, "cut the gradient inside the decoder every so many steps; none: not cut", kind=int, low=1, optional=True)
+    decoder_input: str = _option("unfed", SEGMENTS, "what the decoder is fed behind the first element: the truth, the truth or its own output, nothing", choices=("fed", "scheduled", "unfed"))
+    sampling_steps: int = _option(100_000, SEGMENTS, "scheduled: training steps until the truth is never fed", low=1)
+    position_cue: bool = _option(True, SEGMENTS, "tell the decoder which place it reconstructs")
+    backwards: bool = _option(True, SEGMENTS, "reconstruct segments from their end")
+    predict_future: bool = _option(True, SEGMENTS, "segments may spread past their anchor")
+    distant_past: bool = _option(True, SEGMENTS, "segments may lie in the distant past")
+
+    hidden_size: int = _option(128, NETWORK, "cells of the main LSTM", low=1)
+    embedding_size: int = _option(128, NETWORK, "width of the embedded input; 0: not embedded", low=0)
+    decoder_hidden_size: int | None = _option(None, NETWORK, "width of the decoder; none: the main LSTM's", kind=int, low=1, optional=True)
+    decoder_layers: int = _option(2, NETWORK, "LSTM layers of the decoder, 1 or 2", low=1, high=2)
+    dropconnect: float = _option(0.5, NETWORK, "chance of dropping a weight of the second hidden layer", low=0.0, high=0.95)
+
+    pretrain_epochs: int = _option(20, TRAINING, "epochs of phase 1, the auxiliary loss alone", low=0)
+    epochs: int = _option(40, TRAINING, "epochs of phase 2", low=0)
+    batch_size: int = _option(64, TRAINING, "rows a step", low=1)
+    optimizer: str = _option("adam", TRAINING, "what updates the weights", choices=("rmsprop", "adam"))
+    pretrain_learning_rate: float = _option(1e-3, TRAINING, "of phase 1", low=SMALLEST, high=10.0)
+    learning_rate: float = _option(1e-3, TRAINING, "of phase 2", low=SMALLEST, high=10.0)
+    pretrain_halve_at: tuple[int, ...] = _option((), TRAINING, "epochs of phase 1 before which its rate is halved, as 50,75", kind=int, low=1, many=True)
+    halve_at: tuple[int, ...] = _option((), TRAINING, "epochs of phase 2 before which its rate is halved", kind=int, low=1, many=True)
+    clip_norm: float = _option(1.0, TRAINING, "largest norm of the gradient", low=SMALLEST)
+    precision: str = _option("fp32", TRAINING, "bf16: mixed precision", choices=("fp32", "bf16"))
+    seed: int = _option(0, TRAINING, "of everything random", low=0)
+    device: str = _option("auto", TRAINING, "cpu, cuda, cuda:1; auto: a GPU where there is one")
+    checkpoint_minutes: float = _option(5.0, TRAINING, "time between checkpoints within an epoch; each epoch ends with one", low=0.0)
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            object.__setattr__(self, field.name, _checked(field, getattr(self, field.name)))
+        if self.position_cue and not self.embedding_size and self.method in ("r-lstm", "rp-lstm"):
+            raise InputError("--position-cue is added to the embedded input, so --embedding-size must not be 0; say --no-position-cue")
+        if not self.epochs and (self.method == "lstm" or not self.pretrain_epochs):
+            raise InputError("--epochs 0 leaves nothing to train; with an auxiliary loss, --pretrain-epochs may stand alone")
+
+    @property
+    def auxiliary_truncation(self) -> int:
+        """Steps before an anchor that carry a gradient: as set, or max(1, l // 2)."""
+        return self.aux_truncation or max(1, self.segment_length // 2)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in dataclasses.asdict(self).items()}
+
+
+FIELDS = {field.name: field for field in dataclasses.fields(Config)}
+
+
+def resolve(layers: Iterable[Mapping[str, Any]]) -> Config:
+    """One Config from layers of settings, the later over the earlier.
+
+    Raises InputError for a name that does not exist (with the nearest one) and a value out of its range.
+    """
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        for name, value in layer.items():
+            if name not in FIELDS:
+                raise InputError(f"unknown setting '{name}'{nearest(name, FIELDS)}")
+            merged[name] = value
+    return Config(**merged)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The settings in a YAML file; names with _ or -."""
+    import yaml
+
+    try:
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"--config {path}: cannot be read: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"--config {path}: is not YAML: {' '.join(str(error).split())}") from None
+    if loaded is None:
+        return {}
+    if not isinstance(loaded, dict):
+        raise InputError(f"--config {path}: must hold `name: value` lines, not a {type(loaded).__name__}")
+    settings = {str(name).replace("-", "_"): value for name, value in loaded.items()}
+    for name in settings:
+        if name not in FIELDS:
+            raise InputError(f"--config {path}: unknown setting '{name}'{nearest(name, FIELDS)}")
+    return settings
+
+
+def flag(name: str) -> str:
+    """The name of a setting on the command line."""
+    return "DATA" if name == "data" else "--" + name.replace("_", "-")
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """'; did you mean X?' where there is something near, else nothing."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"; did you mean '{near[0]}'?" if near else ""
+
+
+def _checked(field: dataclasses.Field[Any], value: Any) -> Any:
+    """The value of a field as its type, within its range; text is read as on the command line."""
+    rules, name = field.metadata, flag(field.name)
+    if rules["many"]:
+        parts = [part for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        if not isinstance(parts, (list, tuple)):
+            parts = [parts]
+        return tuple(sorted(_one(name, rules, part) for part in parts))
+    if value is None or (rules["optional"] and isinstance(value, str) and value.lower() in NONE_WORDS):
+        if rules["optional"]:
+            return None
+        raise InputError(f"{name} needs a value")
+    return _one(name, rules, value)
+
+
+def _one(name: str, rules: Mapping[str, Any], value: Any) -> Any:
+    kind = rules["kind"]
+    if kind is bool:
+        if isinstance(value, bool):
+            return value
+        raise InputError(f"{name} {value}: must be true or false")
+    if kind is str:
+        text = str(value)
+        if rules["choices"] and text not in rules["choices"]:
+            raise InputError(f"{name} {text}: must be one of {', '.join(rules['choices'])}{nearest(text, rules['choices'])}")
+        return text
+    word = "a whole number" if kind is int else "a number"
+    try:
+        if isinstance(value, bool):
+            raise ValueError
+        number = kind(value)
+        if kind is int and float(value) != number:
+            raise ValueError
+    except (TypeError, ValueError, OverflowError):
+        extra = " or none" if rules["optional"] else ""
+        raise InputError(f"{name} {value}: must be {word}{extra}") from None
+    low, high = rules["low"], rules["high"]
+    if not math.isfinite(number) or (low is not None and number < low) or (high is not None and number > high):
+        if low == SMALLEST:
+            bounds = "above 0" if high is None else f"above 0 and at most {high:g}"
+        else:
+            bounds = f"at least {low:g}" if high is None else f"between {low:g} and {high:g}"
+        raise InputError(f"{name} {value}: must be {word} {bounds}")
+    return number

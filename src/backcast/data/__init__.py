@@ -1,0 +1,1 @@
+"""Data: sources to sequences to batches."""

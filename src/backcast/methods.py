@@ -1,0 +1,72 @@
+"""A method is a list of phases; a phase is a set of objectives. This table is the paper's section 3."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from backcast.config import Config
+from backcast.objectives import Classification, Objective, Prediction, Reconstruction
+
+
+@dataclass(frozen=True)
+class Method:
+    """What a method adds to classification."""
+
+    reconstruction: bool
+    prediction: bool
+    description: str
+
+
+METHODS = {
+    "lstm": Method(False, False, "classification alone: the baseline (full BPTT with --truncation none)"),
+    "r-lstm": Method(True, False, "reconstruct a segment of the past from the state at a random anchor"),
+    "p-lstm": Method(False, True, "predict the next elements behind a random anchor"),
+    "rp-lstm": Method(True, True, "both auxiliary losses, weights 1 and 1 (not in the paper)"),
+}
+
+
+@dataclass(frozen=True)
+class Phase:
+    """So many epochs of the sum of some objectives, each objective's own mean with weight 1.
+
+    halve_at   epochs (from 0) before which the learning rate is halved
+    """
+
+    name: str
+    epochs: int
+    objectives: tuple[Objective, ...]
+    learning_rate: float
+    halve_at: tuple[int, ...]
+
+    def rate(self, epoch: int) -> float:
+        """The learning rate in `epoch`, counted from 0 within the phase."""
+        return self.learning_rate * 0.5 ** sum(epoch >= date for date in self.halve_at)
+
+
+def phases(config: Config) -> list[Phase]:
+    """The phases of a run; those without epochs are left out."""
+    method = METHODS[config.method]
+    auxiliary: tuple[Objective, ...] = ()
+    if method.reconstruction:
+        auxiliary += (
+            Reconstruction(
+                anchors=config.anchors,
+                segment_length=config.segment_length,
+                truncation=config.auxiliary_truncation,
+                decoder_truncation=config.decoder_truncation,
+                decoder_input=config.decoder_input,
+                sampling_steps=config.sampling_steps,
+                backwards=config.backwards,
+                predict_future=config.predict_future,
+                distant_past=config.distant_past,
+            ),
+        )
+    if method.prediction:
+        auxiliary += (Prediction(config.anchors, config.segment_length),)
+    classification = Classification(config.truncation)
+    joint = auxiliary if config.joint else ()
+    both = [
+        Phase("pretraining", config.pretrain_epochs, auxiliary, config.pretrain_learning_rate, config.pretrain_halve_at),
+        Phase("joint" if joint else "supervised", config.epochs, (classification, *joint), config.learning_rate, config.halve_at),
+    ]  # fmt: skip
+    return [phase for phase in both if phase.epochs and phase.objectives]

@@ -1,0 +1,1 @@
+"""The networks: what reads, what classifies, what reconstructs and predicts."""

@@ -1,0 +1,126 @@
+"""The auxiliary networks: r-LSTM's decoder of segments and p-LSTM's predictor of next elements."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from backcast.nn.embedding import Embedding
+from backcast.nn.feedforward import FeedForward
+from backcast.nn.lstm import LSTMLayer, LSTMState
+
+
+class DecoderState(NamedTuple):
+    """The states of the decoder's layers; `top` is None where it has one layer only."""
+
+    bottom: LSTMState
+    top: LSTMState | None
+
+    def detach(self) -> DecoderState:
+        cut = [None if layer is None else LSTMState(layer.h.detach(), layer.c.detach()) for layer in self]
+        return DecoderState(*cut)
+
+
+class Decoder(nn.Module):
+    """r-LSTM's decoder (section 3): two LSTM layers, then a feed-forward network at every step.
+
+    The bottom layer starts from the main network's state at the anchor, the top layer from zeros. Its weights
+    are its own, but for the embedding (whether that is shared is not stated in the paper).
+
+    hidden_size   the main network's width by default; a linear bridge carries the state to another one
+    num_layers    2 in the paper; 1 for the ablation
+    position_cue  add sine features of the place that is to be reconstructed to the input (ours)
+    """
+
+    def __init__(
+        self,
+        embedding: Embedding,
+        state_size: int,
+        hidden_size: int,
+        num_layers: int,
+        output_size: int,
+        dropconnect: float,
+        position_cue: bool,
+    ) -> None:
+        super().__init__()
+        self.embedding = embedding
+        self.position_cue = position_cue
+        bridged = hidden_size != state_size
+        self.bridge_h = nn.Linear(state_size, hidden_size) if bridged else None
+        self.bridge_c = nn.Linear(state_size, hidden_size) if bridged else None
+        self.bottom = LSTMLayer(embedding.width, hidden_size)
+        self.top = LSTMLayer(hidden_size, hidden_size) if num_layers == 2 else None
+        self.output = FeedForward(hidden_size, output_size, dropconnect)
+
+    def initial_state(self, state: LSTMState) -> DecoderState:
+        """The decoder's state at its first step, from the main network's (B, H) at the anchor."""
+        if self.bridge_h is not None and self.bridge_c is not None:
+            state = LSTMState(self.bridge_h(state.h), self.bridge_c(state.c))
+        return DecoderState(state, self.top.zero_state(len(state.h)) if self.top else None)
+
+    def forward(
+        self,
+        fed: Tensor,
+        is_fed: Tensor | None,
+        places: Tensor,
+        state: DecoderState,
+        second_weight: Tensor | None = None,
+    ) -> tuple[Tensor, DecoderState]:
+        """L steps of decoding.
+
+        fed     (N, L[, C]) the elements that are fed
+        is_fed  (L,) 1.0 where an element is fed, 0.0 where the decoder gets nothing; None: fed everywhere
+        places  (N, L) int64, the position of each step's target in its row; only the position cue reads it
+        returns (N, L, output_size) and the state behind the last step
+        """
+        hidden, bottom = self._bottom(fed, is_fed, places, state.bottom)
+        top = state.top
+        if self.top is not None and top is not None:
+            hidden, top = self.top(hidden, top)
+        return self.output(hidden, second_weight), DecoderState(bottom, top)
+
+    def _bottom(
+        self, fed: Tensor, is_fed: Tensor | None, places: Tensor, state: LSTMState
+    ) -> tuple[Tensor, LSTMState]:
+        lstm = self.bottom.lstm
+        if is_fed is None and not self.position_cue and not fed.is_cuda:
+            folded = self.embedding.fold(lstm.weight_ih_l0, lstm.bias_ih_l0)
+            if folded is not None:
+                return self.bottom.forward_folded(fed, state, *folded)
+        inputs = self.embedding(fed)
+        if is_fed is not None:
+            inputs = inputs * is_fed[:, None]
+        if self.position_cue:
+            inputs = inputs + sine_features(places, self.embedding.width)
+        return self.bottom(inputs, state)
+
+
+class Predictor(nn.Module):
+    """p-LSTM's auxiliary network: one LSTM layer on the main network's outputs, then a feed-forward network.
+
+    Its layer starts from zeros at the anchor. (The paper's figure 2 shows it stacked on the main LSTM; the
+    number of layers and the zeros are not stated.)
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, output_size: int, dropconnect: float) -> None:
+        super().__init__()
+        self.layer = LSTMLayer(input_size, hidden_size)
+        self.output = FeedForward(hidden_size, output_size, dropconnect)
+
+    def forward(
+        self, outputs: Tensor, state: LSTMState, second_weight: Tensor | None = None
+    ) -> tuple[Tensor, LSTMState]:
+        """The main network's outputs (N, L, H) to next elements (N, L, output_size)."""
+        hidden, state = self.layer(outputs, state)
+        return self.output(hidden, second_weight), state
+
+
+def sine_features(places: Tensor, width: int) -> Tensor:
+    """Positions (...,) as sines and cosines (..., width), as Vaswani et al. 2017 encode them."""
+    half = (width + 1) // 2
+    rates = torch.exp(torch.arange(half, device=places.device) * (-math.log(10_000.0) / half))
+    angles = places[..., None] * rates
+    return torch.cat([angles.sin(), angles.cos()], dim=-1)[..., :width]

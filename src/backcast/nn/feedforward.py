@@ -1,0 +1,38 @@
+"""The feed-forward network that classifies, and that turns a decoder's outputs into elements."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class FeedForward(nn.Module):
+    """Two hidden layers with ReLU, then a linear map; DropConnect on the second layer's weights.
+
+    The paper (section 4): widths (256, 256, outputs), DropConnect 0.5 on the second; ReLU is not stated.
+    DropConnect (Wan et al. 2013) sets weights to zero at random and rescales the others; one mask a step.
+    """
+
+    def __init__(self, input_size: int, output_size: int, dropconnect: float, hidden_size: int = 256) -> None:
+        super().__init__()
+        self.dropconnect = dropconnect
+        self.first = nn.Linear(input_size, hidden_size)
+        self.second = nn.Linear(hidden_size, hidden_size)
+        self.last = nn.Linear(hidden_size, output_size)
+
+    def drop(self, generator: torch.Generator) -> Tensor:
+        """The second layer's weights under a mask from `generator`, to be given to `forward`."""
+        weight = self.second.weight
+        if not self.dropconnect:
+            return weight
+        keep = 1.0 - self.dropconnect
+        mask = torch.rand(weight.shape, generator=generator, device=weight.device) < keep
+        return weight * mask / keep
+
+    def forward(self, x: Tensor, second_weight: Tensor | None = None) -> Tensor:
+        """x (..., input_size) to (..., output_size); `second_weight` from `drop` in training, else None."""
+        weight = self.second.weight if second_weight is None else second_weight
+        x = F.relu(self.first(x))
+        x = F.relu(F.linear(x, weight, self.second.bias))
+        return self.last(x)

@@ -1,0 +1,94 @@
+"""States carried along a sequence.
+
+`sweep` reads without a graph and keeps the states at given steps of each row and nothing else, so its memory
+does not grow with the length. `run_to_ends` reads windows of unequal lengths, with a graph where one is
+wanted, and gives the state at each window's own end.
+
+Both chain ordinary calls of the encoder between the steps at which a state is wanted. That needs nothing
+but `zero_state` and `forward`, and on a CPU it beats `nn.LSTM` on packed sequences more than tenfold
+(docs/design.md, "What was measured").
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from backcast.batch import Batch
+
+State = tuple[Tensor, ...]
+"""What a recurrent network carries from step to step: tensors whose first dimension is the batch."""
+
+PIECE = 64
+"""Steps per call of a sweep: long calls store outputs that nobody reads and are slower for it."""
+
+
+class RecurrentEncoder(Protocol):
+    """Any recurrent network. Two methods are enough for everything in backcast."""
+
+    def zero_state(self, batch_size: int) -> State:
+        """s_0 for `batch_size` rows."""
+
+    def __call__(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """Reads x (B, L[, C]) from `state`; outputs (B, L, H) and the state behind the last step."""
+
+
+def sweep(encoder: RecurrentEncoder, batch: Batch, steps: NDArray[np.int64]) -> State:
+    """The states s_t of each row at its own `steps` (B, m), 0 .. row length: tensors (B·m, ...), no graph.
+
+    It stops at the largest step asked for, and what lies behind a row's end never reaches its states.
+    """
+    with torch.no_grad():
+        state = encoder.zero_state(len(batch))
+        kept = [part.repeat_interleave(steps.shape[1], dim=0) for part in state]
+        order = np.argsort(steps, axis=None, kind="stable")
+        sorted_steps = steps.ravel()[order]
+        now = 0
+        for stop in _stops(sorted_steps):
+            _, state = encoder(batch.slice(now, stop), state)
+            now = stop
+            first, last = np.searchsorted(sorted_steps, [stop, stop + 1])
+            if last > first:
+                places = torch.from_numpy(order[first:last]).to(batch.device)
+                for store, part in zip(kept, state, strict=True):
+                    store[places] = part[places // steps.shape[1]].to(store.dtype)
+    return _like(state, kept)
+
+
+def run_to_ends(encoder: RecurrentEncoder, x: Tensor, state: State, lengths: NDArray[np.int64]) -> State:
+    """Reads the first `lengths` (N,) steps of each row of x (N, L[, C]) from `state`; the states there.
+
+    With a graph if gradients are on. Rows that have ended are left out of the calls behind their end.
+    """
+    if (lengths == lengths[0]).all():
+        return encoder(x[:, : int(lengths[0])], state)[1]
+    order = np.argsort(-lengths, kind="stable")
+    ordered = lengths[order]
+    places = torch.from_numpy(order).to(x.device)
+    x, alive = x[places], [part[places] for part in state]
+    ended: list[list[Tensor]] = []
+    now = 0
+    for stop in np.unique(ordered):
+        if stop > now:
+            outcome = encoder(x[: len(alive[0]), now:stop], _like(state, alive))[1]
+            alive, now = list(outcome), int(stop)
+        going_on = int((ordered > stop).sum())
+        ended.append([part[going_on:] for part in alive])
+        alive = [part[:going_on] for part in alive]
+    back = torch.argsort(places)
+    return _like(state, [torch.cat(parts[::-1])[back] for parts in zip(*ended, strict=True)])
+
+
+def _stops(sorted_steps: NDArray[np.int64]) -> list[int]:
+    """Where the calls of a sweep end: at every step asked for, and at every PIECE steps in between."""
+    last = int(sorted_steps[-1])
+    return sorted({*sorted_steps.tolist(), *range(PIECE, last, PIECE)} - {0})
+
+
+def _like(state: State, parts: list[Tensor]) -> State:
+    """`parts` as the same kind of named tuple as `state`."""
+    return type(state)(*parts) if hasattr(state, "_fields") else tuple(parts)

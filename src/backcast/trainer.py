@@ -1,0 +1,277 @@
+"""The trainer: phase after phase, epoch after epoch, resumable at any step.
+
+Its whole state is a `Checkpoint`. All randomness is keyed by epoch, row and step, so there is no generator to
+save, and a run that was killed and resumed computes the same bits as one that was not.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from backcast import rng
+from backcast.checkpoint import Checkpoint
+from backcast.data.preprocessing import Preprocessing
+from backcast.data.sequences import Sequences
+from backcast.errors import RunError
+from backcast.inference import accuracy
+from backcast.methods import Phase
+from backcast.nn.model import Model
+from backcast.objectives import Draw, Term, losses
+
+LOG_EVERY = 50  # steps between two lines of metrics within an epoch
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How weights are updated.
+
+    optimizer   "rmsprop" (decay 0.9; TensorFlow's epsilon of 1e-10 under the root is 1e-5 beside it) or "adam"
+    clip_norm   the gradient's norm is cut to this
+    bf16        mixed precision: bf16 in the networks, float32 in weights and losses
+    checkpoint_seconds   time between two checkpoints within an epoch
+    """
+
+    batch_size: int
+    optimizer: str
+    clip_norm: float
+    bf16: bool
+    seed: int
+    device: torch.device
+    checkpoint_seconds: float
+
+
+class Recorder(Protocol):
+    """Where a run leaves its traces."""
+
+    def metrics(self, entry: dict[str, Any]) -> None:
+        """One line of metrics: `event` is "step" or "epoch"."""
+
+    def checkpoint(self, checkpoint: Checkpoint) -> None: ...
+
+    def weights(self, weights: dict[str, Tensor]) -> None:
+        """The weights that are the result so far."""
+
+    def advance(self, description: str) -> None:
+        """One more training step is done."""
+
+
+class Interrupted(Exception):
+    """Asked to stop; a checkpoint has been written."""
+
+
+@dataclass
+class Position:
+    """Where the run is: the next step is batch `batch` of epoch `epoch` of phase `phase`."""
+
+    phase: int = 0
+    epoch: int = 0
+    batch: int = 0
+    step: int = 0  # over all phases
+    epochs_before: int = 0  # of the phases before
+    seconds: float = 0.0
+    best_accuracy: float = -1.0
+    best_loss: float = math.inf
+    sums: dict[str, float] = field(default_factory=dict)  # of the epoch so far
+    finished: bool = False
+
+
+class Trainer:
+    """Trains `model` on `train` rows; chooses the epoch by `validation` rows, or takes the last one."""
+
+    def __init__(
+        self,
+        model: Model,
+        preprocessing: Preprocessing,
+        train: Sequences,
+        validation: Sequences | None,
+        phases: list[Phase],
+        settings: Settings,
+    ) -> None:
+        self.model = model.to(settings.device)
+        self.preprocessing = preprocessing
+        self.train = train
+        self.validation = validation
+        self.phases = phases
+        self.settings = settings
+        self.position = Position()
+        self.best: dict[str, Tensor] = {}
+        self.optimizer = self._new_optimizer()
+        self._saved_at = time.monotonic()
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return math.ceil(len(self.train) / self.settings.batch_size)
+
+    @property
+    def total_steps(self) -> int:
+        return self.steps_per_epoch * sum(phase.epochs for phase in self.phases)
+
+    def fit(self, recorder: Recorder, stop: Callable[[], bool] = lambda: False) -> None:
+        """Trains to the end from wherever `position` is; the result is in `model`.
+
+        Raises RunError for a loss or gradient that is not finite, Interrupted when `stop` says so.
+        """
+        while self.position.phase < len(self.phases):
+            phase = self.phases[self.position.phase]
+            while self.position.epoch < phase.epochs:
+                self._run_epoch(phase, recorder, stop)
+            self.position.phase += 1
+            self.position.epochs_before += phase.epochs
+            self.position.epoch = 0
+            self.optimizer = self._new_optimizer()
+        if not self.position.finished:
+            self.position.finished = True
+            recorder.checkpoint(self.state())
+        if self.best:
+            self.model.load_state_dict(self.best)
+
+    def step_terms(self, phase: Phase, rows: Any, draw: Draw) -> dict[str, Term]:
+        """The losses of one batch, with a graph."""
+        batch = self.preprocessing.batch(self.train, rows, self.settings.device)
+        with self._autocast():
+            return losses(self.model, list(phase.objectives), batch, draw)
+
+    def state(self) -> Checkpoint:
+        """Everything that the rest of the run depends on."""
+        tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        tensors |= {f"best.{name}": value for name, value in self.best.items()}
+        for number, slots in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{number}.{slot}": torch.as_tensor(value) for slot, value in slots.items()}
+        return Checkpoint(tensors, asdict(self.position))
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Goes on from `checkpoint`, which must be of a run with the same settings and data."""
+        known = {name: checkpoint.meta[name] for name in asdict(Position())}
+        self.position = Position(**known)
+        slots: dict[int, dict[str, Tensor]] = {}
+        weights: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}}
+        for name, tensor in checkpoint.tensors.items():
+            kind, rest = name.split(".", 1)
+            if kind == "optimizer":
+                number, slot = rest.split(".", 1)
+                slots.setdefault(int(number), {})[slot] = tensor
+            else:
+                weights[kind][rest] = tensor
+        self.model.load_state_dict(weights["model"])
+        self.best = {name: tensor.to(self.settings.device) for name, tensor in weights["best"].items()}
+        self.optimizer = self._new_optimizer()
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": slots, "param_groups": groups})
+
+    def _run_epoch(self, phase: Phase, recorder: Recorder, stop: Callable[[], bool]) -> None:
+        at, size = self.position, self.settings.batch_size
+        epoch = at.epochs_before + at.epoch
+        order = rng.permutation(len(self.train), self.settings.seed, "order", epoch)
+        for group in self.optimizer.param_groups:
+            group["lr"] = phase.rate(at.epoch)
+        while at.batch < self.steps_per_epoch:
+            began = time.monotonic()
+            rows = order[at.batch * size : (at.batch + 1) * size]
+            self._update(self.step_terms(phase, rows, Draw(self.settings.seed, epoch, at.step)), phase)
+            at.batch += 1
+            at.step += 1
+            at.seconds += time.monotonic() - began
+            recorder.advance(f"{phase.name} epoch {at.epoch + 1}/{phase.epochs}")
+            if at.batch == self.steps_per_epoch:
+                break
+            if at.step % LOG_EVERY == 0:
+                recorder.metrics(self._entry("step", phase))
+            due = time.monotonic() - self._saved_at >= self.settings.checkpoint_seconds
+            if due or stop():
+                self._save(recorder)
+            if stop():
+                raise Interrupted
+        self._end_epoch(phase, recorder)
+        if stop() and not (at.phase == len(self.phases) - 1 and at.epoch == phase.epochs):
+            raise Interrupted
+
+    def _update(self, terms: dict[str, Term], phase: Phase) -> None:
+        """One step of the optimizer on the sum of the objectives' means."""
+        means = [term.total / term.count for term in terms.values() if term.count]
+        self.optimizer.zero_grad(set_to_none=True)
+        if means:
+            loss = torch.stack([mean.to(means[0].dtype) for mean in means]).sum()
+            # A batch may have no part that needs a gradient: unlabelled rows of one step only.
+            if loss.requires_grad:
+                loss.backward()
+            norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
+            self._require_finite(float(loss.detach()), float(norm), phase)
+            self.optimizer.step()
+        for name, term in terms.items():
+            self._add(f"{name}.sum", float(term.total.detach()))
+            self._add(f"{name}.count", term.count)
+            if term.correct is not None:
+                self._add(f"{name}.correct", term.correct)
+
+    def _add(self, name: str, value: float) -> None:
+        self.position.sums[name] = self.position.sums.get(name, 0.0) + value
+
+    def _require_finite(self, loss: float, norm: float, phase: Phase) -> None:
+        if math.isfinite(loss) and math.isfinite(norm):
+            return
+        what = f"the loss is {loss}" if not math.isfinite(loss) else f"the gradient's norm is {norm}"
+        at = self.position
+        raise RunError(
+            f"{what} in phase {phase.name}, epoch {at.epoch + 1}, step {at.step + 1}; the last good checkpoint is kept. "
+            "Start again with a lower learning rate"
+        )
+
+    def _end_epoch(self, phase: Phase, recorder: Recorder) -> None:
+        at = self.position
+        entry = self._entry("epoch", phase)
+        classifies = any(objective.name == "classification" for objective in phase.objectives)
+        if classifies and self.validation is not None:
+            began = time.monotonic()
+            found = accuracy(self.model, self.preprocessing, self.validation, device=self.settings.device)
+            at.seconds += time.monotonic() - began
+            entry |= {"validation_accuracy": found.accuracy, "validation_loss": found.loss, "seconds": at.seconds}
+            if (found.accuracy, -found.loss) > (at.best_accuracy, -at.best_loss):
+                at.best_accuracy, at.best_loss = found.accuracy, found.loss
+                self.best = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
+        recorder.metrics(entry)
+        at.epoch, at.batch, at.sums = at.epoch + 1, 0, {}
+        self._save(recorder)
+        recorder.weights(self.best or self.model.state_dict())
+
+    def _entry(self, event: str, phase: Phase) -> dict[str, Any]:
+        """The means of the epoch so far."""
+        at = self.position
+        entry: dict[str, Any] = {
+            "event": event,
+            "phase": phase.name,
+            "epoch": at.epoch + 1,
+            "step": at.step,
+            "learning_rate": phase.rate(at.epoch),
+            "seconds": at.seconds,
+        }
+        for objective in phase.objectives:
+            count = at.sums.get(f"{objective.name}.count", 0.0)
+            if count:
+                entry[objective.name] = at.sums[f"{objective.name}.sum"] / count
+            if count and f"{objective.name}.correct" in at.sums:
+                entry["accuracy"] = at.sums[f"{objective.name}.correct"] / count
+        return entry
+
+    def _save(self, recorder: Recorder) -> None:
+        recorder.checkpoint(self.state())
+        self._saved_at = time.monotonic()
+
+    def _new_optimizer(self) -> torch.optim.Optimizer:
+        """Each phase begins with a fresh one (not stated in the paper)."""
+        parameters = self.model.parameters()
+        if self.settings.optimizer == "adam":
+            return torch.optim.Adam(parameters, lr=1.0)
+        return torch.optim.RMSprop(parameters, lr=1.0, alpha=0.9, eps=1e-5)
+
+    def _autocast(self) -> Any:
+        if not self.settings.bf16:
+            return nullcontext()
+        return torch.autocast(self.settings.device.type, dtype=torch.bfloat16)
