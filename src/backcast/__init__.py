@@ -1,0 +1,28 @@
+"""backcast: recurrent networks that learn from very long sequences, in memory that does not grow with the length.
+
+Importing it touches no disk, no network, no seed and no global flag of torch.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["Config", "InputError", "RunError", "load", "load_model", "train"]
+
+_HOMES = {
+    "Config": "backcast.config",
+    "InputError": "backcast.errors",
+    "RunError": "backcast.errors",
+    "load": "backcast.data.sources",
+    "load_model": "backcast.build",
+    "train": "backcast.run",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Public names are imported when they are first used, so that `backcast --help` need not import torch."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'backcast' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_HOMES[name]), name)

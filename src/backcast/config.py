@@ -53,6 +53,7 @@ class Config:
     data: str | None = _option(None, DATA, "a built-in data set or a .npz file", kind=str, optional=True)
     data_dir: str | None = _option(None, DATA, "local copies of the built-in sets, in the Hub's layout", kind=str, optional=True)
     unlabeled: str | None = _option(None, DATA, "more rows, whose labels (if any) are not used: they train the auxiliary loss", kind=str, optional=True)
+    from_run: str | None = _option(None, DATA, "start from the network of this run: pretrain once, fine-tune often", kind=str, optional=True)
     missing_label: str | None = _option(None, DATA, "the value in y that means 'no label', such as -1 or nan", kind=str, optional=True)
     kind: str = _option("auto", DATA, "how to read whole numbers: as symbols or as real vectors", choices=("auto", "real", "symbols"))
     validation: float = _option(0.1, DATA, "share of the training rows held out to choose the epoch; 0: none, the last epoch is taken", low=0.0, high=0.9)
@@ -151,7 +152,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 def flag(name: str) -> str:
     """The name of a setting on the command line."""
-    return "DATA" if name == "data" else "--" + name.replace("_", "-")
+    special = {"data": "DATA", "from_run": "--from"}
+    return special.get(name) or "--" + name.replace("_", "-")
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

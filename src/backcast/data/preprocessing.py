@@ -35,13 +35,14 @@ class Preprocessing:
     permutation_name: str | None = None
 
     @staticmethod
-    def fit(rows: Sequences) -> Preprocessing:
-        """Statistics of the training rows."""
+    def fit(rows: Sequences, validation: Sequences | None = None) -> Preprocessing:
+        """Statistics of the training rows; symbols that only `validation` holds are counted, too."""
         order = rows.permutation
         permutation = None if order is None else tuple(order.order.tolist())
         name = None if order is None else order.name
         if rows.is_symbols:
-            symbols = max(int(rows.row(i).max()) for i in range(len(rows))) + 1
+            parts = [rows] if validation is None else [rows, validation]
+            symbols = max(int(part.row(i).max()) for part in parts for i in range(len(part))) + 1
             return Preprocessing(symbols, 1, (), (), permutation, name)
         total, squares, count = 0.0, 0.0, int(rows.lengths.sum())
         for i in range(len(rows)):

@@ -1,0 +1,342 @@
+"""The `backcast` command.
+
+Exit status 0; 1 for a run that failed; 2 for input or options that do not fit, with one line that says what,
+where and what to do. Nothing heavy is imported before it is needed, so `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NoReturn
+
+from backcast.config import FIELDS, Config, flag, nearest, read_yaml, resolve
+from backcast.errors import InputError, RunError
+from backcast.presets import PRESETS
+
+EPILOG = """examples:
+  backcast demo                                    see in minutes, on a CPU, what the method is for
+  backcast train mnist --preset paper/mnist        the paper's settings
+  backcast train data.npz --out runs/mine          arrays of your own: x (n, T) or (n, T, C), y (n,)
+  backcast evaluate runs/mine data.npz
+  backcast predict runs/mine new.npz --out p.csv
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """One line for a mistake, with the nearest name."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message} (see {self.prog} --help)")
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        found, rest = super().parse_known_args(args, namespace)
+        unknown = [word for word in rest if word.startswith("-")]
+        if unknown:
+            name = unknown[0].split("=")[0]
+            raise InputError(f"unknown option {name}{nearest(name, self._option_string_actions)} (see {self.prog} --help)")
+        return found, rest
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs the command; returns its exit status."""
+    try:
+        arguments = _parser().parse_args(argv)
+        status: int = arguments.run(arguments)
+        return status
+    except InputError as error:
+        return _complain(error, 2)
+    except RunError as error:
+        return _complain(error, 1)
+    except MemoryError:
+        return _complain("out of memory; a smaller --batch-size, --truncation or --anchors needs less", 1)
+    except KeyboardInterrupt:
+        return _complain("interrupted", 130)
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read our output has had enough
+        return 0
+
+
+def _complain(error: object, status: int) -> int:
+    print(f"backcast: {' '.join(str(error).split())}", file=sys.stderr)
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="backcast",
+        description="Recurrent networks that learn from very long sequences, in memory that does not grow with the length.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"backcast {version('backcast')}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+
+    def command(name: str, run: Callable[[argparse.Namespace], int], help: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=help, description=help, allow_abbrev=False)
+        added.set_defaults(run=run)
+        return added
+
+    demo = command("demo", _demo, "digits, then silence: six methods side by side, and a report")
+    demo.add_argument("--out", type=Path, default=Path("demo"), help="folder for runs, summary.json and report.html (default: demo)")
+    demo.add_argument("--seed", default=0, type=_whole("--seed", 0), help="of everything random (default: 0)")
+    demo.add_argument("--methods", help="only these, separated by commas; see `backcast ls demo`")
+    demo.add_argument("--scale", type=float, default=1.0, help="share of the epochs to train, for a quick look (default: 1)")
+    demo.add_argument("--resume", action="store_true", help="go on with a demo that was stopped")
+    demo.add_argument("--overwrite", action="store_true", help="replace a demo that is there")
+
+    train = command("train", _train, "train on DATA")
+    train.add_argument("data", nargs="?", metavar="DATA", help=FIELDS["data"].metadata["help"])
+    train.add_argument("--preset", help="named settings; see `backcast ls presets`")
+    train.add_argument("--config", type=Path, help="settings from a YAML file; flags go over it")
+    train.add_argument("--out", type=Path, help="folder of the run (default: runs/DATA-METHOD-SEED)")
+    train.add_argument("--resume", action="store_true", help="go on with the run in --out")
+    train.add_argument("--overwrite", action="store_true", help="replace the run in --out")
+    _add_settings(train)
+
+    evaluate = command("evaluate", _evaluate, "accuracy of the model in RUN on DATA")
+    _add_run_and_data(evaluate)
+    evaluate.add_argument("--split", choices=("train", "test", "all"), help="default: the test split where there is one, else all rows")
+    evaluate.add_argument("--json", type=Path, metavar="FILE", help="write the result as JSON, too")
+
+    predict = command("predict", _predict, "class and probabilities for every row of DATA")
+    _add_run_and_data(predict)
+    predict.add_argument("--split", choices=("train", "test", "all"), help="default: the test split where there is one, else all rows")
+    predict.add_argument("--out", type=Path, required=True, metavar="FILE", help=".csv, .parquet or .jsonl")
+
+    report = command("report", _report, "one HTML file about one or more runs: results, curves, what the networks remember")
+    report.add_argument("runs", nargs="+", type=Path, metavar="RUN")
+    report.add_argument("--out", type=Path, metavar="FILE", help="default: RUN/report.html for one run, else report.html")
+    report.add_argument("--data-dir", help=FIELDS["data_dir"].metadata["help"])
+
+    ls = command("ls", _ls, "what there is: methods, datasets, presets, demo")
+    ls.add_argument("what", choices=("methods", "datasets", "presets", "demo"))
+    return parser
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    """A flag for every setting but DATA. No defaults here, so that a flag given can be told from one that is not."""
+    groups: dict[str, Any] = {}
+    for name, field in FIELDS.items():
+        rules = field.metadata
+        if name == "data":
+            continue
+        group = groups.setdefault(rules["group"], parser.add_argument_group(rules["group"]) if rules["group"] not in groups else None)
+        shown = "none" if field.default is None or field.default == () else field.default
+        text = f"{rules['help']} (default: {str(shown).lower() if rules['kind'] is bool else shown})"
+        if rules["kind"] is bool:
+            group.add_argument(flag(name), dest=name, action=argparse.BooleanOptionalAction, default=None, help=text)
+        else:
+            metavar = "{" + ",".join(rules["choices"]) + "}" if rules["choices"] else None
+            group.add_argument(flag(name), dest=name, default=None, help=text.replace("%", "%%"), metavar=metavar)
+
+
+def _add_run_and_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", type=Path, metavar="RUN", help="a run folder")
+    parser.add_argument("data", metavar="DATA", help=FIELDS["data"].metadata["help"])
+    parser.add_argument("--data-dir", help=FIELDS["data_dir"].metadata["help"])
+    parser.add_argument("--missing-label", help=FIELDS["missing_label"].metadata["help"])
+    parser.add_argument("--device", default="auto", help=FIELDS["device"].metadata["help"])
+    parser.add_argument("--batch-size", default=256, type=_whole("--batch-size", 1), help="rows at a time (default: 256)")
+
+
+def _whole(name: str, low: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not text.lstrip("-").isdigit() or int(text) < low:
+            raise InputError(f"{name} {text}: must be a whole number, at least {low}")
+        return int(text)
+
+    return read
+
+
+def _prepare_process() -> None:
+    """Settings of the whole process, which is ours here; they must come before torch's first parallel work."""
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # huge pages for torch's buffers
+    import torch
+
+    # In full BPTT gradients decay into denormal numbers, which are many times slower on CPUs.
+    torch.set_flush_denormal(True)
+
+
+def _config(arguments: argparse.Namespace) -> Config:
+    given = {name: value for name in FIELDS if (value := getattr(arguments, name, None)) is not None}
+    layers: list[dict[str, Any]] = []
+    if arguments.resume and arguments.out is not None and (arguments.out / "config.yaml").exists():
+        layers.append(read_yaml(arguments.out / "config.yaml"))
+    if arguments.preset is not None:
+        if arguments.preset not in PRESETS:
+            raise InputError(f"--preset {arguments.preset}: there is no such preset{nearest(arguments.preset, PRESETS)}")
+        layers.append(PRESETS[arguments.preset])
+    if arguments.config is not None:
+        layers.append(read_yaml(arguments.config))
+    return resolve([*layers, given])
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    config = _config(arguments)
+    if arguments.resume and arguments.overwrite:
+        raise InputError("--resume and --overwrite exclude each other")
+    _prepare_process()
+    from backcast.progress import TrainingProgress
+    from backcast.run import train
+    from backcast.trainer import Interrupted
+
+    out = arguments.out or Path("runs") / f"{Path(config.data or 'data').stem}-{config.method}-{config.seed}"
+    stop = _stop_on_signals()
+    try:
+        with TrainingProgress(config.method) as progress:
+            train(
+                config, out, resume=arguments.resume, overwrite=arguments.overwrite, say=_say,
+                on_total=progress.total, on_advance=progress.advance, stop=stop,
+            )  # fmt: skip
+    except Interrupted:
+        raise RunError(f"stopped; go on with: backcast train --resume --out {out}") from None
+    _say_result(out, config)
+    return 0
+
+
+def _say_result(out: Path, config: Config) -> None:
+    from backcast.history import read_metrics
+
+    epochs = read_metrics(out / "metrics.jsonl")
+    scored = [entry for entry in epochs if "validation_accuracy" in entry]
+    if scored:
+        best = max(scored, key=lambda entry: (entry["validation_accuracy"], -entry["validation_loss"]))
+        print(f"validation accuracy {best['validation_accuracy']:.4f} (epoch {best['epoch']} of {epochs[-1]['epoch']})")
+    elif "accuracy" in epochs[-1]:
+        print(f"training accuracy {epochs[-1]['accuracy']:.4f} (last epoch; no rows were held out)")
+    print(f"model in {out / 'model'}; next: backcast evaluate {out} {config.data}, backcast report {out}")
+
+
+def _stop_on_signals() -> Callable[[], bool]:
+    """Ctrl-C and SIGTERM end the run at its next step, with a checkpoint; a second one ends it at once."""
+    asked: list[int] = []
+
+    def note(number: int, frame: object) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(number)
+        _say("stopping at the next step (once more to stop at once)")
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, note)
+    return lambda: bool(asked)
+
+
+def _load_for(arguments: argparse.Namespace) -> tuple[Any, Any, str]:
+    """The model, the rows of the wanted split, and the split's name."""
+    _prepare_process()
+    from dataclasses import replace
+
+    import numpy as np
+
+    from backcast.build import load_model
+    from backcast.data.sequences import concatenate
+    from backcast.data.sources import load
+
+    model = load_model(arguments.source, arguments.device)
+    splits = load(
+        arguments.data,
+        data_dir=None if arguments.data_dir is None else Path(arguments.data_dir),
+        kind="symbols" if model.preprocessing.symbols else "real",
+        missing_label=arguments.missing_label,
+        permutation_seed=model.config.permutation_seed,
+    )
+    split = arguments.split or ("test" if splits.test is not None else "all")
+    if split == "test" and splits.test is None:
+        raise InputError(f"{arguments.data}: has no test split; all its rows are in --split all")
+    if split == "test":
+        rows = splits.test
+    elif split == "train" or splits.test is None:
+        rows = splits.train
+    else:
+        rows = replace(concatenate(splits.train, splits.test), ids=np.arange(len(splits.train) + len(splits.test)))
+    return model, rows, split
+
+
+def _evaluate(arguments: argparse.Namespace) -> int:
+    model, rows, split = _load_for(arguments)
+    found = model.accuracy(rows, arguments.batch_size)
+    if arguments.json is not None:
+        from backcast.checkpoint import write_atomically
+        from backcast.report.results import as_json
+
+        result = {
+            "accuracy": found.accuracy, "correct": found.correct, "rows": found.count, "loss": found.loss,
+            "data": arguments.data, "split": split, "run": str(arguments.source),
+        }  # fmt: skip
+        try:
+            write_atomically(arguments.json, as_json(result))
+        except OSError as error:
+            raise InputError(f"--json {arguments.json}: cannot be written: {error.strerror}") from None
+    print(f"accuracy {found.accuracy:.4f} ({found.correct} of {found.count} rows, {arguments.data}, {split})")
+    return 0
+
+
+def _predict(arguments: argparse.Namespace) -> int:
+    from backcast.predictions import check_target, write_predictions
+
+    check_target(arguments.out)
+    model, rows, split = _load_for(arguments)
+    write_predictions(arguments.out, rows.ids, model.classes, model.predict_proba(rows, arguments.batch_size))
+    print(f"{len(rows)} rows ({arguments.data}, {split}) in {arguments.out}")
+    return 0
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    _prepare_process()
+    from backcast.report.page import write_report
+
+    out = arguments.out or (arguments.runs[0] / "report.html" if len(arguments.runs) == 1 else Path("report.html"))
+    write_report(arguments.runs, out, data_dir=arguments.data_dir, say=_say)
+    print(f"report in {out}")
+    return 0
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    if arguments.resume and arguments.overwrite:
+        raise InputError("--resume and --overwrite exclude each other")
+    _prepare_process()
+    from backcast.demo import run_demo
+    from backcast.trainer import Interrupted
+
+    try:
+        run_demo(
+            arguments.out, seed=arguments.seed, methods=arguments.methods, scale=arguments.scale,
+            resume=arguments.resume, overwrite=arguments.overwrite, say=_say, stop=_stop_on_signals(),
+        )  # fmt: skip
+    except Interrupted:
+        raise RunError(f"stopped; go on with: backcast demo --resume --out {arguments.out}") from None
+    return 0
+
+
+def _ls(arguments: argparse.Namespace) -> int:
+    if arguments.what == "presets":
+        lines = {name: ", ".join(f"{key}={value}" for key, value in preset.items()) for name, preset in PRESETS.items()}
+    elif arguments.what == "datasets":
+        from backcast.data.sources import BUILT_IN
+
+        lines = {name: source.description for name, source in BUILT_IN.items()}
+        lines["FILE.npz"] = "arrays of your own: x (n, T) or (n, T, C), y (n,), optionally lengths and ids"
+    elif arguments.what == "methods":
+        from backcast.methods import METHODS
+
+        lines = {name: method.description for name, method in METHODS.items()}
+    else:
+        from backcast.demo import CONTENDERS
+
+        lines = {contender.name: contender.description for contender in CONTENDERS}
+    width = max(map(len, lines))
+    for name, text in lines.items():
+        print(f"{name:<{width}}  {text}")
+    return 0
+
+
+def _say(line: str) -> None:
+    print(f"backcast: {line}", file=sys.stderr)

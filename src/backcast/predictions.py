@@ -1,0 +1,73 @@
+"""Predictions as a file: CSV, Parquet or JSON lines, one id a row."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backcast.checkpoint import write_atomically
+from backcast.errors import InputError, RunError
+
+SUFFIXES = (".csv", ".parquet", ".jsonl")
+
+
+def check_target(path: Path) -> None:
+    """Raises InputError for a file that could not be written, before any work is done."""
+    if path.suffix not in SUFFIXES:
+        raise InputError(f"--out {path}: the ending must be one of {', '.join(SUFFIXES)}")
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise InputError(f"--out {path}: there is no folder {path.absolute().parent} to write it into")
+
+
+def write_predictions(
+    path: Path, ids: NDArray[Any], classes: tuple[Any, ...], probabilities: NDArray[np.float32]
+) -> None:
+    """Columns `id`, `prediction`, then `p_<class>` for every class; rows in the order of the data.
+
+    ids (n,), probabilities (n, classes). The format follows from the ending. Raises RunError where the disk
+    is full.
+    """
+    columns: dict[str, list[Any]] = {
+        "id": ids.tolist(),
+        "prediction": [classes[number] for number in probabilities.argmax(axis=1)],
+    }
+    for number, name in enumerate(classes):
+        columns[f"p_{name}"] = probabilities[:, number].tolist()
+    content = {".csv": _csv, ".parquet": _parquet, ".jsonl": _json_lines}[path.suffix](columns)
+    try:
+        write_atomically(path, content)
+    except OSError as error:
+        raise RunError(f"--out {path}: cannot be written: {error.strerror}") from None
+
+
+def _rows(columns: dict[str, list[Any]]) -> Iterator[tuple[Any, ...]]:
+    return zip(*columns.values(), strict=True)
+
+
+def _csv(columns: dict[str, list[Any]]) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    for row in _rows(columns):
+        writer.writerow([f"{cell:.7g}" if isinstance(cell, float) and i > 1 else cell for i, cell in enumerate(row)])
+    return text.getvalue().encode()
+
+
+def _json_lines(columns: dict[str, list[Any]]) -> bytes:
+    return "".join(json.dumps(dict(zip(columns, row, strict=True))) + "\n" for row in _rows(columns)).encode()
+
+
+def _parquet(columns: dict[str, list[Any]]) -> bytes:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table(columns), sink)
+    return sink.getvalue().to_pybytes()

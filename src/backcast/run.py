@@ -1,0 +1,329 @@
+"""A run: data in, a folder out that explains itself.
+
+    RUN/config.yaml          every setting; `train --config` on it starts the same run again
+    RUN/environment.json     versions, machine, command, checksum of the data
+    RUN/metrics.jsonl        one object a line: every epoch, and every 50 steps
+    RUN/checkpoints/         the last two states of training
+    RUN/model/               weights and config.json: alone enough to predict
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import platform
+import shutil
+import sys
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from filelock import FileLock, Timeout
+from safetensors.torch import save
+from torch import Tensor
+
+from backcast.build import (
+    DESCRIPTION,
+    WEIGHTS,
+    TrainedModel,
+    build_network,
+    build_trainer,
+    choose_device,
+    describe_model,
+    load_model,
+    take_over,
+)
+from backcast.checkpoint import Checkpoint, load_last, save_checkpoint, write_atomically
+from backcast.config import Config, flag, read_yaml, resolve
+from backcast.data.preprocessing import Preprocessing
+from backcast.data.sequences import Sequences, concatenate
+from backcast.data.sources import load, split_validation
+from backcast.errors import InputError, RunError
+
+CONFIG, ENVIRONMENT, METRICS, CHECKPOINTS, MODEL = (
+    "config.yaml", "environment.json", "metrics.jsonl", "checkpoints", "model",
+)  # fmt: skip
+OWN_FILES = (CONFIG, ENVIRONMENT, METRICS, CHECKPOINTS, MODEL, "report.html")
+MAY_DIFFER = ("data_dir", "device", "checkpoint_minutes")
+"""Settings that may change when a run is resumed: they do not change what is computed."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A config's data, ready to train on. The test rows are not among them."""
+
+    train: Sequences
+    validation: Sequences | None
+    preprocessing: Preprocessing
+    source: TrainedModel | None
+    checksum: str
+    classes: tuple[Any, ...]  # none where nothing is classified
+
+
+def prepare(config: Config) -> Prepared:
+    """Loads, checks and splits the rows. Raises InputError."""
+    if config.data is None:
+        raise InputError("which DATA? Name a built-in set (`backcast ls datasets`) or a .npz file")
+    rows, held_out = _load(config, config.data)
+    if config.epochs:
+        _check_labels(rows, config)
+    if held_out is None:
+        rows, held_out = split_validation(rows, config.validation if config.epochs else 0.0, config.seed)
+    if config.unlabeled is not None:
+        rows = concatenate(rows, _load(config, config.unlabeled)[0].without_labels())
+    source = None if config.from_run is None else load_model(config.from_run)
+    if source is None:
+        preprocessing = Preprocessing.fit(rows, held_out)
+    else:
+        preprocessing = source.preprocessing
+    for part in (rows, held_out):
+        if part is not None:
+            preprocessing.check(part)
+    classes = rows.classes if config.epochs else ()
+    return Prepared(rows, held_out, preprocessing, source, _checksum(rows, held_out), classes)
+
+
+def _load(config: Config, data: str) -> tuple[Sequences, Sequences | None]:
+    splits = load(
+        data,
+        data_dir=None if config.data_dir is None else Path(config.data_dir),
+        limit=config.limit,
+        kind=config.kind,
+        missing_label=config.missing_label,
+        permutation_seed=config.permutation_seed,
+    )
+    return splits.train, splits.validation
+
+
+def _check_labels(rows: Sequences, config: Config) -> None:
+    if not rows.classes:
+        raise InputError(f"{rows.name}: the rows have no labels (an array `y`); to pretrain without any, say --epochs 0")
+    if len(rows.classes) == 1:
+        raise InputError(f"{rows.name}: every label is {rows.classes[0]!r}; there must be at least two classes")
+    if config.missing_label is None and (rows.labels < 0).any():
+        row = int(np.flatnonzero(rows.labels < 0)[0])
+        raise InputError(f"{rows.name}: row {row} has no label; if that is meant, say --missing-label")
+
+
+def _checksum(*parts: Sequences | None) -> str:
+    """Names the rows: what is trained on, and in which order."""
+    digest = hashlib.sha256()
+    for part in parts:
+        if part is not None:
+            for array in (part.values, part.starts, part.lengths, part.labels):
+                digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+class RunFolder:
+    """The files of one run: a `Recorder` for the trainer."""
+
+    def __init__(self, path: Path, fingerprint: str, on_advance: Callable[[str], None]) -> None:
+        self.path = path
+        self.fingerprint = fingerprint
+        self.on_advance = on_advance
+
+    def metrics(self, entry: dict[str, Any]) -> None:
+        with self._writing(), (self.path / METRICS).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
+
+    def checkpoint(self, checkpoint: Checkpoint) -> None:
+        with self._writing():
+            written = (self.path / METRICS).stat().st_size if (self.path / METRICS).exists() else 0
+            meta = {**checkpoint.meta, "fingerprint": self.fingerprint, "metrics_bytes": written}
+            save_checkpoint(self.path / CHECKPOINTS, Checkpoint(checkpoint.tensors, meta))
+
+    def weights(self, weights: dict[str, Tensor]) -> None:
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+        with self._writing():
+            write_atomically(self.path / MODEL / WEIGHTS, save(tensors, {"format": "pt"}))
+
+    def advance(self, description: str) -> None:
+        self.on_advance(description)
+
+    def last_checkpoint(self, warn: Callable[[str], None]) -> Checkpoint | None:
+        """The newest good checkpoint; what was measured after it is dropped from the metrics."""
+        checkpoint = load_last(self.path / CHECKPOINTS, self.fingerprint, warn)
+        kept = 0 if checkpoint is None else int(checkpoint.meta["metrics_bytes"])
+        metrics = self.path / METRICS
+        if metrics.exists() and metrics.stat().st_size > kept:
+            with self._writing(), metrics.open("r+b") as file:
+                file.truncate(kept)
+        return checkpoint
+
+    def begin(self, config: Config, prepared: Prepared, device: torch.device) -> None:
+        """Makes the folder anew. Raises InputError where it cannot be written."""
+        try:
+            for name in OWN_FILES:
+                _remove(self.path / name)
+            for folder in (CHECKPOINTS, MODEL):
+                (self.path / folder).mkdir(parents=True)
+            description = describe_model(config, prepared.preprocessing, prepared.classes, prepared.train.picture)
+            _write_json(self.path / MODEL / DESCRIPTION, description)
+            _write_json(self.path / ENVIRONMENT, _environment(prepared, device))
+            text = yaml.safe_dump(config.to_dict(), sort_keys=False)
+            write_atomically(self.path / CONFIG, text.encode())
+        except OSError as error:
+            raise InputError(f"--out {self.path}: cannot be written: {error.strerror}") from None
+
+    @contextmanager
+    def _writing(self) -> Any:
+        try:
+            yield
+        except OSError as error:
+            raise RunError(
+                f"{self.path}: cannot be written ({error.strerror}); the last good checkpoint is kept. "
+                f"Make room, then: backcast train --resume --out {self.path}"
+            ) from None
+
+
+def holds_run(out: Path) -> bool:
+    return (out / CONFIG).exists()
+
+
+def read_config(run: Path) -> Config:
+    """The settings of a run folder. Raises InputError where it is none."""
+    if not holds_run(run):
+        raise InputError(f"{run}: is not a run (there is no {CONFIG} in it)")
+    return resolve([read_yaml(run / CONFIG)])
+
+
+def train(
+    config: Config,
+    out: Path,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    say: Callable[[str], None] = lambda line: None,
+    on_total: Callable[[int, int], None] = lambda total, done: None,
+    on_advance: Callable[[str], None] = lambda description: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> TrainedModel:
+    """Trains what `config` says into the folder `out` and returns the model.
+
+    resume     go on from the last good checkpoint; without one start over, on a finished run do nothing
+    overwrite  replace a run that is there
+    on_total   told the number of training steps, and how many of them are done already
+
+    Raises InputError, before anything is written, for input that does not fit; RunError, with the last good
+    checkpoint kept, for a run that cannot go on.
+    """
+    going_on = resume and holds_run(out)
+    if going_on:
+        _require_same_settings(read_config(out), config, out)
+    elif holds_run(out) and not overwrite:
+        raise InputError(f"--out {out}: there is a run in it already; say --resume, --overwrite or another folder")
+    device = choose_device(config.device)
+    prepared = prepare(config)
+    if going_on and _read_environment(out).get("data_sha256") != prepared.checksum:
+        raise InputError(f"--resume: the rows of {config.data} are not those that the run in {out} began with")
+    network = build_network(config, prepared.preprocessing, len(prepared.classes))
+    if prepared.source is not None:
+        take_over(network, prepared.source, prepared.classes)
+    with _locked(out):
+        folder = RunFolder(out, _fingerprint(config, prepared), on_advance)
+        trainer = build_trainer(
+            config, network, prepared.preprocessing, prepared.train, prepared.validation, device
+        )
+        checkpoint = folder.last_checkpoint(say) if going_on else None
+        if checkpoint is not None:
+            trainer.restore(checkpoint)
+        else:
+            if going_on:
+                say(f"{out}: there is no checkpoint to go on from; starting over")
+            folder.begin(config, prepared, device)
+        if trainer.position.finished:
+            say(f"{out}: this run is finished; there is nothing to resume")
+        on_total(trainer.total_steps, trainer.position.step)
+        trainer.fit(folder, stop)
+    return TrainedModel(
+        network.eval(), prepared.preprocessing, prepared.classes, config, prepared.train.picture, device
+    )
+
+
+def _require_same_settings(saved: Config, given: Config, out: Path) -> None:
+    for field in dataclasses.fields(Config):
+        before, now = getattr(saved, field.name), getattr(given, field.name)
+        if field.name not in MAY_DIFFER and before != now:
+            raise InputError(f"--resume: the run in {out} was begun with {flag(field.name)} {before}, not {now}")
+
+
+def _fingerprint(config: Config, prepared: Prepared) -> str:
+    settings = replace(config, **{name: _DEFAULTS[name] for name in MAY_DIFFER}).to_dict()
+    return hashlib.sha256(json.dumps([settings, prepared.checksum]).encode()).hexdigest()
+
+
+_DEFAULTS = {field.name: field.default for field in dataclasses.fields(Config)}
+
+
+@contextmanager
+def _locked(out: Path) -> Any:
+    """One process at a time in a folder."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(out / ".lock", timeout=0)
+        lock.acquire()
+    except Timeout:
+        raise InputError(f"--out {out}: another process is training in it") from None
+    except OSError as error:
+        raise InputError(f"--out {out}: cannot be written: {error.strerror}") from None
+    try:
+        yield
+    finally:
+        lock.release()
+        (out / ".lock").unlink(missing_ok=True)
+
+
+def _environment(prepared: Prepared, device: torch.device) -> dict[str, Any]:
+    gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
+    return {
+        "backcast": version("backcast"),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "system": platform.platform(),
+        "processor": _processor(),
+        "threads": torch.get_num_threads(),
+        "device": str(device),
+        "gpu": gpu,
+        "command": sys.argv,
+        "began": datetime.now(UTC).isoformat(timespec="seconds"),
+        "rows": {"train": len(prepared.train), "validation": len(prepared.validation or [])},
+        "data_sha256": prepared.checksum,
+        "permutation_sha256": prepared.preprocessing.permutation_checksum,
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _read_environment(out: Path) -> dict[str, Any]:
+    try:
+        return json.loads((out / ENVIRONMENT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def _write_json(path: Path, value: dict[str, Any]) -> None:
+    write_atomically(path, (json.dumps(value, indent=1, default=str) + "\n").encode())
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
