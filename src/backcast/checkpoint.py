@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
+
+from backcast.files import write_atomically
 
 FORMAT = "backcast checkpoint 1"
 KEPT = 2
@@ -29,20 +30,6 @@ class Checkpoint:
 
     tensors: dict[str, Tensor]
     meta: dict[str, Any]
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Writes a file so that at `path` there is the old one or the whole new one, never anything else."""
-    part = path.with_name(path.name + ".part")
-    try:
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:

@@ -264,15 +264,14 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     model, rows, split = _load_for(arguments)
     found = model.accuracy(rows, arguments.batch_size)
     if arguments.json is not None:
-        from backcast.checkpoint import write_atomically
-        from backcast.report.results import as_json
+        from backcast.files import write_json
 
         result = {
             "accuracy": found.accuracy, "correct": found.correct, "rows": found.count, "loss": found.loss,
             "data": arguments.data, "split": split, "run": str(arguments.source),
         }  # fmt: skip
         try:
-            write_atomically(arguments.json, as_json(result))
+            write_json(arguments.json, result)
         except OSError as error:
             raise InputError(f"--json {arguments.json}: cannot be written: {error.strerror}") from None
     print(f"accuracy {found.accuracy:.4f} ({found.correct} of {found.count} rows, {arguments.data}, {split})")

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backcast.checkpoint import write_atomically
 from backcast.errors import InputError, RunError
+from backcast.files import write_atomically
 
 SUFFIXES = (".csv", ".parquet", ".jsonl")
 

@@ -41,12 +41,13 @@ from backcast.build import (
     load_model,
     take_over,
 )
-from backcast.checkpoint import Checkpoint, load_last, save_checkpoint, write_atomically
+from backcast.checkpoint import Checkpoint, load_last, save_checkpoint
 from backcast.config import Config, flag, read_yaml, resolve
 from backcast.data.preprocessing import Preprocessing
 from backcast.data.sequences import Sequences, concatenate
 from backcast.data.sources import load, split_validation
 from backcast.errors import InputError, RunError
+from backcast.files import write_atomically, write_json
 
 CONFIG, ENVIRONMENT, METRICS, CHECKPOINTS, MODEL = (
     "config.yaml", "environment.json", "metrics.jsonl", "checkpoints", "model",
@@ -167,8 +168,8 @@ class RunFolder:
             for folder in (CHECKPOINTS, MODEL):
                 (self.path / folder).mkdir(parents=True)
             description = describe_model(config, prepared.preprocessing, prepared.classes, prepared.train.picture)
-            _write_json(self.path / MODEL / DESCRIPTION, description)
-            _write_json(self.path / ENVIRONMENT, _environment(prepared, device))
+            write_json(self.path / MODEL / DESCRIPTION, description)
+            write_json(self.path / ENVIRONMENT, _environment(prepared, device))
             text = yaml.safe_dump(config.to_dict(), sort_keys=False)
             write_atomically(self.path / CONFIG, text.encode())
         except OSError as error:
@@ -316,10 +317,6 @@ def _read_environment(out: Path) -> dict[str, Any]:
         return json.loads((out / ENVIRONMENT).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-
-
-def _write_json(path: Path, value: dict[str, Any]) -> None:
-    write_atomically(path, (json.dumps(value, indent=1, default=str) + "\n").encode())
 
 
 def _remove(path: Path) -> None:
