@@ -86,20 +86,20 @@ def build_network(config: Config, preprocessing: Preprocessing, classes: int) ->
     """A network with its first weights, from the config's seed. No class: no classifier."""
     symbols, channels = preprocessing.symbols, preprocessing.channels
     method, hidden, drop = METHODS[config.method], config.hidden_size, config.dropconnect
-    elements = symbols or channels
+    elements, wide = symbols or channels, config.feedforward_size
     # torch draws first weights from its global generator; they are replaced, and the generator put back.
     with torch.random.fork_rng(devices=[]):
         embedding = Embedding(symbols, channels, config.embedding_size)
         decoder_size = config.decoder_hidden_size or hidden
         network = Model(
             encoder=EmbeddedLSTM(embedding, hidden),
-            classifier=FeedForward(hidden, classes, drop) if classes else None,
+            classifier=FeedForward(hidden, wide, classes, drop) if classes else None,
             decoder=Decoder(
-                embedding, hidden, decoder_size, config.decoder_layers, elements, drop, config.position_cue
+                embedding, hidden, decoder_size, config.decoder_layers, elements, wide, drop, config.position_cue
             )
             if method.reconstruction
             else None,
-            predictor=Predictor(hidden, decoder_size, elements, drop) if method.prediction else None,
+            predictor=Predictor(hidden, decoder_size, elements, wide, drop) if method.prediction else None,
             symbols=symbols,
         )
     initialise(network, config.seed)

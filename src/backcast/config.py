@@ -79,6 +79,7 @@ class Config:
     embedding_size: int = _option(128, NETWORK, "width of the embedded input; 0: not embedded", low=0)
     decoder_hidden_size: int | None = _option(None, NETWORK, "width of the decoder; none: the main LSTM's", kind=int, low=1, optional=True)
     decoder_layers: int = _option(2, NETWORK, "LSTM layers of the decoder, 1 or 2", low=1, high=2)
+    feedforward_size: int = _option(256, NETWORK, "width of the hidden layers of the classifier and of the decoder's output", low=1)
     dropconnect: float = _option(0.5, NETWORK, "chance of dropping a weight of the second hidden layer", low=0.0, high=0.95)
 
     pretrain_epochs: int = _option(20, TRAINING, "epochs of phase 1, the auxiliary loss alone", low=0)

@@ -42,6 +42,7 @@ class Decoder(nn.Module):
         hidden_size: int,
         num_layers: int,
         output_size: int,
+        feedforward_size: int,
         dropconnect: float,
         position_cue: bool,
     ) -> None:
@@ -53,7 +54,7 @@ class Decoder(nn.Module):
         self.bridge_c = nn.Linear(state_size, hidden_size) if bridged else None
         self.bottom = LSTMLayer(embedding.width, hidden_size)
         self.top = LSTMLayer(hidden_size, hidden_size) if num_layers == 2 else None
-        self.output = FeedForward(hidden_size, output_size, dropconnect)
+        self.output = FeedForward(hidden_size, feedforward_size, output_size, dropconnect)
 
     def initial_state(self, state: LSTMState) -> DecoderState:
         """The decoder's state at its first step, from the main network's (B, H) at the anchor."""
@@ -94,7 +95,7 @@ class Decoder(nn.Module):
         if is_fed is not None:
             inputs = inputs * is_fed[:, None]
         if self.position_cue:
-            inputs = inputs + sine_features(places, self.embedding.width)
+            inputs = inputs + sine_features(places, self.embedding.width, state.h.dtype)
         return self.bottom(inputs, state)
 
 
@@ -105,10 +106,12 @@ class Predictor(nn.Module):
     number of layers and the zeros are not stated.)
     """
 
-    def __init__(self, input_size: int, hidden_size: int, output_size: int, dropconnect: float) -> None:
+    def __init__(
+        self, input_size: int, hidden_size: int, output_size: int, feedforward_size: int, dropconnect: float
+    ) -> None:
         super().__init__()
         self.layer = LSTMLayer(input_size, hidden_size)
-        self.output = FeedForward(hidden_size, output_size, dropconnect)
+        self.output = FeedForward(hidden_size, feedforward_size, output_size, dropconnect)
 
     def forward(
         self, outputs: Tensor, state: LSTMState, second_weight: Tensor | None = None
@@ -118,9 +121,9 @@ class Predictor(nn.Module):
         return self.output(hidden, second_weight), state
 
 
-def sine_features(places: Tensor, width: int) -> Tensor:
+def sine_features(places: Tensor, width: int, dtype: torch.dtype) -> Tensor:
     """Positions (...,) as sines and cosines (..., width), as Vaswani et al. 2017 encode them."""
     half = (width + 1) // 2
-    rates = torch.exp(torch.arange(half, device=places.device) * (-math.log(10_000.0) / half))
+    rates = torch.exp(torch.arange(half, device=places.device, dtype=dtype) * (-math.log(10_000.0) / half))
     angles = places[..., None] * rates
     return torch.cat([angles.sin(), angles.cos()], dim=-1)[..., :width]

@@ -14,7 +14,7 @@ class FeedForward(nn.Module):
     DropConnect (Wan et al. 2013) sets weights to zero at random and rescales the others; one mask a step.
     """
 
-    def __init__(self, input_size: int, output_size: int, dropconnect: float, hidden_size: int = 256) -> None:
+    def __init__(self, input_size: int, hidden_size: int, output_size: int, dropconnect: float) -> None:
         super().__init__()
         self.dropconnect = dropconnect
         self.first = nn.Linear(input_size, hidden_size)
