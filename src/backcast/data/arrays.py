@@ -79,8 +79,9 @@ def read_npz(path: Path, *, kind: str = "auto", missing_label: str | None = None
     """
     name = str(path)
     try:
-        loaded = np.load(path, allow_pickle=False)
-        arrays = {"x": loaded} if isinstance(loaded, np.ndarray) else {key: loaded[key] for key in loaded.files}
+        with path.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            arrays = {"x": loaded} if isinstance(loaded, np.ndarray) else {key: loaded[key] for key in loaded.files}
     except ValueError as error:
         if "pickle" in str(error):
             raise InputError(f"{name}: it holds Python objects, which are not loaded; save plain arrays") from None

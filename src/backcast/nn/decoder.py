@@ -47,7 +47,7 @@ class Decoder(nn.Module):
         position_cue: bool,
     ) -> None:
         super().__init__()
-        self.embedding = embedding
+        self._shared = (embedding,)  # not registered as a part: it belongs to the main network
         self.position_cue = position_cue
         bridged = hidden_size != state_size
         self.bridge_h = nn.Linear(state_size, hidden_size) if bridged else None
@@ -55,6 +55,11 @@ class Decoder(nn.Module):
         self.bottom = LSTMLayer(embedding.width, hidden_size)
         self.top = LSTMLayer(hidden_size, hidden_size) if num_layers == 2 else None
         self.output = FeedForward(hidden_size, feedforward_size, output_size, dropconnect)
+
+    @property
+    def embedding(self) -> Embedding:
+        """The main network's own."""
+        return self._shared[0]
 
     def initial_state(self, state: LSTMState) -> DecoderState:
         """The decoder's state at its first step, from the main network's (B, H) at the anchor."""

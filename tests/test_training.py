@@ -1,0 +1,318 @@
+"""Runs: killed and resumed, stopped by what is not finite, chosen by validation, started from another run."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from backcast.build import load_model
+from backcast.checkpoint import Checkpoint
+from backcast.config import Config, resolve
+from backcast.errors import InputError, RunError
+from backcast.history import read_metrics
+from backcast.run import RunFolder, prepare, train
+
+SMALL: dict[str, Any] = {
+    "method": "rp-lstm", "hidden_size": 6, "embedding_size": 4, "feedforward_size": 8, "truncation": 4,
+    "segment_length": 4, "anchors": 2, "batch_size": 16, "pretrain_epochs": 2, "epochs": 3,
+    "decoder_input": "scheduled", "sampling_steps": 20, "checkpoint_minutes": 0, "device": "cpu",
+}  # fmt: skip
+
+
+class Killed(Exception):
+    """Stands for a kill: nothing of the run sees it coming."""
+
+
+def config(data: Path, **settings: Any) -> Config:
+    return resolve([SMALL, {"data": str(data), **settings}])
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return load_file(run / "model" / "model.safetensors")
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    for name, value in weights(one).items():
+        assert torch.equal(value, weights(other)[name]), name
+    drop = ("seconds",)
+    for first, second in zip(read_metrics(one / "metrics.jsonl"), read_metrics(other / "metrics.jsonl"), strict=True):
+        assert {k: v for k, v in first.items() if k not in drop} == {k: v for k, v in second.items() if k not in drop}
+
+
+@pytest.mark.parametrize("steps_before", [1, 4, 5, 9, 13, 19])
+@pytest.mark.parametrize("optimizer", ["rmsprop", "adam"])
+def test_kill_and_resume_gives_the_same_bits(
+    npz: Path, tmp_path: Path, steps_before: int, optimizer: str
+) -> None:
+    settings = config(npz, optimizer=optimizer)
+    train(settings, tmp_path / "whole")
+    done = []
+
+    def die(description: str) -> None:
+        done.append(description)
+        if len(done) == steps_before:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(settings, tmp_path / "killed", on_advance=die)
+    train(settings, tmp_path / "killed", resume=True)
+    assert_same_run(tmp_path / "whole", tmp_path / "killed")
+
+
+def test_a_process_killed_outright_resumes_to_the_same_bits(npz: Path, tmp_path: Path) -> None:
+    arguments = [sys.executable, "-m", "backcast", "train", str(npz), "--out", str(tmp_path / "killed")]
+    for name, value in SMALL.items():
+        arguments += ["--" + name.replace("_", "-"), str(value)]
+    arguments += ["--epochs", "400"]
+    process = subprocess.Popen(arguments, stderr=subprocess.DEVNULL)
+    checkpoints = tmp_path / "killed" / "checkpoints"
+    deadline = time.monotonic() + 60
+    while not list(checkpoints.glob("step-*[1-9].safetensors")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.2)
+    process.kill()
+    process.wait()
+    assert list(checkpoints.glob("step-*.safetensors"))
+    # The same settings but for the number of epochs is another run; here both go the whole way.
+    stopped = subprocess.Popen([*arguments, "--resume"], stderr=subprocess.PIPE, text=True)
+    time.sleep(4)
+    stopped.send_signal(signal.SIGTERM)
+    _, message = stopped.communicate(timeout=60)
+    assert stopped.returncode == 1 and "go on with: backcast train --resume" in message
+    read = read_metrics(tmp_path / "killed" / "metrics.jsonl")
+    steps = [entry["step"] for entry in read]
+    assert steps == sorted(set(steps)), "an epoch was recorded twice"
+    train(config(npz, epochs=len(read) - 2), tmp_path / "whole")
+    for mine, other in zip(read, read_metrics(tmp_path / "whole" / "metrics.jsonl"), strict=True):
+        assert mine["reconstruction"] == other["reconstruction"] and mine["step"] == other["step"]
+
+
+def test_resume_of_a_finished_run_does_nothing_and_without_a_checkpoint_starts_over(
+    npz: Path, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    run, settings = tmp_path / "run", config(npz)
+    train(settings, run)
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()}
+    model = train(settings, run, resume=True, say=said.append)
+    assert before == {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()}
+    assert "finished" in said[0]
+    for name, value in model.network.state_dict().items():
+        assert torch.equal(value, weights(run)[name])
+    first = weights(run)
+    for file in (run / "checkpoints").iterdir():
+        file.unlink()
+    train(settings, run, resume=True, say=said.append)
+    assert "starting over" in said[-1]
+    assert all(torch.equal(value, weights(run)[name]) for name, value in first.items())
+    train(settings, tmp_path / "new", resume=True)
+    assert_same_run(run, tmp_path / "new")
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "foreign", "empty"])
+def test_a_damaged_checkpoint_is_said_and_the_one_before_it_used(npz: Path, tmp_path: Path, damage: str) -> None:
+    settings, said = config(npz), []
+    train(settings, tmp_path / "whole")
+    with pytest.raises(Killed):
+        train(settings, tmp_path / "run", on_advance=_die_after(9))
+    last = sorted((tmp_path / "run" / "checkpoints").iterdir())[-1]
+    content = last.read_bytes()
+    if damage == "cut":
+        last.write_bytes(content[: len(content) // 2])
+    elif damage == "flipped":
+        last.write_bytes(content[:-9] + bytes([content[-9] ^ 1]) + content[-8:])
+    elif damage == "empty":
+        last.write_bytes(b"")
+    else:
+        other = config(npz, seed=5)
+        with pytest.raises(Killed):
+            train(other, tmp_path / "other", on_advance=_die_after(9))
+        last.write_bytes(sorted((tmp_path / "other" / "checkpoints").iterdir())[-1].read_bytes())
+    train(settings, tmp_path / "run", resume=True, say=said.append)
+    assert str(last) in said[0] and "the one before it" in said[0]
+    assert_same_run(tmp_path / "whole", tmp_path / "run")
+
+
+def _die_after(steps: int) -> Any:
+    done: list[str] = []
+
+    def die(description: str) -> None:
+        done.append(description)
+        if len(done) == steps:
+            raise Killed
+
+    return die
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpoint(
+    npz: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from backcast.nn.model import Model
+
+    plain, calls = Model.element_losses, []
+
+    def explode(self: Model, predicted: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        calls.append(1)
+        return plain(self, predicted, target) * (float("nan") if len(calls) > 7 else 1.0)
+
+    monkeypatch.setattr(Model, "element_losses", explode)
+    with pytest.raises(RunError, match=r"the loss is nan in phase pretraining, epoch 1, step 4.*learning rate"):
+        train(config(npz), tmp_path / "run")
+    assert [p.name for p in sorted((tmp_path / "run" / "checkpoints").iterdir())][-1] == "step-0000000003.safetensors"
+
+
+def test_a_full_disk_stops_the_run_keeps_the_last_good_checkpoint_and_resumes(
+    npz: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = config(npz)
+    train(settings, tmp_path / "whole")
+    import backcast.checkpoint as module
+
+    plain, calls = module.write_atomically, []
+
+    def full(path: Path, content: bytes) -> None:
+        calls.append(path)
+        if len(calls) > 6:
+            raise OSError(28, "No space left on device")
+        plain(path, content)
+
+    monkeypatch.setattr(module, "write_atomically", full)
+    with pytest.raises(RunError, match=r"No space left on device.*--resume"):
+        train(settings, tmp_path / "run")
+    assert len(list((tmp_path / "run" / "checkpoints").iterdir())) == 2
+    monkeypatch.undo()
+    train(settings, tmp_path / "run", resume=True)
+    assert_same_run(tmp_path / "whole", tmp_path / "run")
+
+
+def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    from backcast.files import write_atomically
+
+    write_atomically(tmp_path / "a", b"old")
+
+    def fail(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OSError):
+        write_atomically(tmp_path / "a", b"new")
+    assert (tmp_path / "a").read_bytes() == b"old" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_the_best_epoch_on_validation_is_taken_and_without_validation_the_last(npz: Path, tmp_path: Path) -> None:
+    train(config(npz, method="lstm", epochs=12, learning_rate=0.02), tmp_path / "best")
+    scores = [e["validation_accuracy"] for e in read_metrics(tmp_path / "best" / "metrics.jsonl")]
+    prepared = prepare(config(npz, method="lstm"))
+    assert load_model(tmp_path / "best").accuracy(prepared.validation).accuracy == max(scores)
+    train(config(npz, method="lstm", validation=0), tmp_path / "last")
+    entries = read_metrics(tmp_path / "last" / "metrics.jsonl")
+    assert "validation_accuracy" not in entries[-1]
+    last = sorted((tmp_path / "last" / "checkpoints").iterdir())[-1]
+    for name, value in weights(tmp_path / "last").items():
+        assert torch.equal(value, load_file(last)[f"model.{name}"])
+
+
+def test_the_config_of_a_run_starts_the_same_run_again(npz: Path, tmp_path: Path) -> None:
+    from backcast.run import read_config
+
+    train(config(npz, halve_at="1,2", truncation="none"), tmp_path / "one")
+    again = read_config(tmp_path / "one")
+    assert again == config(npz, halve_at=(1, 2), truncation=None)
+    train(again, tmp_path / "two")
+    assert_same_run(tmp_path / "one", tmp_path / "two")
+
+
+def test_pretrain_once_then_fine_tune(npz: Path, tmp_path: Path) -> None:
+    train(config(npz, epochs=0), tmp_path / "pretrained")
+    with pytest.raises(InputError, match="only been pretrained"):
+        load_model(tmp_path / "pretrained").accuracy(prepare(config(npz)).train)
+    begun: list[Checkpoint] = []
+    keep = RunFolder.checkpoint
+
+    def watch(self: RunFolder, checkpoint: Checkpoint) -> None:
+        begun.append(checkpoint)
+        keep(self, checkpoint)
+
+    tuned = train(config(npz, method="lstm", from_run=str(tmp_path / "pretrained")), tmp_path / "tuned")
+    fresh = train(config(npz, method="lstm"), tmp_path / "fresh")
+    source = load_model(tmp_path / "pretrained")
+    assert tuned.preprocessing == source.preprocessing
+    name = "encoder.layer.lstm.weight_hh_l0"
+    near = (tuned.network.state_dict()[name] - source.network.state_dict()[name]).norm()
+    far = (fresh.network.state_dict()[name] - source.network.state_dict()[name]).norm()
+    assert near < far
+    with pytest.raises(InputError, match="--hidden-size"):
+        train(config(npz, hidden_size=7, from_run=str(tmp_path / "pretrained")), tmp_path / "bad")
+    assert not (tmp_path / "bad").exists()
+
+
+def test_rows_without_labels_train_both_phases(npz: Path, tmp_path: Path) -> None:
+    arrays = dict(np.load(npz))
+    arrays["y"][10:] = -1
+    np.savez(tmp_path / "partly.npz", **arrays)
+    settings = config(tmp_path / "partly.npz", missing_label="-1")
+    prepared = prepare(settings)
+    assert len(prepared.train) + len(prepared.validation or []) == 60 and len(prepared.classes) == 2
+    train(settings, tmp_path / "partly")
+    first = read_metrics(tmp_path / "partly" / "metrics.jsonl")
+    assert first[0]["reconstruction"] > 0 and first[-1]["classification"] > 0
+    np.savez(tmp_path / "more.npz", x=arrays["x"])
+    more = prepare(config(npz, unlabeled=str(tmp_path / "more.npz")))
+    assert len(more.train) == len(prepare(config(npz)).train) + 60
+    assert (more.train.labels[-60:] == -1).all()
+
+
+@pytest.mark.parametrize("method", ["lstm", "r-lstm", "p-lstm", "rp-lstm"])
+@pytest.mark.parametrize("kind", ["real", "symbols"])
+def test_every_method_trains_on_every_kind_of_rows_with_rows_of_one_step(
+    method: str, kind: str, tmp_path: Path
+) -> None:
+    generator = np.random.default_rng(0)
+    x = generator.integers(0, 4, (12, 9)) if kind == "symbols" else generator.normal(size=(12, 9))
+    np.savez(tmp_path / "rows.npz", x=x, y=np.array(list("ab") * 6), lengths=np.array([9, 1] * 6))
+    model = train(config(tmp_path / "rows.npz", method=method, validation=0), tmp_path / "run")
+    assert model.classes == ("a", "b") and bool(model.preprocessing.symbols) == (kind == "symbols")
+    again = load_model(tmp_path / "run")
+    rows = prepare(config(tmp_path / "rows.npz", validation=0)).train
+    np.testing.assert_array_equal(model.predict_proba(rows), again.predict_proba(rows))
+
+
+def test_mixed_precision_trains_in_float32_weights(npz: Path, tmp_path: Path) -> None:
+    model = train(config(npz, precision="bf16"), tmp_path / "run")
+    assert all(p.dtype == torch.float32 for p in model.network.parameters())
+    full = train(config(npz), tmp_path / "full")
+    one, other = (read_metrics(tmp_path / name / "metrics.jsonl")[-1] for name in ("run", "full"))
+    assert one["reconstruction"] != other["reconstruction"]
+    assert abs(one["reconstruction"] - other["reconstruction"]) < 0.05
+    assert full.classes == model.classes
+
+
+def test_learning_rates_are_halved_on_their_dates(npz: Path, tmp_path: Path) -> None:
+    train(config(npz, pretrain_halve_at=(1,), halve_at=(1, 2), learning_rate=0.01), tmp_path / "run")
+    entries = read_metrics(tmp_path / "run" / "metrics.jsonl")
+    assert [e["learning_rate"] for e in entries] == [0.001, 0.0005, 0.01, 0.005, 0.0025]
+    assert [e["phase"] for e in entries] == ["pretraining"] * 2 + ["joint"] * 3
+
+
+def test_phase_two_can_be_supervised_alone(npz: Path, tmp_path: Path) -> None:
+    train(config(npz, joint=False), tmp_path / "run")
+    entries = read_metrics(tmp_path / "run" / "metrics.jsonl")
+    assert entries[-1]["phase"] == "supervised" and "reconstruction" not in entries[-1]
+
+
+def test_the_environment_says_what_ran(npz: Path, tmp_path: Path) -> None:
+    train(config(npz), tmp_path / "run")
+    found = json.loads((tmp_path / "run" / "environment.json").read_text())
+    assert found["torch"] == torch.__version__ and found["rows"] == {"train": 54, "validation": 6}
