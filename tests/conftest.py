@@ -20,7 +20,9 @@ SYMBOLS = Preprocessing(symbols=5, channels=1, mean=(), std=())
 
 def make_model(method: str = "rp-lstm", symbols: bool = False, **settings: object) -> Model:
     """A small float64 network with three classes."""
-    config = Config(**{"method": method, "hidden_size": 6, "embedding_size": 4, "dropconnect": 0.0, **settings})
+    config = Config(
+        **{"method": method, "hidden_size": 6, "embedding_size": 4, "dropconnect": 0.0, **settings}
+    )
     return build_network(config, SYMBOLS if symbols else REAL, 3).double()
 
 
@@ -50,5 +52,7 @@ def npz(tmp_path: Path) -> Path:
     y = np.arange(60) % 2
     x = generator.normal(size=(60, 12, 2)).astype(np.float32) + y[:, None, None]
     path = tmp_path / "mine.npz"
-    np.savez(path, x=x, y=y, lengths=generator.integers(5, 13, 60), ids=np.array([f"row-{i}" for i in range(60)]))
+    np.savez(
+        path, x=x, y=y, lengths=generator.integers(5, 13, 60), ids=np.array([f"row-{i}" for i in range(60)])
+    )
     return path

@@ -53,7 +53,11 @@ def test_pmnist_reads_every_row_in_one_order_that_follows_from_the_seed(tmp_path
     pixels = write_pictures(tmp_path, "mnist")
     one, same, other = (load("pmnist", data_dir=tmp_path, permutation_seed=seed) for seed in (1, 1, 2))
     found = Preprocessing.fit(one.train)
-    assert found.permutation == Preprocessing.fit(same.train).permutation != Preprocessing.fit(other.train).permutation
+    assert (
+        found.permutation
+        == Preprocessing.fit(same.train).permutation
+        != Preprocessing.fit(other.train).permutation
+    )
     assert found.permutation_checksum == Preprocessing.from_json(found.to_json()).permutation_checksum
     batch = found.batch(one.train, np.array([3]))
     expected = (pixels[3].reshape(36)[list(found.permutation or ())] - found.mean[0]) / found.std[0]
@@ -85,7 +89,10 @@ def test_a_constant_channel_is_left_at_zero() -> None:
 def test_whole_numbers_are_symbols_unless_said_otherwise() -> None:
     x = np.array([[0, 3], [2, 1]])
     assert from_arrays(x).is_symbols and not from_arrays(x, kind="real").is_symbols
-    assert not from_arrays(x.astype(float)).is_symbols and from_arrays(x.astype(float), kind="symbols").is_symbols
+    assert (
+        not from_arrays(x.astype(float)).is_symbols
+        and from_arrays(x.astype(float), kind="symbols").is_symbols
+    )
     assert not from_arrays(-x).is_symbols
 
 
@@ -155,7 +162,9 @@ INF[1, 0, 0] = np.inf
         ({"x": X, "y": [0, 1, 0, 1], "missing_label": "no"}, "--missing-label no"),
     ],
 )
-def test_arrays_that_do_not_fit_are_refused_with_row_and_step(arrays: dict[str, object], message: str) -> None:
+def test_arrays_that_do_not_fit_are_refused_with_row_and_step(
+    arrays: dict[str, object], message: str
+) -> None:
     with pytest.raises(InputError, match=message):
         from_arrays(**arrays, name="mine.npz")  # type: ignore[arg-type]
 

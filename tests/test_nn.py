@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import torch
-from conftest import make_model
 
 from backcast.nn.feedforward import FeedForward
+from conftest import make_model
 
 
 def test_the_folded_embedding_computes_what_the_plain_one_does() -> None:

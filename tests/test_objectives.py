@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import reference
 import torch
-from conftest import make_batch, make_model, row_alone
 from torch import Tensor
 
+import reference
 from backcast.activations import activation_bytes
 from backcast.batch import Batch
 from backcast.nn.model import Model
 from backcast.objectives import Classification, Draw, Objective, Plan, Prediction, Reconstruction, losses
 from backcast.sweep import sweep
 from backcast.windows import Segments, window_starts
+from conftest import make_batch, make_model, row_alone
 
 DRAW = Draw(seed=0, epoch=0, step=0)
 RAGGED = [12, 7, 3, 12, 2, 1]
 
 
-def run(model: Model, objective: Objective, batch: Batch, plan: Plan, draw: Draw = DRAW) -> tuple[Tensor, int]:
+def run(
+    model: Model, objective: Objective, batch: Batch, plan: Plan, draw: Draw = DRAW
+) -> tuple[Tensor, int]:
     term = objective.loss(model, batch, plan, sweep(model.encoder, batch, plan.starts), draw)
     return term.total, term.count
 
@@ -91,7 +93,8 @@ def test_classification_equals_the_step_by_step_definition(truncation: int | Non
     total, count = run(model, objective, batch, objective.plan(batch, DRAW))
     cut = 1000 if truncation is None else truncation
     expected = [
-        reference.classification(model, batch.x[i, :length], batch.labels[i], cut) for i, length in enumerate(RAGGED)
+        reference.classification(model, batch.x[i, :length], batch.labels[i], cut)
+        for i, length in enumerate(RAGGED)
     ]
     assert count == len(RAGGED)
     assert_same(model, total, torch.stack(expected).sum())
@@ -108,7 +111,12 @@ def test_reconstruction_equals_the_step_by_step_definition(
 ) -> None:
     model, batch = make_model(symbols=symbols, position_cue=cue), make_batch(RAGGED, symbols)
     objective = Reconstruction(
-        3, 5, truncation=4, decoder_truncation=decoder_truncation, decoder_input=decoder_input, backwards=backwards
+        3,
+        5,
+        truncation=4,
+        decoder_truncation=decoder_truncation,
+        decoder_input=decoder_input,
+        backwards=backwards,
     )
     plan = objective.plan(batch, DRAW)
     total, count = run(model, objective, batch, plan)
@@ -142,7 +150,9 @@ def test_windows_of_full_length_equal_plain_autograd_over_the_whole_sequence() -
     objective = Classification(truncation=None)
     total, _ = run(model, objective, batch, objective.plan(batch, DRAW))
     outputs, _ = model.encoder.layer.lstm(model.encoder.embedding(batch.x))
-    expected = torch.nn.functional.cross_entropy(model.classifier(outputs[:, -1]), batch.labels, reduction="sum")
+    expected = torch.nn.functional.cross_entropy(
+        model.classifier(outputs[:, -1]), batch.labels, reduction="sum"
+    )
     assert_same(model, total, expected)
 
 
@@ -178,7 +188,9 @@ def test_the_chance_of_the_truth_falls_linearly_from_one_to_zero() -> None:
         positions = plan.segments.places[:, :, None] + np.arange(50)
         truth = batch.take(positions)
         places = torch.from_numpy(positions.reshape(160, 50) + 1)
-        fed = objective._sample_inputs(model, batch, truth, places, states, model.decoder.output.second.weight, draw)
+        fed = objective._sample_inputs(
+            model, batch, truth, places, states, model.decoder.output.second.weight, draw
+        )
         is_truth = (fed == truth).all(dim=2)[:, 1:].double().mean()
         assert abs(float(is_truth) - chance) < 0.02
         assert (fed[:, 0] == truth[:, 0]).all() and not fed.requires_grad
@@ -212,7 +224,9 @@ def test_on_a_ramp_a_decoder_that_copies_and_counts_gets_zero_loss(backwards: bo
         def initial_state(self, state: object) -> object:
             return state
 
-        def forward(self, fed: Tensor, is_fed: object, places: Tensor, state: object, weight: object) -> object:
+        def forward(
+            self, fed: Tensor, is_fed: object, places: Tensor, state: object, weight: object
+        ) -> object:
             assert torch.equal(places, (fed[:, :, 0] + (-1 if backwards else 1)).long())
             return fed + (-1 if backwards else 1), state
 
@@ -266,7 +280,9 @@ def test_rows_without_labels_count_in_the_auxiliary_losses_alone() -> None:
     objectives = [Classification(4), Reconstruction(1, 3, 2, decoder_input="fed"), Prediction(1, 3)]
     terms = losses(model, objectives, unlabelled, DRAW)
     only = losses(model, objectives[:1], row_alone(unlabelled, 1), DRAW)
-    assert terms["classification"].count == 1 and terms["reconstruction"].count == terms["prediction"].count == 9
+    assert (
+        terms["classification"].count == 1 and terms["reconstruction"].count == terms["prediction"].count == 9
+    )
     torch.testing.assert_close(terms["classification"].total, only["classification"].total)
     none = Batch(batch.x, batch.lengths, torch.tensor([-1, -1, -1]), batch.rows)
     assert losses(model, objectives, none, DRAW)["classification"].count == 0
@@ -298,5 +314,7 @@ def test_what_a_step_keeps_for_backward_does_not_grow_with_the_length() -> None:
     assert short > 10_000
     assert abs(long - short) <= 0.02 * short
     model, batch = make_model("lstm"), make_batch([3200] * 4)
-    full = activation_bytes(lambda: losses(model, [Classification(None)], batch, DRAW), list(model.parameters()))
+    full = activation_bytes(
+        lambda: losses(model, [Classification(None)], batch, DRAW), list(model.parameters())
+    )
     assert full > 5 * long

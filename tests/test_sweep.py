@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from conftest import make_batch, make_model, row_alone
 from torch import Tensor, nn
 
 from backcast import sweep as sweep_module
 from backcast.batch import Batch
 from backcast.nn.lstm import LSTMState
 from backcast.sweep import run_to_ends, sweep
+from conftest import make_batch, make_model, row_alone
 
 
 @pytest.mark.parametrize("piece", [1, 3, 64])
@@ -50,7 +50,9 @@ def test_a_sweep_builds_no_graph_and_ends_at_the_last_step_asked_for() -> None:
 def test_windows_of_unequal_lengths_give_the_state_and_gradient_of_each_alone() -> None:
     model = make_model()
     lengths = np.array([3, 6, 1, 6, 0])
-    x = torch.randn(5, 6, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    x = torch.randn(
+        5, 6, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True
+    )
     start = LSTMState(*torch.randn(2, 5, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(1)))
     state = run_to_ends(model.encoder, x, start, lengths)
     (gradient,) = torch.autograd.grad(state.c.sum() + state.h.sum(), x)

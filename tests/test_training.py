@@ -45,8 +45,12 @@ def assert_same_run(one: Path, other: Path) -> None:
     for name, value in weights(one).items():
         assert torch.equal(value, weights(other)[name]), name
     drop = ("seconds",)
-    for first, second in zip(read_metrics(one / "metrics.jsonl"), read_metrics(other / "metrics.jsonl"), strict=True):
-        assert {k: v for k, v in first.items() if k not in drop} == {k: v for k, v in second.items() if k not in drop}
+    for first, second in zip(
+        read_metrics(one / "metrics.jsonl"), read_metrics(other / "metrics.jsonl"), strict=True
+    ):
+        assert {k: v for k, v in first.items() if k not in drop} == {
+            k: v for k, v in second.items() if k not in drop
+        }
 
 
 @pytest.mark.parametrize("steps_before", [1, 4, 5, 9, 13, 19])
@@ -120,7 +124,9 @@ def test_resume_of_a_finished_run_does_nothing_and_without_a_checkpoint_starts_o
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "foreign", "empty"])
-def test_a_damaged_checkpoint_is_said_and_the_one_before_it_used(npz: Path, tmp_path: Path, damage: str) -> None:
+def test_a_damaged_checkpoint_is_said_and_the_one_before_it_used(
+    npz: Path, tmp_path: Path, damage: str
+) -> None:
     settings, said = config(npz), []
     train(settings, tmp_path / "whole")
     with pytest.raises(Killed):
@@ -166,9 +172,13 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpo
         return plain(self, predicted, target) * (float("nan") if len(calls) > 7 else 1.0)
 
     monkeypatch.setattr(Model, "element_losses", explode)
-    with pytest.raises(RunError, match=r"the loss is nan in phase pretraining, epoch 1, step 4.*learning rate"):
+    with pytest.raises(
+        RunError, match=r"the loss is nan in phase pretraining, epoch 1, step 4.*learning rate"
+    ):
         train(config(npz), tmp_path / "run")
-    assert [p.name for p in sorted((tmp_path / "run" / "checkpoints").iterdir())][-1] == "step-0000000003.safetensors"
+    assert [p.name for p in sorted((tmp_path / "run" / "checkpoints").iterdir())][
+        -1
+    ] == "step-0000000003.safetensors"
 
 
 def test_a_full_disk_stops_the_run_keeps_the_last_good_checkpoint_and_resumes(
@@ -211,7 +221,9 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path, monkeypatch: p
     assert (tmp_path / "a").read_bytes() == b"old" and len(list(tmp_path.iterdir())) == 1
 
 
-def test_the_best_epoch_on_validation_is_taken_and_without_validation_the_last(npz: Path, tmp_path: Path) -> None:
+def test_the_best_epoch_on_validation_is_taken_and_without_validation_the_last(
+    npz: Path, tmp_path: Path
+) -> None:
     train(config(npz, method="lstm", epochs=12, learning_rate=0.02), tmp_path / "best")
     scores = [e["validation_accuracy"] for e in read_metrics(tmp_path / "best" / "metrics.jsonl")]
     prepared = prepare(config(npz, method="lstm"))
@@ -310,6 +322,17 @@ def test_phase_two_can_be_supervised_alone(npz: Path, tmp_path: Path) -> None:
     train(config(npz, joint=False), tmp_path / "run")
     entries = read_metrics(tmp_path / "run" / "metrics.jsonl")
     assert entries[-1]["phase"] == "supervised" and "reconstruction" not in entries[-1]
+
+
+def test_denormals_are_flushed_in_a_run_and_left_as_they_were(npz: Path, tmp_path: Path) -> None:
+    seen = []
+
+    def look(description: str) -> None:
+        seen.append(float(torch.tensor([1e-40]) * 1.0))
+
+    train(config(npz), tmp_path / "run", on_advance=look)
+    assert set(seen) == {0.0}
+    assert float(torch.tensor([1e-40]) * 1.0) > 0
 
 
 def test_the_environment_says_what_ran(npz: Path, tmp_path: Path) -> None:

@@ -29,7 +29,12 @@ def test_anchors_and_places_are_all_the_legal_ones_and_uniform(future: bool, dis
     total, length, draws = 9, 3, 60_000
     rows = np.arange(draws)
     found = windows.draw_reconstruction(
-        np.full(draws, total), length, rng.uniform(rows, 1, 0, "a"), rng.uniform(rows, 1, 0, "b"), future, distant
+        np.full(draws, total),
+        length,
+        rng.uniform(rows, 1, 0, "a"),
+        rng.uniform(rows, 1, 0, "b"),
+        future,
+        distant,
     )
     expected = legal(total, length, future, distant)
     anchors = Counter(found.anchors.ravel().tolist())
@@ -64,13 +69,15 @@ def test_any_length_against_any_row_stays_inside_the_row(
     found = windows.draw_reconstruction(np.array([total]), length, *one, future, distant)
     anchor, place, size = (int(part[0, 0]) for part in found)
     assert size == min(length, total - 1)
-    assert 1 <= anchor <= total and 0 <= place and place + size <= total - 1
+    assert 1 <= anchor <= total and place >= 0 and place + size <= total - 1
     if not future:
         assert place + size < anchor
     if not distant:
         assert place >= anchor - size - 1
-    anchor, place, size = (int(part[0, 0]) for part in windows.draw_prediction(np.array([total]), length, one[0]))
-    assert anchor == place and 0 <= anchor and anchor + size <= total - 1
+    anchor, place, size = (
+        int(part[0, 0]) for part in windows.draw_prediction(np.array([total]), length, one[0])
+    )
+    assert anchor == place and anchor >= 0 and anchor + size <= total - 1
 
 
 def test_windows_before_an_anchor_begin_at_zero_at_the_earliest() -> None:
@@ -89,5 +96,7 @@ def test_randomness_depends_on_its_key_and_row_alone() -> None:
     alone = rng.uniform(np.array([7]), 2, 0, "anchor", 5)
     assert (together[1] == alone[0]).all()
     assert (rng.uniform(np.array([7]), 1, 0, "anchor", 5) == alone[:, :1]).all()
-    others = [rng.uniform(np.array([7]), 2, *key) for key in ((1, "anchor", 5), (0, "place", 5), (0, "anchor", 6))]
+    others = [
+        rng.uniform(np.array([7]), 2, *key) for key in ((1, "anchor", 5), (0, "place", 5), (0, "anchor", 6))
+    ]
     assert not any((other == alone).any() for other in others)

@@ -47,28 +47,34 @@ class TrainedModel:
     def prepare(self, rows: Sequences) -> Sequences:
         """`rows` with labels that point into the model's classes. Raises InputError where they do not fit."""
         if not self.classes:
-            raise InputError("this run has only been pretrained, so it knows no classes; fine-tune it: train DATA --from RUN")
+            raise InputError(
+                "this run has only been pretrained, so it knows no classes; fine-tune it: train DATA --from RUN"
+            )
         self.preprocessing.check(rows)
         return rows.relabel(self.classes) if rows.classes else rows
 
     def predict_proba(self, rows: Sequences, batch_size: int = 256) -> NDArray[np.float32]:
         """The probability of every class for every row, (n, classes), rows in order."""
         rows = self.prepare(rows)
-        scores = inference.logits(self.network, self.preprocessing, rows, batch_size=batch_size, device=self.device)
+        scores = inference.logits(
+            self.network, self.preprocessing, rows, batch_size=batch_size, device=self.device
+        )
         return scores.softmax(dim=1).numpy()
 
     def accuracy(self, rows: Sequences, batch_size: int = 256) -> Accuracy:
         """Over the rows that have a label. Raises InputError where there is none."""
         rows = self.prepare(rows)
         if not (rows.labels >= 0).any():
-            raise InputError(f"{rows.name}: no row has a label, so there is nothing to measure; `predict` needs none")
+            raise InputError(
+                f"{rows.name}: no row has a label, so there is nothing to measure; `predict` needs none"
+            )
         return inference.accuracy(
             self.network, self.preprocessing, rows, batch_size=batch_size, device=self.device
         )
 
 
 def choose_device(name: str) -> torch.device:
-    """"auto" takes a GPU where there is one. Raises InputError for what is not there."""
+    """ "auto" takes a GPU where there is one. Raises InputError for what is not there."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -95,7 +101,14 @@ def build_network(config: Config, preprocessing: Preprocessing, classes: int) ->
             encoder=EmbeddedLSTM(embedding, hidden),
             classifier=FeedForward(hidden, wide, classes, drop) if classes else None,
             decoder=Decoder(
-                embedding, hidden, decoder_size, config.decoder_layers, elements, wide, drop, config.position_cue
+                embedding,
+                hidden,
+                decoder_size,
+                config.decoder_layers,
+                elements,
+                wide,
+                drop,
+                config.position_cue,
             )
             if method.reconstruction
             else None,
@@ -148,7 +161,9 @@ def load_model(run: str | Path, device: str = "cpu") -> TrainedModel:
     folder = Path(run)
     folder = folder / "model" if (folder / "model").is_dir() else folder
     if not (folder / DESCRIPTION).is_file() or not (folder / WEIGHTS).is_file():
-        hint = "; it was started but has no finished epoch yet" if (Path(run) / "config.yaml").exists() else ""
+        hint = (
+            "; it was started but has no finished epoch yet" if (Path(run) / "config.yaml").exists() else ""
+        )
         raise InputError(f"{run}: there is no trained model in it{hint}")
     try:
         saved = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))

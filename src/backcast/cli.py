@@ -39,7 +39,9 @@ class _Parser(argparse.ArgumentParser):
         unknown = [word for word in rest if word.startswith("-")]
         if unknown:
             name = unknown[0].split("=")[0]
-            raise InputError(f"unknown option {name}{nearest(name, self._option_string_actions)} (see {self.prog} --help)")
+            raise InputError(
+                f"unknown option {name}{nearest(name, self._option_string_actions)} (see {self.prog} --help)"
+            )
         return found, rest
 
 
@@ -84,10 +86,17 @@ def _parser() -> argparse.ArgumentParser:
         return added
 
     demo = command("demo", _demo, "digits, then silence: six methods side by side, and a report")
-    demo.add_argument("--out", type=Path, default=Path("demo"), help="folder for runs, summary.json and report.html (default: demo)")
+    demo.add_argument(
+        "--out",
+        type=Path,
+        default=Path("demo"),
+        help="folder for runs, summary.json and report.html (default: demo)",
+    )
     demo.add_argument("--seed", default=0, type=_whole("--seed", 0), help="of everything random (default: 0)")
     demo.add_argument("--methods", help="only these, separated by commas; see `backcast ls demo`")
-    demo.add_argument("--scale", type=float, default=1.0, help="share of the epochs to train, for a quick look (default: 1)")
+    demo.add_argument(
+        "--scale", type=float, default=1.0, help="share of the epochs to train, for a quick look (default: 1)"
+    )
     demo.add_argument("--resume", action="store_true", help="go on with a demo that was stopped")
     demo.add_argument("--overwrite", action="store_true", help="replace a demo that is there")
 
@@ -102,17 +111,29 @@ def _parser() -> argparse.ArgumentParser:
 
     evaluate = command("evaluate", _evaluate, "accuracy of the model in RUN on DATA")
     _add_run_and_data(evaluate)
-    evaluate.add_argument("--split", choices=("train", "test", "all"), help="default: the test split where there is one, else all rows")
+    evaluate.add_argument(
+        "--split",
+        choices=("train", "test", "all"),
+        help="default: the test split where there is one, else all rows",
+    )
     evaluate.add_argument("--json", type=Path, metavar="FILE", help="write the result as JSON, too")
 
     predict = command("predict", _predict, "class and probabilities for every row of DATA")
     _add_run_and_data(predict)
-    predict.add_argument("--split", choices=("train", "test", "all"), help="default: the test split where there is one, else all rows")
+    predict.add_argument(
+        "--split",
+        choices=("train", "test", "all"),
+        help="default: the test split where there is one, else all rows",
+    )
     predict.add_argument("--out", type=Path, required=True, metavar="FILE", help=".csv, .parquet or .jsonl")
 
-    report = command("report", _report, "one HTML file about one or more runs: results, curves, what the networks remember")
+    report = command(
+        "report", _report, "one HTML file about one or more runs: results, curves, what the networks remember"
+    )
     report.add_argument("runs", nargs="+", type=Path, metavar="RUN")
-    report.add_argument("--out", type=Path, metavar="FILE", help="default: RUN/report.html for one run, else report.html")
+    report.add_argument(
+        "--out", type=Path, metavar="FILE", help="default: RUN/report.html for one run, else report.html"
+    )
     report.add_argument("--data-dir", help=FIELDS["data_dir"].metadata["help"])
 
     ls = command("ls", _ls, "what there is: methods, datasets, presets, demo")
@@ -122,19 +143,21 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
     """A flag for every setting but DATA. No defaults here, so that a flag given can be told from one that is not."""
-    groups: dict[str, Any] = {}
+    titles = dict.fromkeys(field.metadata["group"] for field in FIELDS.values())
+    groups = {title: parser.add_argument_group(title) for title in titles}
     for name, field in FIELDS.items():
         rules = field.metadata
         if name == "data":
             continue
-        group = groups.setdefault(rules["group"], parser.add_argument_group(rules["group"]) if rules["group"] not in groups else None)
         shown = "none" if field.default is None or field.default == () else field.default
-        text = f"{rules['help']} (default: {str(shown).lower() if rules['kind'] is bool else shown})"
+        shown = str(shown).lower() if rules["kind"] is bool else shown
+        text = f"{rules['help']} (default: {shown})"
+        add = groups[rules["group"]].add_argument
         if rules["kind"] is bool:
-            group.add_argument(flag(name), dest=name, action=argparse.BooleanOptionalAction, default=None, help=text)
+            add(flag(name), dest=name, action=argparse.BooleanOptionalAction, default=None, help=text)
         else:
             metavar = "{" + ",".join(rules["choices"]) + "}" if rules["choices"] else None
-            group.add_argument(flag(name), dest=name, default=None, help=text.replace("%", "%%"), metavar=metavar)
+            add(flag(name), dest=name, default=None, help=text, metavar=metavar)
 
 
 def _add_run_and_data(parser: argparse.ArgumentParser) -> None:
@@ -143,7 +166,9 @@ def _add_run_and_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data-dir", help=FIELDS["data_dir"].metadata["help"])
     parser.add_argument("--missing-label", help=FIELDS["missing_label"].metadata["help"])
     parser.add_argument("--device", default="auto", help=FIELDS["device"].metadata["help"])
-    parser.add_argument("--batch-size", default=256, type=_whole("--batch-size", 1), help="rows at a time (default: 256)")
+    parser.add_argument(
+        "--batch-size", default=256, type=_whole("--batch-size", 1), help="rows at a time (default: 256)"
+    )
 
 
 def _whole(name: str, low: int) -> Callable[[str], int]:
@@ -156,12 +181,8 @@ def _whole(name: str, low: int) -> Callable[[str], int]:
 
 
 def _prepare_process() -> None:
-    """Settings of the whole process, which is ours here; they must come before torch's first parallel work."""
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # huge pages for torch's buffers
-    import torch
-
-    # In full BPTT gradients decay into denormal numbers, which are many times slower on CPUs.
-    torch.set_flush_denormal(True)
+    """Huge pages for torch's buffers: a setting of the whole process, which is ours, to be made before torch is there."""
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 
 def _config(arguments: argparse.Namespace) -> Config:
@@ -171,7 +192,9 @@ def _config(arguments: argparse.Namespace) -> Config:
         layers.append(read_yaml(arguments.out / "config.yaml"))
     if arguments.preset is not None:
         if arguments.preset not in PRESETS:
-            raise InputError(f"--preset {arguments.preset}: there is no such preset{nearest(arguments.preset, PRESETS)}")
+            raise InputError(
+                f"--preset {arguments.preset}: there is no such preset{nearest(arguments.preset, PRESETS)}"
+            )
         layers.append(PRESETS[arguments.preset])
     if arguments.config is not None:
         layers.append(read_yaml(arguments.config))
@@ -208,7 +231,9 @@ def _say_result(out: Path, config: Config) -> None:
     scored = [entry for entry in epochs if "validation_accuracy" in entry]
     if scored:
         best = max(scored, key=lambda entry: (entry["validation_accuracy"], -entry["validation_loss"]))
-        print(f"validation accuracy {best['validation_accuracy']:.4f} (epoch {best['epoch']} of {epochs[-1]['epoch']})")
+        print(
+            f"validation accuracy {best['validation_accuracy']:.4f} (epoch {best['epoch']} of {epochs[-1]['epoch']})"
+        )
     elif "accuracy" in epochs[-1]:
         print(f"training accuracy {epochs[-1]['accuracy']:.4f} (last epoch; no rows were held out)")
     print(f"model in {out / 'model'}; next: backcast evaluate {out} {config.data}, backcast report {out}")
@@ -256,7 +281,9 @@ def _load_for(arguments: argparse.Namespace) -> tuple[Any, Any, str]:
     elif split == "train" or splits.test is None:
         rows = splits.train
     else:
-        rows = replace(concatenate(splits.train, splits.test), ids=np.arange(len(splits.train) + len(splits.test)))
+        rows = replace(
+            concatenate(splits.train, splits.test), ids=np.arange(len(splits.train) + len(splits.test))
+        )
     return model, rows, split
 
 
@@ -292,7 +319,9 @@ def _report(arguments: argparse.Namespace) -> int:
     _prepare_process()
     from backcast.report.page import write_report
 
-    out = arguments.out or (arguments.runs[0] / "report.html" if len(arguments.runs) == 1 else Path("report.html"))
+    out = arguments.out or (
+        arguments.runs[0] / "report.html" if len(arguments.runs) == 1 else Path("report.html")
+    )
     write_report(arguments.runs, out, data_dir=arguments.data_dir, say=_say)
     print(f"report in {out}")
     return 0
@@ -317,7 +346,10 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 def _ls(arguments: argparse.Namespace) -> int:
     if arguments.what == "presets":
-        lines = {name: ", ".join(f"{key}={value}" for key, value in preset.items()) for name, preset in PRESETS.items()}
+        lines = {
+            name: ", ".join(f"{key}={value}" for key, value in preset.items())
+            for name, preset in PRESETS.items()
+        }
     elif arguments.what == "datasets":
         from backcast.data.sources import BUILT_IN
 

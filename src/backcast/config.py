@@ -51,25 +51,84 @@ class Config:
     """The settings of one run. Fields are the flags of `backcast train`, with _ for -."""
 
     data: str | None = _option(None, DATA, "a built-in data set or a .npz file", kind=str, optional=True)
-    data_dir: str | None = _option(None, DATA, "local copies of the built-in sets, in the Hub's layout", kind=str, optional=True)
-    unlabeled: str | None = _option(None, DATA, "more rows, whose labels (if any) are not used: they train the auxiliary loss", kind=str, optional=True)
-    from_run: str | None = _option(None, DATA, "start from the network of this run: pretrain once, fine-tune often", kind=str, optional=True)
-    missing_label: str | None = _option(None, DATA, "the value in y that means 'no label', such as -1 or nan", kind=str, optional=True)
-    kind: str = _option("auto", DATA, "how to read whole numbers: as symbols or as real vectors", choices=("auto", "real", "symbols"))
-    validation: float = _option(0.1, DATA, "share of the training rows held out to choose the epoch; 0: none, the last epoch is taken", low=0.0, high=0.9)
-    limit: int | None = _option(None, DATA, "use only the first so many training rows", kind=int, low=1, optional=True)
+    data_dir: str | None = _option(
+        None, DATA, "local copies of the built-in sets, in the Hub's layout", kind=str, optional=True
+    )
+    unlabeled: str | None = _option(
+        None,
+        DATA,
+        "more rows, whose labels (if any) are not used: they train the auxiliary loss",
+        kind=str,
+        optional=True,
+    )
+    from_run: str | None = _option(
+        None,
+        DATA,
+        "start from the network of this run: pretrain once, fine-tune often",
+        kind=str,
+        optional=True,
+    )
+    missing_label: str | None = _option(
+        None, DATA, "the value in y that means 'no label', such as -1 or nan", kind=str, optional=True
+    )
+    kind: str = _option(
+        "auto",
+        DATA,
+        "how to read whole numbers: as symbols or as real vectors",
+        choices=("auto", "real", "symbols"),
+    )
+    validation: float = _option(
+        0.1,
+        DATA,
+        "share of the training rows held out to choose the epoch; 0: none, the last epoch is taken",
+        low=0.0,
+        high=0.9,
+    )
+    limit: int | None = _option(
+        None, DATA, "use only the first so many training rows", kind=int, low=1, optional=True
+    )
     permutation_seed: int = _option(0, DATA, "which pMNIST", low=0)
 
-    method: str = _option("r-lstm", METHOD, "what is trained; `backcast ls methods` explains", choices=METHOD_NAMES)
-    truncation: int | None = _option(300, METHOD, "steps before the end of a row that carry the supervised gradient; none: all (full BPTT), 0: none reaches the network", kind=int, low=0, optional=True)
+    method: str = _option(
+        "r-lstm", METHOD, "what is trained; `backcast ls methods` explains", choices=METHOD_NAMES
+    )
+    truncation: int | None = _option(
+        300,
+        METHOD,
+        "steps before the end of a row that carry the supervised gradient; none: all (full BPTT), 0: none reaches the network",
+        kind=int,
+        low=0,
+        optional=True,
+    )
     joint: bool = _option(True, METHOD, "keep the auxiliary loss in phase 2")
 
     anchors: int = _option(4, SEGMENTS, "segments a row, each with its own anchor and place (n)", low=1)
     segment_length: int = _option(100, SEGMENTS, "targets of a segment (l)", low=1)
-    aux_truncation: int | None = _option(None, SEGMENTS, "steps before an anchor that carry the auxiliary gradient; none: max(1, l // 2)", kind=int, low=1, optional=True)
-    decoder_truncation: int | None = _option(None, SEGMENTS, "cut the gradient inside the decoder every so many steps; none: not cut", kind=int, low=1, optional=True)
-    decoder_input: str = _option("unfed", SEGMENTS, "what the decoder is fed behind the first element: the truth, the truth or its own output, nothing", choices=("fed", "scheduled", "unfed"))
-    sampling_steps: int = _option(100_000, SEGMENTS, "scheduled: training steps until the truth is never fed", low=1)
+    aux_truncation: int | None = _option(
+        None,
+        SEGMENTS,
+        "steps before an anchor that carry the auxiliary gradient; none: max(1, l // 2)",
+        kind=int,
+        low=1,
+        optional=True,
+    )
+    decoder_truncation: int | None = _option(
+        None,
+        SEGMENTS,
+        "cut the gradient inside the decoder every so many steps; none: not cut",
+        kind=int,
+        low=1,
+        optional=True,
+    )
+    decoder_input: str = _option(
+        "unfed",
+        SEGMENTS,
+        "what the decoder is fed behind the first element: the truth, the truth or its own output, nothing",
+        choices=("fed", "scheduled", "unfed"),
+    )
+    sampling_steps: int = _option(
+        100_000, SEGMENTS, "scheduled: training steps until the truth is never fed", low=1
+    )
     position_cue: bool = _option(True, SEGMENTS, "tell the decoder which place it reconstructs")
     backwards: bool = _option(True, SEGMENTS, "reconstruct segments from their end")
     predict_future: bool = _option(True, SEGMENTS, "segments may spread past their anchor")
@@ -77,10 +136,16 @@ class Config:
 
     hidden_size: int = _option(128, NETWORK, "cells of the main LSTM", low=1)
     embedding_size: int = _option(128, NETWORK, "width of the embedded input; 0: not embedded", low=0)
-    decoder_hidden_size: int | None = _option(None, NETWORK, "width of the decoder; none: the main LSTM's", kind=int, low=1, optional=True)
+    decoder_hidden_size: int | None = _option(
+        None, NETWORK, "width of the decoder; none: the main LSTM's", kind=int, low=1, optional=True
+    )
     decoder_layers: int = _option(2, NETWORK, "LSTM layers of the decoder, 1 or 2", low=1, high=2)
-    feedforward_size: int = _option(256, NETWORK, "width of the hidden layers of the classifier and of the decoder's output", low=1)
-    dropconnect: float = _option(0.5, NETWORK, "chance of dropping a weight of the second hidden layer", low=0.0, high=0.95)
+    feedforward_size: int = _option(
+        256, NETWORK, "width of the hidden layers of the classifier and of the decoder's output", low=1
+    )
+    dropconnect: float = _option(
+        0.5, NETWORK, "chance of dropping a weight of the second hidden layer", low=0.0, high=0.95
+    )
 
     pretrain_epochs: int = _option(20, TRAINING, "epochs of phase 1, the auxiliary loss alone", low=0)
     epochs: int = _option(40, TRAINING, "epochs of phase 2", low=0)
@@ -88,21 +153,36 @@ class Config:
     optimizer: str = _option("adam", TRAINING, "what updates the weights", choices=("rmsprop", "adam"))
     pretrain_learning_rate: float = _option(1e-3, TRAINING, "of phase 1", low=SMALLEST, high=10.0)
     learning_rate: float = _option(1e-3, TRAINING, "of phase 2", low=SMALLEST, high=10.0)
-    pretrain_halve_at: tuple[int, ...] = _option((), TRAINING, "epochs of phase 1 before which its rate is halved, as 50,75", kind=int, low=1, many=True)
-    halve_at: tuple[int, ...] = _option((), TRAINING, "epochs of phase 2 before which its rate is halved", kind=int, low=1, many=True)
+    pretrain_halve_at: tuple[int, ...] = _option(
+        (),
+        TRAINING,
+        "epochs of phase 1 before which its rate is halved, as 50,75",
+        kind=int,
+        low=1,
+        many=True,
+    )
+    halve_at: tuple[int, ...] = _option(
+        (), TRAINING, "epochs of phase 2 before which its rate is halved", kind=int, low=1, many=True
+    )
     clip_norm: float = _option(1.0, TRAINING, "largest norm of the gradient", low=SMALLEST)
     precision: str = _option("fp32", TRAINING, "bf16: mixed precision", choices=("fp32", "bf16"))
     seed: int = _option(0, TRAINING, "of everything random", low=0)
     device: str = _option("auto", TRAINING, "cpu, cuda, cuda:1; auto: a GPU where there is one")
-    checkpoint_minutes: float = _option(5.0, TRAINING, "time between checkpoints within an epoch; each epoch ends with one", low=0.0)
+    checkpoint_minutes: float = _option(
+        5.0, TRAINING, "time between checkpoints within an epoch; each epoch ends with one", low=0.0
+    )
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             object.__setattr__(self, field.name, _checked(field, getattr(self, field.name)))
         if self.position_cue and not self.embedding_size and self.method in ("r-lstm", "rp-lstm"):
-            raise InputError("--position-cue is added to the embedded input, so --embedding-size must not be 0; say --no-position-cue")
+            raise InputError(
+                "--position-cue is added to the embedded input, so --embedding-size must not be 0; say --no-position-cue"
+            )
         if not self.epochs and (self.method == "lstm" or not self.pretrain_epochs):
-            raise InputError("--epochs 0 leaves nothing to train; with an auxiliary loss, --pretrain-epochs may stand alone")
+            raise InputError(
+                "--epochs 0 leaves nothing to train; with an auxiliary loss, --pretrain-epochs may stand alone"
+            )
 
     @property
     def auxiliary_truncation(self) -> int:
@@ -187,7 +267,9 @@ def _one(name: str, rules: Mapping[str, Any], value: Any) -> Any:
     if kind is str:
         text = str(value)
         if rules["choices"] and text not in rules["choices"]:
-            raise InputError(f"{name} {text}: must be one of {', '.join(rules['choices'])}{nearest(text, rules['choices'])}")
+            raise InputError(
+                f"{name} {text}: must be one of {', '.join(rules['choices'])}{nearest(text, rules['choices'])}"
+            )
         return text
     word = "a whole number" if kind is int else "a number"
     try:
@@ -200,7 +282,11 @@ def _one(name: str, rules: Mapping[str, Any], value: Any) -> Any:
         extra = " or none" if rules["optional"] else ""
         raise InputError(f"{name} {value}: must be {word}{extra}") from None
     low, high = rules["low"], rules["high"]
-    if not math.isfinite(number) or (low is not None and number < low) or (high is not None and number > high):
+    if (
+        not math.isfinite(number)
+        or (low is not None and number < low)
+        or (high is not None and number > high)
+    ):
         if low == SMALLEST:
             bounds = "above 0" if high is None else f"above 0 and at most {high:g}"
         else:

@@ -101,7 +101,9 @@ def run_demo(
     if not resume and not overwrite:
         there = [contender.name for contender in chosen if holds_run(out / contender.name)]
         if there:
-            raise InputError(f"--out {out}: holds a demo already; say --resume, --overwrite or another folder")
+            raise InputError(
+                f"--out {out}: holds a demo already; say --resume, --overwrite or another folder"
+            )
     splits = load(DATA)
     assert splits.test is not None
     rows = []
@@ -129,7 +131,9 @@ def training_activation_bytes(config: Config) -> int:
     )
     rows = np.arange(min(config.batch_size, len(prepared.train)))
     last = phases(config)[-1]
-    return activation_bytes(lambda: trainer.step_terms(last, rows, Draw(config.seed, 0, 0)), network.parameters())
+    return activation_bytes(
+        lambda: trainer.step_terms(last, rows, Draw(config.seed, 0, 0)), network.parameters()
+    )
 
 
 def _choose(methods: str | None) -> list[Contender]:
@@ -144,7 +148,12 @@ def _choose(methods: str | None) -> list[Contender]:
 
 
 def _summarise(
-    contender: Contender, config: Config, run: Path, model: TrainedModel, train_rows: Sequences, test_rows: Sequences
+    contender: Contender,
+    config: Config,
+    run: Path,
+    model: TrainedModel,
+    train_rows: Sequences,
+    test_rows: Sequences,
 ) -> dict[str, Any]:
     last = read_metrics(run / METRICS)[-1]
     return {

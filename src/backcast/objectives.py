@@ -49,7 +49,8 @@ class Plan(NamedTuple):
     segments: windows.Segments | None = None
 
 
-class Term(NamedTuple):
+@dataclass(frozen=True)
+class Term:
     """One objective's loss over a batch: the sum (with a graph), over how many, and how many were right."""
 
     total: Tensor
@@ -58,7 +59,9 @@ class Term(NamedTuple):
 
 
 class Objective(Protocol):
-    name: str
+    @property
+    def name(self) -> str:
+        """What it is called in the metrics."""
 
     def plan(self, batch: Batch, draw: Draw) -> Plan: ...
 
@@ -263,9 +266,7 @@ def losses(model: Model, objectives: list[Objective], batch: Batch, draw: Draw) 
     terms, first = {}, 0
     for objective, plan in zip(objectives, plans, strict=True):
         count = plan.starts.shape[1]
-        own = [
-            part.unflatten(0, starts.shape)[:, first : first + count].flatten(0, 1) for part in states
-        ]
+        own = [part.unflatten(0, starts.shape)[:, first : first + count].flatten(0, 1) for part in states]
         terms[objective.name] = objective.loss(model, batch, plan, type(states)(*own), draw)
         first += count
     return terms

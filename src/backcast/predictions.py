@@ -56,7 +56,9 @@ def _csv(columns: dict[str, list[Any]]) -> bytes:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
     for row in _rows(columns):
-        writer.writerow([f"{cell:.7g}" if isinstance(cell, float) and i > 1 else cell for i, cell in enumerate(row)])
+        writer.writerow(
+            [f"{cell:.7g}" if isinstance(cell, float) and i > 1 else cell for i, cell in enumerate(row)]
+        )
     return text.getvalue().encode()
 
 

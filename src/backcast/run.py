@@ -1,10 +1,10 @@
 """A run: data in, a folder out that explains itself.
 
-    RUN/config.yaml          every setting; `train --config` on it starts the same run again
-    RUN/environment.json     versions, machine, command, checksum of the data
-    RUN/metrics.jsonl        one object a line: every epoch, and every 50 steps
-    RUN/checkpoints/         the last two states of training
-    RUN/model/               weights and config.json: alone enough to predict
+RUN/config.yaml          every setting; `train --config` on it starts the same run again
+RUN/environment.json     versions, machine, command, checksum of the data
+RUN/metrics.jsonl        one object a line: every epoch, and every 50 steps
+RUN/checkpoints/         the last two states of training
+RUN/model/               weights and config.json: alone enough to predict
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -30,6 +30,7 @@ from filelock import FileLock, Timeout
 from safetensors.torch import save
 from torch import Tensor
 
+from backcast import denormals
 from backcast.build import (
     DESCRIPTION,
     WEIGHTS,
@@ -81,10 +82,7 @@ def prepare(config: Config) -> Prepared:
     if config.unlabeled is not None:
         rows = concatenate(rows, _load(config, config.unlabeled)[0].without_labels())
     source = None if config.from_run is None else load_model(config.from_run)
-    if source is None:
-        preprocessing = Preprocessing.fit(rows, held_out)
-    else:
-        preprocessing = source.preprocessing
+    preprocessing = Preprocessing.fit(rows, held_out) if source is None else source.preprocessing
     for part in (rows, held_out):
         if part is not None:
             preprocessing.check(part)
@@ -106,9 +104,13 @@ def _load(config: Config, data: str) -> tuple[Sequences, Sequences | None]:
 
 def _check_labels(rows: Sequences, config: Config) -> None:
     if not rows.classes:
-        raise InputError(f"{rows.name}: the rows have no labels (an array `y`); to pretrain without any, say --epochs 0")
+        raise InputError(
+            f"{rows.name}: the rows have no labels (an array `y`); to pretrain without any, say --epochs 0"
+        )
     if len(rows.classes) == 1:
-        raise InputError(f"{rows.name}: every label is {rows.classes[0]!r}; there must be at least two classes")
+        raise InputError(
+            f"{rows.name}: every label is {rows.classes[0]!r}; there must be at least two classes"
+        )
     if config.missing_label is None and (rows.labels < 0).any():
         row = int(np.flatnonzero(rows.labels < 0)[0])
         raise InputError(f"{rows.name}: row {row} has no label; if that is meant, say --missing-label")
@@ -167,7 +169,9 @@ class RunFolder:
                 _remove(self.path / name)
             for folder in (CHECKPOINTS, MODEL):
                 (self.path / folder).mkdir(parents=True)
-            description = describe_model(config, prepared.preprocessing, prepared.classes, prepared.train.picture)
+            description = describe_model(
+                config, prepared.preprocessing, prepared.classes, prepared.train.picture
+            )
             write_json(self.path / MODEL / DESCRIPTION, description)
             write_json(self.path / ENVIRONMENT, _environment(prepared, device))
             text = yaml.safe_dump(config.to_dict(), sort_keys=False)
@@ -221,15 +225,19 @@ def train(
     if going_on:
         _require_same_settings(read_config(out), config, out)
     elif holds_run(out) and not overwrite:
-        raise InputError(f"--out {out}: there is a run in it already; say --resume, --overwrite or another folder")
+        raise InputError(
+            f"--out {out}: there is a run in it already; say --resume, --overwrite or another folder"
+        )
     device = choose_device(config.device)
     prepared = prepare(config)
     if going_on and _read_environment(out).get("data_sha256") != prepared.checksum:
-        raise InputError(f"--resume: the rows of {config.data} are not those that the run in {out} began with")
+        raise InputError(
+            f"--resume: the rows of {config.data} are not those that the run in {out} began with"
+        )
     network = build_network(config, prepared.preprocessing, len(prepared.classes))
     if prepared.source is not None:
         take_over(network, prepared.source, prepared.classes)
-    with _locked(out):
+    with _locked(out), denormals.flushed():
         folder = RunFolder(out, _fingerprint(config, prepared), on_advance)
         trainer = build_trainer(
             config, network, prepared.preprocessing, prepared.train, prepared.validation, device
@@ -254,15 +262,14 @@ def _require_same_settings(saved: Config, given: Config, out: Path) -> None:
     for field in dataclasses.fields(Config):
         before, now = getattr(saved, field.name), getattr(given, field.name)
         if field.name not in MAY_DIFFER and before != now:
-            raise InputError(f"--resume: the run in {out} was begun with {flag(field.name)} {before}, not {now}")
+            raise InputError(
+                f"--resume: the run in {out} was begun with {flag(field.name)} {before}, not {now}"
+            )
 
 
 def _fingerprint(config: Config, prepared: Prepared) -> str:
-    settings = replace(config, **{name: _DEFAULTS[name] for name in MAY_DIFFER}).to_dict()
+    settings = {name: value for name, value in config.to_dict().items() if name not in MAY_DIFFER}
     return hashlib.sha256(json.dumps([settings, prepared.checksum]).encode()).hexdigest()
-
-
-_DEFAULTS = {field.name: field.default for field in dataclasses.fields(Config)}
 
 
 @contextmanager
@@ -291,7 +298,7 @@ def _environment(prepared: Prepared, device: torch.device) -> dict[str, Any]:
         "torch": torch.__version__,
         "numpy": np.__version__,
         "system": platform.platform(),
-        "processor": _processor(),
+        "processor": processor(),
         "threads": torch.get_num_threads(),
         "device": str(device),
         "gpu": gpu,
@@ -303,7 +310,8 @@ def _environment(prepared: Prepared, device: torch.device) -> dict[str, Any]:
     }
 
 
-def _processor() -> str:
+def processor() -> str:
+    """What the machine calls its processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

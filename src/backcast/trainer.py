@@ -232,7 +232,11 @@ class Trainer:
             began = time.monotonic()
             found = accuracy(self.model, self.preprocessing, self.validation, device=self.settings.device)
             at.seconds += time.monotonic() - began
-            entry |= {"validation_accuracy": found.accuracy, "validation_loss": found.loss, "seconds": at.seconds}
+            entry |= {
+                "validation_accuracy": found.accuracy,
+                "validation_loss": found.loss,
+                "seconds": at.seconds,
+            }
             if (found.accuracy, -found.loss) > (at.best_accuracy, -at.best_loss):
                 at.best_accuracy, at.best_loss = found.accuracy, found.loss
                 self.best = {name: value.detach().clone() for name, value in self.model.state_dict().items()}

@@ -41,7 +41,9 @@ def from_arrays(
     if values.dtype.kind not in "fiub":
         raise InputError(f"{name}: x has the type {values.dtype}; it must hold numbers")
     if values.ndim not in (2, 3):
-        raise InputError(f"{name}: x has the shape {values.shape}; it must be (rows, steps) or (rows, steps, channels)")
+        raise InputError(
+            f"{name}: x has the shape {values.shape}; it must be (rows, steps) or (rows, steps, channels)"
+        )
     if not len(values):
         raise InputError(f"{name}: there are no rows in it")
     if not values.shape[1] or (values.ndim == 3 and not values.shape[2]):
@@ -81,16 +83,24 @@ def read_npz(path: Path, *, kind: str = "auto", missing_label: str | None = None
     try:
         with path.open("rb") as file:
             loaded = np.load(file, allow_pickle=False)
-            arrays = {"x": loaded} if isinstance(loaded, np.ndarray) else {key: loaded[key] for key in loaded.files}
+            arrays = (
+                {"x": loaded}
+                if isinstance(loaded, np.ndarray)
+                else {key: loaded[key] for key in loaded.files}
+            )
     except ValueError as error:
         if "pickle" in str(error):
-            raise InputError(f"{name}: it holds Python objects, which are not loaded; save plain arrays") from None
+            raise InputError(
+                f"{name}: it holds Python objects, which are not loaded; save plain arrays"
+            ) from None
         raise InputError(f"{name}: cannot be read as .npz: {error}") from None
     except (OSError, EOFError, zipfile.BadZipFile, KeyError) as error:
         raise InputError(f"{name}: cannot be read as .npz: {error}") from None
     if "x" not in arrays:
         found = ", ".join(arrays) or "nothing"
-        raise InputError(f"{name}: there is no array `x` in it (it holds {found}); save it as np.savez(file, x=..., y=...)")
+        raise InputError(
+            f"{name}: there is no array `x` in it (it holds {found}); save it as np.savez(file, x=..., y=...)"
+        )
     return from_arrays(
         arrays["x"], arrays.get("y"), arrays.get("lengths"), arrays.get("ids"),
         name=name, kind=kind, missing_label=missing_label,
@@ -117,7 +127,9 @@ def read_labels(
         return np.full(count, -1, np.int64), ()
     labels = np.asarray(y)
     if labels.shape != (count,):
-        raise InputError(f"{name}: y has the shape {labels.shape}; there are {count} rows, so it must be ({count},)")
+        raise InputError(
+            f"{name}: y has the shape {labels.shape}; there are {count} rows, so it must be ({count},)"
+        )
     if labels.dtype.kind not in "iubfU":
         raise InputError(f"{name}: y has the type {labels.dtype}; labels are numbers, booleans or strings")
     missing = np.zeros(count, bool)
@@ -145,7 +157,9 @@ def _equals_text(labels: NDArray[Any], text: str) -> NDArray[np.bool_]:
     try:
         value = float(text)
     except ValueError:
-        raise InputError(f"--missing-label {text}: the labels are numbers, so this must be one, or nan") from None
+        raise InputError(
+            f"--missing-label {text}: the labels are numbers, so this must be one, or nan"
+        ) from None
     numbers = labels.astype(np.float64)
     return np.isnan(numbers) if np.isnan(value) else numbers == value
 
@@ -168,10 +182,14 @@ def _lengths(lengths: ArrayLike | None, count: int, steps: int, name: str) -> ND
         return np.full(count, steps, np.int64)
     given = np.asarray(lengths)
     if given.shape != (count,) or given.dtype.kind not in "iu":
-        raise InputError(f"{name}: lengths must be {count} whole numbers, one a row; it is {given.dtype} {given.shape}")
+        raise InputError(
+            f"{name}: lengths must be {count} whole numbers, one a row; it is {given.dtype} {given.shape}"
+        )
     bad = np.flatnonzero((given < 1) | (given > steps))
     if len(bad):
-        raise InputError(f"{name}: row {bad[0]} has the length {given[bad[0]]}; it must lie between 1 and {steps}")
+        raise InputError(
+            f"{name}: row {bad[0]} has the length {given[bad[0]]}; it must lie between 1 and {steps}"
+        )
     return given.astype(np.int64)
 
 
@@ -184,5 +202,7 @@ def _ids(ids: ArrayLike | None, count: int, name: str) -> NDArray[Any]:
     unique, first, counts = np.unique(given, return_index=True, return_counts=True)
     if len(unique) < count:
         row = int(first[counts > 1][0])
-        raise InputError(f"{name}: the id {given[row]!r} stands more than once (first in row {row}); ids must differ")
+        raise InputError(
+            f"{name}: the id {given[row]!r} stands more than once (first in row {row}); ids must differ"
+        )
     return given

@@ -43,7 +43,9 @@ def load_images(name: str, data_dir: Path | None, limit: int | None = None) -> S
     test = _read(name, "test", _files(name, "test", data_dir), None)
     for split in (train, test):
         if split.channels != source.channels:
-            raise InputError(f"{split.name}: pictures of {split.channels} channels; {name} has {source.channels}")
+            raise InputError(
+                f"{split.name}: pictures of {split.channels} channels; {name} has {source.channels}"
+            )
     return Splits(train, None, test)
 
 
@@ -103,7 +105,9 @@ def _read(name: str, split: str, files: list[Path], limit: int | None) -> Sequen
             columns = parquet.schema_arrow.names
             column = next((candidate for candidate in ("image", "img") if candidate in columns), None)
             if column is None or "label" not in columns:
-                raise InputError(f"{file}: it has the columns {', '.join(columns)}; `image` and `label` are needed")
+                raise InputError(
+                    f"{file}: it has the columns {', '.join(columns)}; `image` and `label` are needed"
+                )
             for group in parquet.iter_batches(columns=[column, "label"]):
                 for cell in group.column(column):
                     pictures.append(_decode(cell.as_py(), file, len(pictures)))
@@ -120,9 +124,13 @@ def _read(name: str, split: str, files: list[Path], limit: int | None) -> Sequen
     height, width, channels = pictures[0].shape
     for row, picture in enumerate(pictures):
         if picture.shape != pictures[0].shape:
-            raise InputError(f"{name} {split}: picture {row} is {picture.shape}, the first is {pictures[0].shape}")
+            raise InputError(
+                f"{name} {split}: picture {row} is {picture.shape}, the first is {pictures[0].shape}"
+            )
         if labels[row] is None or not 0 <= labels[row] < len(SOURCES[name].classes):
-            raise InputError(f"{name} {split}: picture {row} has the label {labels[row]}, which is none of its classes")
+            raise InputError(
+                f"{name} {split}: picture {row} has the label {labels[row]}, which is none of its classes"
+            )
     count, steps = len(pictures), height * width
     return Sequences(
         name=f"{name} {split}",

@@ -44,10 +44,11 @@ class Preprocessing:
             parts = [rows] if validation is None else [rows, validation]
             symbols = max(int(part.row(i).max()) for part in parts for i in range(len(part))) + 1
             return Preprocessing(symbols, 1, (), (), permutation, name)
-        total, squares, count = 0.0, 0.0, int(rows.lengths.sum())
+        total, squares = np.zeros(rows.channels), np.zeros(rows.channels)
         for i in range(len(rows)):
             row = rows.row(i).astype(np.float64)
             total, squares = total + row.sum(axis=0), squares + np.square(row).sum(axis=0)
+        count = int(rows.lengths.sum())
         mean = total / count
         std = np.sqrt(np.maximum(squares / count - np.square(mean), 0.0))
         std = np.where(std > 1e-6 * (1.0 + np.abs(mean)), std, 1.0)
@@ -65,7 +66,9 @@ class Preprocessing:
         if bool(self.symbols) != rows.is_symbols or (not self.symbols and self.channels != rows.channels):
             expected = "symbols" if self.symbols else f"real vectors of {self.channels} channels"
             hint = " (--kind says how to read whole numbers)" if bool(self.symbols) != rows.is_symbols else ""
-            raise InputError(f"{rows.name}: it holds {describe_elements(rows)}, but the model reads {expected}{hint}")
+            raise InputError(
+                f"{rows.name}: it holds {describe_elements(rows)}, but the model reads {expected}{hint}"
+            )
         if self.symbols:
             for i in range(len(rows)):
                 row = rows.row(i)

@@ -40,9 +40,13 @@ def _images(name: str) -> Callable[[Path | None, int | None, int], Splits]:
 
 
 BUILT_IN = {
-    "digits-silence": Source("8×8 digits, then 64 blank steps: T = 128, 1 channel, 10 classes (embedded)", _digits),
+    "digits-silence": Source(
+        "8×8 digits, then 64 blank steps: T = 128, 1 channel, 10 classes (embedded)", _digits
+    ),
     "mnist": Source("MNIST pixel by pixel: T = 784, 1 channel, 10 classes", _images("mnist")),
-    "pmnist": Source("MNIST in one random order of the pixels that follows from --permutation-seed", _images("pmnist")),
+    "pmnist": Source(
+        "MNIST in one random order of the pixels that follows from --permutation-seed", _images("pmnist")
+    ),
     "cifar10": Source("CIFAR-10 pixel by pixel: T = 1,024, 3 channels, 10 classes", _images("cifar10")),
 }
 
@@ -75,7 +79,9 @@ def load(
         hint = f"did you mean {near[0]}?" if near else f"built-in sets: {', '.join(BUILT_IN)}"
         raise InputError(f"{data}: there is no such file or data set; {hint}")
     if path.suffix not in FILE_SUFFIXES:
-        raise InputError(f"{data}: the ending {path.suffix or '(none)'} is not known; save it as .npz with x and y")
+        raise InputError(
+            f"{data}: the ending {path.suffix or '(none)'} is not known; save it as .npz with x and y"
+        )
     from backcast.data.arrays import read_npz
 
     rows = read_npz(path, kind=kind, missing_label=missing_label)

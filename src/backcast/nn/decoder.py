@@ -20,8 +20,8 @@ class DecoderState(NamedTuple):
     top: LSTMState | None
 
     def detach(self) -> DecoderState:
-        cut = [None if layer is None else LSTMState(layer.h.detach(), layer.c.detach()) for layer in self]
-        return DecoderState(*cut)
+        """The same state, without its gradient."""
+        return DecoderState(self.bottom.detach(), None if self.top is None else self.top.detach())
 
 
 class Decoder(nn.Module):
@@ -91,9 +91,9 @@ class Decoder(nn.Module):
     def _bottom(
         self, fed: Tensor, is_fed: Tensor | None, places: Tensor, state: LSTMState
     ) -> tuple[Tensor, LSTMState]:
-        lstm = self.bottom.lstm
+        weight, _, bias, _ = self.bottom.weights
         if is_fed is None and not self.position_cue and not fed.is_cuda:
-            folded = self.embedding.fold(lstm.weight_ih_l0, lstm.bias_ih_l0)
+            folded = self.embedding.fold(weight, bias)
             if folded is not None:
                 return self.bottom.forward_folded(fed, state, *folded)
         inputs = self.embedding(fed)

@@ -16,6 +16,10 @@ class LSTMState(NamedTuple):
     h: Tensor
     c: Tensor
 
+    def detach(self) -> LSTMState:
+        """The same state, without its gradient."""
+        return LSTMState(self.h.detach(), self.c.detach())
+
 
 class LSTMLayer(nn.Module):
     """One LSTM layer over (B, L, input_size), from any state, to (B, L, hidden_size)."""
@@ -25,18 +29,26 @@ class LSTMLayer(nn.Module):
         self.hidden_size = hidden_size
         self.lstm = nn.LSTM(input_size, hidden_size, batch_first=True)
 
+    @property
+    def weights(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Input map (4H, input_size), recurrent map (4H, H), and a bias (4H,) for each; gates i, f, g, o."""
+        weight_ih, weight_hh, bias_ih, bias_hh = self.lstm.all_weights[0]
+        return weight_ih, weight_hh, bias_ih, bias_hh
+
     def zero_state(self, batch_size: int) -> LSTMState:
-        zeros = self.lstm.weight_hh_l0.new_zeros(batch_size, self.hidden_size)
+        zeros = self.weights[1].new_zeros(batch_size, self.hidden_size)
         return LSTMState(zeros, zeros)
 
     def forward(self, x: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
         outputs, (h, c) = self.lstm(x, (state.h[None], state.c[None]))
         return outputs, LSTMState(h[0], c[0])
 
-    def forward_folded(self, x: Tensor, state: LSTMState, weight: Tensor, bias: Tensor) -> tuple[Tensor, LSTMState]:
+    def forward_folded(
+        self, x: Tensor, state: LSTMState, weight: Tensor, bias: Tensor
+    ) -> tuple[Tensor, LSTMState]:
         """As `forward`, with `weight` and `bias` in place of the layer's own input map."""
-        lstm = self.lstm
-        parameters = [weight, lstm.weight_hh_l0, bias, lstm.bias_hh_l0]
+        _, weight_hh, _, bias_hh = self.weights
+        parameters = [weight, weight_hh, bias, bias_hh]
         outputs, h, c = torch.lstm(
             x, (state.h[None], state.c[None]), parameters,
             has_biases=True, num_layers=1, dropout=0.0, train=self.training, bidirectional=False, batch_first=True,
@@ -65,8 +77,8 @@ class EmbeddedLSTM(nn.Module):
 
     def forward(self, x: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
         """x (B, L[, C]) to outputs (B, L, H) and the state behind the last step."""
-        lstm = self.layer.lstm
-        folded = None if x.is_cuda else self.embedding.fold(lstm.weight_ih_l0, lstm.bias_ih_l0)
+        weight, _, bias, _ = self.layer.weights
+        folded = None if x.is_cuda else self.embedding.fold(weight, bias)
         if folded is None:
             return self.layer(self.embedding(x), state)
         return self.layer.forward_folded(x, state, *folded)

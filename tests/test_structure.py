@@ -1,0 +1,74 @@
+"""Who may import whom, and what importing the package must not do."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+SOURCE = Path(__file__).parent.parent / "src" / "backcast"
+
+LEVELS = {
+    0: [
+        "errors",
+        "rng",
+        "files",
+        "metrics",
+        "windows",
+        "batch",
+        "activations",
+        "presets",
+        "progress",
+        "denormals",
+    ],
+    1: ["config", "history", "sweep", "checkpoint", "predictions", "data"],
+    2: ["nn"],
+    3: ["objectives", "inference"],
+    4: ["methods"],
+    5: ["trainer"],
+    6: ["build"],
+    7: ["run"],
+    8: ["report"],
+    9: ["demo"],
+    10: ["cli"],
+    11: ["__main__"],
+}
+LEVEL_OF = {name: level for level, names in LEVELS.items() for name in names}
+
+
+def imported(path: Path) -> set[str]:
+    """The modules of the package that a file imports, anywhere in it: `backcast.data.sources` -> `data`."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "backcast":
+            parts = node.module.split(".")[1:]
+            found |= {parts[0]} if parts else {alias.name for alias in node.names}
+    return found
+
+
+def test_imports_go_to_a_lower_level_or_stay_in_their_folder() -> None:
+    for path in SOURCE.rglob("*.py"):
+        own = path.relative_to(SOURCE).parts[0].removesuffix(".py")
+        if own == "__init__":
+            continue
+        for other in imported(path) - {own}:
+            assert LEVEL_OF[other] < LEVEL_OF[own], f"{path.relative_to(SOURCE)} must not import {other}"
+
+
+def test_no_file_is_long() -> None:
+    for path in SOURCE.rglob("*.py"):
+        assert len(path.read_text().splitlines()) < 420, path
+
+
+def test_importing_changes_nothing_in_the_process() -> None:
+    code = (
+        "import torch, backcast\n"
+        "before = torch.random.get_rng_state(), torch.get_num_threads(), torch.get_default_dtype()\n"
+        "tiny = torch.tensor([1e-40]) * 1.0\n"
+        "from backcast import Config, load, load_model, train\n"
+        "after = torch.random.get_rng_state(), torch.get_num_threads(), torch.get_default_dtype()\n"
+        "assert torch.equal(before[0], after[0]) and before[1:] == after[1:]\n"
+        "assert float(tiny) != 0 and float(torch.tensor([1e-40]) * 1.0) != 0\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
