@@ -34,19 +34,28 @@ DATA = "digits-silence"
 COMMON: dict[str, Any] = {
     "data": DATA,
     "truncation": 32,
-    "hidden_size": 64,
-    "feedforward_size": 64,
-    "segment_length": 32,
     "aux_truncation": 32,
+    "hidden_size": 64,
     "batch_size": 32,
-    "pretrain_epochs": 60,
+    "pretrain_epochs": 30,
     "epochs": 60,
     "pretrain_learning_rate": 4e-3,
     "learning_rate": 4e-3,
-    "halve_at": (30, 45),
+    "halve_at": (20, 35, 50),
 }
-AS_IN_THE_PAPER: dict[str, Any] = {"anchors": 1, "decoder_input": "scheduled", "position_cue": False}
-OUR_ADDITIONS: dict[str, Any] = {"anchors": 4, "decoder_input": "unfed", "position_cue": True}
+# The paper's proportions: a segment twice as long as the truncation.
+AS_IN_THE_PAPER: dict[str, Any] = {
+    "anchors": 1,
+    "segment_length": 64,
+    "decoder_input": "scheduled",
+    "position_cue": False,
+}
+OUR_ADDITIONS: dict[str, Any] = {
+    "anchors": 8,
+    "segment_length": 16,
+    "decoder_input": "unfed",
+    "position_cue": True,
+}
 
 
 @dataclass(frozen=True)
@@ -69,9 +78,9 @@ class Contender:
 CONTENDERS = (
     Contender("lstm", "LSTM, truncated to 32 steps", {"method": "lstm"}),
     Contender("lstm-full", "LSTM with full BPTT", {"method": "lstm", "truncation": None}),
-    Contender("r-lstm", "r-LSTM as in the paper: one segment, scheduled sampling", {"method": "r-lstm", **AS_IN_THE_PAPER}),
-    Contender("r-lstm-plus", "r-LSTM with our additions: position cue, unfed decoder, 4 segments", {"method": "r-lstm", **OUR_ADDITIONS}),
-    Contender("p-lstm", "p-LSTM: predict the next 32 elements behind an anchor", {"method": "p-lstm", **AS_IN_THE_PAPER}),
+    Contender("r-lstm", "r-LSTM as in the paper: one segment of 64, scheduled sampling", {"method": "r-lstm", **AS_IN_THE_PAPER}),
+    Contender("r-lstm-plus", "r-LSTM with our additions: position cue, unfed decoder, 8 segments of 16", {"method": "r-lstm", **OUR_ADDITIONS}),
+    Contender("p-lstm", "p-LSTM as in the paper: predict the 64 elements behind an anchor", {"method": "p-lstm", **AS_IN_THE_PAPER}),
     Contender("rp-lstm", "both auxiliary losses, with our additions", {"method": "rp-lstm", **OUR_ADDITIONS}),
 )  # fmt: skip
 

@@ -230,7 +230,7 @@ def train(
         )
     device = choose_device(config.device)
     prepared = prepare(config)
-    if going_on and _read_environment(out).get("data_sha256") != prepared.checksum:
+    if going_on and read_environment(out).get("data_sha256") != prepared.checksum:
         raise InputError(
             f"--resume: the rows of {config.data} are not those that the run in {out} began with"
         )
@@ -320,7 +320,8 @@ def processor() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def _read_environment(out: Path) -> dict[str, Any]:
+def read_environment(out: Path) -> dict[str, Any]:
+    """What `environment.json` of a run folder says; empty where there is none."""
     try:
         return json.loads((out / ENVIRONMENT).read_text(encoding="utf-8"))
     except (OSError, ValueError):

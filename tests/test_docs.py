@@ -1,0 +1,101 @@
+"""Every block of the README runs, at toy size; every name in the documents exists."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from test_data import write_pictures
+
+from backcast.cli import main
+from backcast.config import FIELDS, flag
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+TOY = ["--pretrain-epochs", "1", "--epochs", "1", "--hidden-size", "4", "--limit", "60", "--device", "cpu"]
+FLAGS = {flag(name) for name in FIELDS} | {"--preset", "--config", "--out", "--resume", "--overwrite", "--json", "--help",
+                                           "--split", "--version", "--methods", "--scale"}  # fmt: skip
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text(), flags=re.DOTALL)
+
+
+def test_the_blocks_of_the_readme_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_pictures(tmp_path / "data", "mnist")
+    for language, block in re.findall(
+        r"```(python|bash)\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL
+    ):
+        if language == "python":
+            subprocess.run([sys.executable, "-c", block], check=True, cwd=tmp_path)
+            continue
+        for line in block.splitlines():
+            if not line.startswith("backcast "):
+                assert line.split()[0] in ("make", "python3", ".venv/bin/pip"), line
+                continue
+            words = shlex.split(line)[1:]
+            if words[0] == "train":
+                given = {word for word in words if word.startswith("--")}
+                pairs = zip(TOY[::2], TOY[1::2], strict=True)
+                words += [word for pair in pairs if pair[0] not in given for word in pair]
+            if "mnist" in words or words[0] == "report" and "runs/lstm" in words:
+                words += ["--data-dir", str(tmp_path / "data")]
+            assert main(words) == 0, line
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_flags_and_files_that_a_page_names_exist(page: Path) -> None:
+    text = page.read_text()
+    for name in re.findall(r"`(--[a-z-]+)", text):
+        assert name in FLAGS or name.replace("--no-", "--") in FLAGS, name
+    for link in re.findall(r"\]\((?!http)([^)#]+)\)", text):
+        assert (page.parent / link).exists(), link
+    for file in re.findall(r"`((?:docs|tests|src|benchmarks|\.ci)/[\w./-]+)`", text):
+        assert (ROOT / file).exists(), file
+
+
+def test_make_targets_that_the_readme_names_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"^make (\w+)", (ROOT / "README.md").read_text(), flags=re.MULTILINE):
+        assert f"\n{target}:" in makefile
+
+
+@pytest.mark.parametrize(
+    "benchmark",
+    [["memory.py", "--lengths", "32"], ["step.py", "--rounds", "1", "--rows", "2", "--length", "20"]],
+)
+def test_the_benchmarks_run(benchmark: list[str]) -> None:
+    script, *arguments = benchmark
+    found = subprocess.run(
+        [sys.executable, ROOT / "benchmarks" / script, *arguments], check=True, capture_output=True, text=True
+    )
+    assert "| r-lstm" in found.stdout
+
+
+def test_the_demo_writes_its_summary_and_report_at_toy_size(tmp_path: Path) -> None:
+    import json
+
+    assert (
+        main(["demo", "--out", str(tmp_path / "demo"), "--scale", "0.01", "--methods", "lstm,r-lstm,rp-lstm"])
+        == 0
+    )
+    summary = json.loads((tmp_path / "demo" / "summary.json").read_text())
+    keys = {
+        "method",
+        "truncation",
+        "test_accuracy",
+        "train_seconds",
+        "peak_activation_bytes",
+        "parameters",
+        "remembers_steps",
+    }
+    assert [row["name"] for row in summary] == ["lstm", "r-lstm", "rp-lstm"] and keys <= set(summary[0])
+    assert all(row["peak_activation_bytes"] > 0 and 0 <= row["test_accuracy"] <= 1 for row in summary)
+    assert (tmp_path / "demo" / "report.html").stat().st_size > 10_000
+    assert main(["demo", "--out", str(tmp_path / "demo"), "--scale", "0.01"]) == 2
+    assert main(["demo", "--out", str(tmp_path / "demo"), "--methods", "r-lstn"]) == 2
