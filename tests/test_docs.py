@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_data import write_pictures
 
 from backcast.cli import main
 from backcast.config import FIELDS, flag
+from test_data import write_pictures
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -43,7 +43,7 @@ def test_the_blocks_of_the_readme_run_in_order(tmp_path: Path, monkeypatch: pyte
                 given = {word for word in words if word.startswith("--")}
                 pairs = zip(TOY[::2], TOY[1::2], strict=True)
                 words += [word for pair in pairs if pair[0] not in given for word in pair]
-            if "mnist" in words or words[0] == "report" and "runs/lstm" in words:
+            if "mnist" in words or (words[0] == "report" and "runs/lstm" in words):
                 words += ["--data-dir", str(tmp_path / "data")]
             assert main(words) == 0, line
 

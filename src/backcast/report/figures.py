@@ -115,8 +115,8 @@ def picture_figure(recalls: list[Recall], picture: Picture, run: RunResult) -> s
         ):
             axes.set_title(text, fontsize=8, loc="center")
 
-    height = 6.4 / columns * picture.height / picture.width * len(recalls) + 0.4
-    return _png(draw, width=6.4, height=min(height, 12))
+    width = 1.1 * columns
+    return _png(draw, width, 1.1 * picture.height / picture.width * len(recalls) + 0.4)
 
 
 def line_figure(recall: Recall, most_channels: int = 3) -> str:

@@ -1,0 +1,174 @@
+"""The report: the memory curve measures memory, and the page stands alone."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from backcast.build import TrainedModel
+from backcast.cli import main
+from backcast.config import Config
+from backcast.data.arrays import from_arrays
+from backcast.data.preprocessing import Preprocessing
+from backcast.data.sequences import Sequences
+from backcast.nn.model import Model
+from backcast.report.memory import memory_curve
+from backcast.report.reconstructions import recall
+from test_data import write_pictures
+
+TINY = [
+    "--hidden-size", "6", "--embedding-size", "4", "--feedforward-size", "8", "--truncation", "4", "--device", "cpu",
+    "--segment-length", "4", "--anchors", "2", "--pretrain-epochs", "1", "--epochs", "1",
+]  # fmt: skip
+LENGTH = 40
+
+
+class Window(nn.Module):
+    """A network that remembers the last `width` steps perfectly, and nothing else."""
+
+    def __init__(self, width: int, strength: float = 1.0) -> None:
+        super().__init__()
+        self.width, self.strength = width, strength
+
+    def zero_state(self, batch_size: int) -> tuple[Tensor]:
+        return (torch.zeros(batch_size, max(self.width, 1)),)
+
+    def forward(self, x: Tensor, state: tuple[Tensor]) -> tuple[Tensor, tuple[Tensor]]:
+        line = torch.cat([state[0], x[:, :, 0] * self.strength], dim=1)
+        kept = line[:, -self.width :] if self.width else torch.zeros(len(x), 1)
+        return kept[:, None], (kept,)
+
+
+def noise(rows: int, seed: int) -> Sequences:
+    return from_arrays(
+        np.random.default_rng(seed).normal(size=(rows, LENGTH)).astype(np.float32), name="noise"
+    )
+
+
+def measure(encoder: nn.Module) -> tuple[int, np.ndarray]:
+    fit, test = noise(500, 0), noise(300, 1)
+    network = Model(encoder, None, None, None, symbols=0)  # type: ignore[arg-type]
+    model = TrainedModel(network, Preprocessing.fit(fit), (), Config(), None, torch.device("cpu"))
+    curve = memory_curve(model, fit, test)
+    assert curve.distances.tolist() == list(range(1, LENGTH + 1))
+    return curve.remembers_steps, curve.error
+
+
+@pytest.mark.parametrize("width", [1, 10, 40])
+def test_a_network_that_keeps_n_steps_remembers_n_steps(width: int) -> None:
+    steps, error = measure(Window(width))
+    assert steps == width
+    assert (error[:width] < 0.01).all() and (error[width:] > 0.9).all()
+
+
+def test_a_network_that_keeps_nothing_remembers_nothing_and_so_does_one_with_faint_echoes() -> None:
+    assert measure(Window(0))[0] == 0
+    assert measure(Window(40, strength=1e-5))[0] == 0
+
+
+def test_where_the_input_does_not_vary_there_is_nothing_to_remember() -> None:
+    rows = from_arrays(
+        np.concatenate([np.random.default_rng(0).normal(size=(200, 30)), np.zeros((200, 10))], axis=1)
+    )
+    model = TrainedModel(
+        Model(Window(40), None, None, None, 0), Preprocessing.fit(rows), (), Config(), None, torch.device("cpu")  # type: ignore[arg-type]
+    )  # fmt: skip
+    curve = memory_curve(model, rows, rows)
+    assert np.isnan(curve.error[:10]).all() and curve.remembers_steps == 40
+
+
+def train(data: Path | str, method: str, out: Path, *more: str) -> str:
+    assert main(["train", str(data), "--method", method, *TINY, "--out", str(out), *more]) == 0
+    return str(out)
+
+
+def assert_stands_alone(page: str) -> None:
+    assert (
+        not re.search(r"""(src|href)=["'](?!data:)""", page)
+        and "<script" not in page
+        and "@import" not in page
+    )
+    assert page.startswith("<!doctype html>") and page.rstrip().endswith("</html>")
+
+
+def test_seeds_are_grouped_and_every_method_is_measured(npz: Path, tmp_path: Path) -> None:
+    runs = [train(npz, "r-lstm", tmp_path / f"r{seed}", "--seed", str(seed)) for seed in (0, 1)]
+    runs += [train(npz, method, tmp_path / method) for method in ("lstm", "p-lstm", "rp-lstm")]
+    assert main(["report", *runs, "--out", str(tmp_path / "report.html")]) == 0
+    page = (tmp_path / "report.html").read_text()
+    assert_stands_alone(page)
+    table = re.findall(r"<tr><td>(.*?)</td><td>(.*?)</td><td>(\d)</td>", page)
+    assert [(name, seeds) for name, _, seeds in table] == [
+        ("r-lstm", "2"),
+        ("lstm", "1"),
+        ("p-lstm", "1"),
+        ("rp-lstm", "1"),
+    ]
+    assert "±" in table[0][1] and "±" not in table[1][1]
+    assert "validation accuracy" in page and "mine.npz" in page
+
+
+def test_pictures_symbols_and_permuted_pictures(tmp_path: Path) -> None:
+    write_pictures(tmp_path, "mnist")
+    generator = np.random.default_rng(0)
+    np.savez(tmp_path / "symbols.npz", x=generator.integers(0, 4, (40, 20)), y=np.arange(40) % 2)
+    for data in ("pmnist", str(tmp_path / "symbols.npz")):
+        run = train(data, "rp-lstm", tmp_path / Path(data).stem, "--data-dir", str(tmp_path))
+        assert main(["report", run]) == 0
+        page = (Path(run) / "report.html").read_text()
+        assert_stands_alone(page)
+        assert ("<mark>" in page) == (data != "pmnist")
+
+
+@pytest.mark.parametrize("backwards", [True, False])
+def test_a_perfect_decoder_is_shown_as_the_truth(
+    backwards: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cue names the place of each target: a decoder that knows the row must reproduce its whole past."""
+    from backcast.build import load_model
+    from backcast.nn.decoder import Decoder
+
+    rows = from_arrays(np.random.default_rng(0).normal(size=(30, 23)), np.arange(30) % 2)
+    np.savez(tmp_path / "rows.npz", x=rows.values.reshape(30, 23), y=np.arange(30) % 2)
+    run = train(
+        tmp_path / "rows.npz", "r-lstm", tmp_path / "run", "--backwards" if backwards else "--no-backwards"
+    )
+    model = load_model(run)
+    truth = model.preprocessing.batch(rows, np.array([5])).x[0]
+
+    def knows(
+        self: Decoder, fed: Tensor, is_fed: object, places: Tensor, state: object
+    ) -> tuple[Tensor, object]:
+        return truth[places], state
+
+    monkeypatch.setattr(Decoder, "forward", knows)
+    found = recall(model, rows, 5)
+    assert found.past is not None and found.anchors.tolist() == [6, 12, 18, 23]
+    np.testing.assert_allclose(found.truth[:, 0], rows.row(5)[:, 0], rtol=1e-5, atol=1e-5)
+    for anchor, past in zip(found.anchors, found.past, strict=True):
+        known = ~np.isnan(past[:, 0])
+        assert not known[anchor:].any() and known[1 : anchor - 1].all()
+        np.testing.assert_allclose(past[known], found.truth[known], rtol=1e-5, atol=1e-5)
+
+
+def test_what_is_no_run_or_not_finished_or_on_other_data_is_one_line(
+    npz: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = train(npz, "lstm", tmp_path / "run")
+    np.savez(tmp_path / "other.npz", **dict(np.load(npz)))
+    other = train(tmp_path / "other.npz", "lstm", tmp_path / "other")
+    for arguments, message in (
+        ([str(tmp_path)], "is not a run"),
+        ([run, other], "one report is about one data set"),
+        ([run, "--out", str(tmp_path / "none" / "r.html")], "there is no folder"),
+    ):
+        capsys.readouterr()
+        assert main(["report", *arguments]) == 2
+        assert message in capsys.readouterr().err
+    (tmp_path / "run" / "model" / "model.safetensors").unlink()
+    assert main(["report", run]) == 2
