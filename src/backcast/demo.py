@@ -37,11 +37,11 @@ COMMON: dict[str, Any] = {
     "aux_truncation": 32,
     "hidden_size": 64,
     "batch_size": 32,
-    "pretrain_epochs": 30,
-    "epochs": 60,
+    "pretrain_epochs": 25,
+    "epochs": 50,
     "pretrain_learning_rate": 4e-3,
     "learning_rate": 4e-3,
-    "halve_at": (20, 35, 50),
+    "halve_at": (17, 30, 42),
 }
 # The paper's proportions: a segment twice as long as the truncation.
 AS_IN_THE_PAPER: dict[str, Any] = {
@@ -81,7 +81,7 @@ CONTENDERS = (
     Contender("r-lstm", "r-LSTM as in the paper: one segment of 64, scheduled sampling", {"method": "r-lstm", **AS_IN_THE_PAPER}),
     Contender("r-lstm-plus", "r-LSTM with our additions: position cue, unfed decoder, 8 segments of 16", {"method": "r-lstm", **OUR_ADDITIONS}),
     Contender("p-lstm", "p-LSTM as in the paper: predict the 64 elements behind an anchor", {"method": "p-lstm", **AS_IN_THE_PAPER}),
-    Contender("rp-lstm", "both auxiliary losses, with our additions", {"method": "rp-lstm", **OUR_ADDITIONS}),
+    Contender("rp-lstm", "both auxiliary losses, with our additions, 4 segments each", {"method": "rp-lstm", **OUR_ADDITIONS, "anchors": 4}),
 )  # fmt: skip
 
 

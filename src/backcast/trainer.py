@@ -33,7 +33,7 @@ LOG_EVERY = 50  # steps between two lines of metrics within an epoch
 class Settings:
     """How weights are updated.
 
-    optimizer   "rmsprop" (decay 0.9; TensorFlow's epsilon of 1e-10 under the root is 1e-5 beside it) or "adam"
+    optimizer   "rmsprop" (decay 0.9, epsilon 1e-10 beside the root) or "adam"
     clip_norm   the gradient's norm is cut to this
     bf16        mixed precision: bf16 in the networks, float32 in weights and losses
     checkpoint_seconds   time between two checkpoints within an epoch
@@ -273,7 +273,7 @@ class Trainer:
         parameters = self.model.parameters()
         if self.settings.optimizer == "adam":
             return torch.optim.Adam(parameters, lr=1.0)
-        return torch.optim.RMSprop(parameters, lr=1.0, alpha=0.9, eps=1e-5)
+        return torch.optim.RMSprop(parameters, lr=1.0, alpha=0.9, eps=1e-10)
 
     def _autocast(self) -> Any:
         if not self.settings.bf16:

@@ -35,30 +35,29 @@ STYLE: dict[str, Any] = {
 
 
 def memory_figure(results: Results) -> str:
-    """Error of the linear readout against distance into the past, a line a group (its first seed)."""
+    """The memory curves of all groups."""
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        for colour, group in _coloured(results.groups):
-            curve = group.runs[0].memory
-            axes.plot(
-                curve.distances,
-                curve.error,
-                color=colour,
-                lw=1.8,
-                label=f"{group.name}: remembers {group.remembers}",
-            )
-        axes.axhline(0.75, color="#999", lw=0.8, ls=":")
-        axes.text(0, 0.755, "a quarter explained", color="#777", fontsize=7.5, va="bottom")
-        axes.set(
-            xlabel="steps into the past, from the end", ylabel="error of a linear readout (1: knows nothing)"
-        )
-        axes.set_ylim(0, 1.15)
-        reach = int(max(group.runs[0].memory.distances[-1] for group in results.groups))
-        axes.set_xlim(0, reach)
+        draw_memory(axes, results)
         _legend(axes)
 
     return _svg(draw, height=3.4)
+
+
+def draw_memory(axes: Axes, results: Results) -> None:
+    """Error of the linear readout against distance into the past, a line a group (its first seed)."""
+    for colour, group in _coloured(results.groups):
+        curve = group.runs[0].memory
+        label = f"{group.name}: remembers {group.remembers}"
+        axes.plot(curve.distances, curve.error, color=colour, lw=1.8, label=label)
+    axes.axhline(0.75, color="#999", lw=0.8, ls=":")
+    axes.text(0, 0.755, "a quarter explained", color="#777", fontsize=7.5, va="bottom")
+    axes.set(
+        xlabel="steps into the past, from the end", ylabel="error of a linear readout (1: knows nothing)"
+    )
+    axes.set_ylim(0, 1.15)
+    axes.set_xlim(0, int(max(group.runs[0].memory.distances[-1] for group in results.groups)))
 
 
 def curve_figure(results: Results, quantity: str, label: str) -> str | None:
@@ -144,26 +143,26 @@ def line_figure(recall: Recall, most_channels: int = 3) -> str:
 
 
 def accuracy_figure(results: Results) -> str | None:
-    """Accuracy, a bar a group, every seed a dot, chance dotted; None where nothing is classified."""
-    scored = [(c, g) for c, g in _coloured(results.groups) if any(run.accuracy is not None for run in g.runs)]
+    """The accuracies of all groups; None where nothing is classified."""
+    scored = [group for group in results.groups if group.runs[0].accuracy is not None]
     if not scored:
         return None
+    return _svg(lambda figure: draw_accuracy(figure.subplots(), results), height=0.7 + 0.34 * len(scored))
 
-    def draw(figure: Figure) -> None:
-        axes = figure.subplots()
-        for place, (colour, group) in enumerate(scored):
-            values = [100 * run.accuracy for run in group.runs if run.accuracy is not None]
-            axes.barh(place, np.mean(values), color=colour, alpha=0.85, height=0.62)
-            axes.plot(values, [place] * len(values), "o", color="#222", ms=3)
-            axes.text(max(values) + 1.5, place, f"{np.mean(values):.1f}", va="center", fontsize=9)
-        chance = 100 / len(scored[0][1].runs[0].model.classes)
-        axes.axvline(chance, color="#333", lw=0.9, ls=":")
-        axes.set_yticks(range(len(scored)), [group.name for _, group in scored])
-        axes.invert_yaxis()
-        axes.set_xlim(0, 108)
-        axes.set_xlabel(f"{results.split} accuracy, % (dotted: chance)")
 
-    return _svg(draw, height=0.7 + 0.34 * len(scored))
+def draw_accuracy(axes: Axes, results: Results) -> None:
+    """A bar a group, every seed a dot, chance dotted."""
+    scored = [(c, g) for c, g in _coloured(results.groups) if g.runs[0].accuracy is not None]
+    for place, (colour, group) in enumerate(scored):
+        values = [100 * run.accuracy for run in group.runs if run.accuracy is not None]
+        axes.barh(place, np.mean(values), color=colour, alpha=0.85, height=0.62)
+        axes.plot(values, [place] * len(values), "o", color="#222", ms=3)
+        axes.text(max(values) + 1.5, place, f"{np.mean(values):.1f}", va="center", fontsize=9)
+    axes.axvline(100 / len(scored[0][1].runs[0].model.classes), color="#333", lw=0.9, ls=":")
+    axes.set_yticks(range(len(scored)), [group.name for _, group in scored])
+    axes.invert_yaxis()
+    axes.set_xlim(0, 108)
+    axes.set_xlabel(f"{results.split} accuracy, % (dotted: chance)")
 
 
 def _show(axes: Axes, pixels: NDArray[np.float64]) -> None:
