@@ -19,6 +19,6 @@ with rc_context(STYLE):
     draw_accuracy(left, results)
     left.set_title("8×8 digits, then 64 blank steps; gradients reach 32 steps back")
     draw_memory(right, results)
-    right.set_title("what the last state still holds")
+    right.set_title("what the last output still says")
     right.legend(fontsize=7.5, loc="lower left")
     figure.savefig(out, dpi=110)
