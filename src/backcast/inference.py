@@ -22,7 +22,7 @@ def last_outputs(model: Model, batch: Batch) -> Tensor:
     last = batch.lengths[:, None] - 1
     states = sweep(model.encoder, batch, last)
     with torch.no_grad():
-        outputs, _ = model.encoder(batch.take(last[:, :, None]), type(states)(*states))
+        outputs, _ = model.encoder(batch.take(last[:, :, None]), states)
     return outputs[:, 0]
 
 

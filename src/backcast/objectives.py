@@ -22,7 +22,7 @@ from backcast.batch import Batch
 from backcast.nn.decoder import Decoder
 from backcast.nn.lstm import LSTMState
 from backcast.nn.model import Model, full_precision
-from backcast.sweep import State, run_to_ends, sweep
+from backcast.sweep import State, like, run_to_ends, sweep
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Classification:
         x = batch.take(plan.starts[:, :, None] + np.arange(int(lengths.max())))[labelled]
         last = torch.from_numpy(lengths[:, 0] - 1).to(batch.device)[labelled]
         with torch.no_grad() if self.truncation == 0 else nullcontext():
-            outputs, _ = model.encoder(x, LSTMState(*(part[labelled] for part in states)))
+            outputs, _ = model.encoder(x, like(states, [part[labelled] for part in states]))
             output = outputs[torch.arange(len(labelled), device=batch.device), last]
         second_weight = model.classifier.drop(draw.generator("dropconnect/classifier", batch.device))
         logits = full_precision(model.classifier(output, second_weight))
@@ -242,7 +242,7 @@ class Prediction:
         if not lengths.any():
             return Term(torch.zeros((), device=batch.device), 0)
         elements = batch.take(windows.segment_positions(places, lengths, backwards=False))
-        outputs, _ = model.encoder(elements[:, :-1], LSTMState(*states))
+        outputs, _ = model.encoder(elements[:, :-1], states)
         second_weight = model.predictor.output.drop(draw.generator("dropconnect/predictor", batch.device))
         start = model.predictor.layer.zero_state(len(elements))
         predicted, _ = model.predictor(outputs, start, second_weight)
@@ -267,6 +267,6 @@ def losses(model: Model, objectives: list[Objective], batch: Batch, draw: Draw) 
     for objective, plan in zip(objectives, plans, strict=True):
         count = plan.starts.shape[1]
         own = [part.unflatten(0, starts.shape)[:, first : first + count].flatten(0, 1) for part in states]
-        terms[objective.name] = objective.loss(model, batch, plan, type(states)(*own), draw)
+        terms[objective.name] = objective.loss(model, batch, plan, like(states, own), draw)
         first += count
     return terms

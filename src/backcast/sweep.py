@@ -56,7 +56,7 @@ def sweep(encoder: RecurrentEncoder, batch: Batch, steps: NDArray[np.int64]) -> 
                 places = torch.from_numpy(order[first:last]).to(batch.device)
                 for store, part in zip(kept, state, strict=True):
                     store[places] = part[places // steps.shape[1]].to(store.dtype)
-    return _like(state, kept)
+    return like(state, kept)
 
 
 def run_to_ends(encoder: RecurrentEncoder, x: Tensor, state: State, lengths: NDArray[np.int64]) -> State:
@@ -74,13 +74,13 @@ def run_to_ends(encoder: RecurrentEncoder, x: Tensor, state: State, lengths: NDA
     now = 0
     for stop in np.unique(ordered):
         if stop > now:
-            outcome = encoder(x[: len(alive[0]), now:stop], _like(state, alive))[1]
+            outcome = encoder(x[: len(alive[0]), now:stop], like(state, alive))[1]
             alive, now = list(outcome), int(stop)
         going_on = int((ordered > stop).sum())
         ended.append([part[going_on:] for part in alive])
         alive = [part[:going_on] for part in alive]
     back = torch.argsort(places)
-    return _like(state, [torch.cat(parts[::-1])[back] for parts in zip(*ended, strict=True)])
+    return like(state, [torch.cat(parts[::-1])[back] for parts in zip(*ended, strict=True)])
 
 
 def _stops(sorted_steps: NDArray[np.int64]) -> list[int]:
@@ -89,6 +89,6 @@ def _stops(sorted_steps: NDArray[np.int64]) -> list[int]:
     return sorted({*sorted_steps.tolist(), *range(PIECE, last, PIECE)} - {0})
 
 
-def _like(state: State, parts: list[Tensor]) -> State:
-    """`parts` as the same kind of named tuple as `state`."""
+def like(state: State, parts: list[Tensor]) -> State:
+    """`parts` as the same kind of tuple as `state`, named or not."""
     return type(state)(*parts) if hasattr(state, "_fields") else tuple(parts)
