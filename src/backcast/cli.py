@@ -337,7 +337,7 @@ def _demo(arguments: argparse.Namespace) -> int:
     try:
         run_demo(
             arguments.out, seed=arguments.seed, methods=arguments.methods, scale=arguments.scale,
-            resume=arguments.resume, overwrite=arguments.overwrite, say=_say, stop=_stop_on_signals(),
+            resume=arguments.resume, overwrite=arguments.overwrite, stop=_stop_on_signals(),
         )  # fmt: skip
     except Interrupted:
         raise RunError(f"stopped; go on with: backcast demo --resume --out {arguments.out}") from None

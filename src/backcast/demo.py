@@ -7,7 +7,11 @@ run (`backcast train digits-silence ...`), so everything that can be done with a
 from __future__ import annotations
 
 import math
+import multiprocessing
+import os
+import signal
 from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +33,7 @@ from backcast.progress import TrainingProgress
 from backcast.report.memory import memory_curve
 from backcast.report.page import write_report
 from backcast.run import METRICS, holds_run, prepare, train
+from backcast.trainer import Interrupted
 
 DATA = "digits-silence"
 COMMON: dict[str, Any] = {
@@ -37,11 +42,11 @@ COMMON: dict[str, Any] = {
     "aux_truncation": 32,
     "hidden_size": 64,
     "batch_size": 32,
-    "pretrain_epochs": 25,
-    "epochs": 50,
+    "pretrain_epochs": 40,
+    "epochs": 80,
     "pretrain_learning_rate": 4e-3,
     "learning_rate": 4e-3,
-    "halve_at": (17, 30, 42),
+    "halve_at": (25, 45, 65),
 }
 # The paper's proportions: a segment twice as long as the truncation.
 AS_IN_THE_PAPER: dict[str, Any] = {
@@ -65,6 +70,7 @@ class Contender:
     name: str
     description: str
     settings: dict[str, Any]
+    cost: int  # of a step, roughly: the longest run starts first
 
     def config(self, seed: int, scale: float) -> Config:
         """`scale` shortens both phases, to at least one epoch each."""
@@ -75,13 +81,15 @@ class Contender:
         return resolve([settings])
 
 
+# The LSTMs train as many epochs as the others in both phases together.
+BOTH_PHASES: dict[str, Any] = {"method": "lstm", "epochs": 120, "halve_at": (65, 85, 105)}
 CONTENDERS = (
-    Contender("lstm", "LSTM, truncated to 32 steps", {"method": "lstm"}),
-    Contender("lstm-full", "LSTM with full BPTT", {"method": "lstm", "truncation": None}),
-    Contender("r-lstm", "r-LSTM as in the paper: one segment of 64, scheduled sampling", {"method": "r-lstm", **AS_IN_THE_PAPER}),
-    Contender("r-lstm-plus", "r-LSTM with our additions: position cue, unfed decoder, 8 segments of 16", {"method": "r-lstm", **OUR_ADDITIONS}),
-    Contender("p-lstm", "p-LSTM as in the paper: predict the 64 elements behind an anchor", {"method": "p-lstm", **AS_IN_THE_PAPER}),
-    Contender("rp-lstm", "both auxiliary losses, with our additions, 4 segments each", {"method": "rp-lstm", **OUR_ADDITIONS, "anchors": 4}),
+    Contender("lstm", "LSTM, truncated to 32 steps", BOTH_PHASES, 1),
+    Contender("lstm-full", "LSTM with full BPTT", {**BOTH_PHASES, "truncation": None}, 2),
+    Contender("r-lstm", "r-LSTM as in the paper: one segment of 64, scheduled sampling", {"method": "r-lstm", **AS_IN_THE_PAPER}, 4),
+    Contender("r-lstm-plus", "r-LSTM with our additions: position cue, unfed decoder, 8 segments of 16", {"method": "r-lstm", **OUR_ADDITIONS}, 5),
+    Contender("p-lstm", "p-LSTM as in the paper: predict the 64 elements behind an anchor", {"method": "p-lstm", **AS_IN_THE_PAPER}, 3),
+    Contender("rp-lstm", "both auxiliary losses, with our additions, 4 segments each", {"method": "rp-lstm", **OUR_ADDITIONS, "anchors": 4}, 6),
 )  # fmt: skip
 
 
@@ -93,16 +101,18 @@ def run_demo(
     scale: float = 1.0,
     resume: bool = False,
     overwrite: bool = False,
-    say: Callable[[str], None] = lambda line: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> list[dict[str, Any]]:
-    """Trains the contenders into `out`/NAME, one after the other, and writes summary.json and report.html.
+    """Trains the contenders into `out`/NAME, as many at once as there are cores, a thread each.
+
+    The networks are so small that a second thread would hardly speed one up. Then writes summary.json and
+    report.html.
 
     methods  names from `CONTENDERS` separated by commas; None: all
     scale    share of the epochs, above 0 and at most 1
 
     Returns what summary.json holds, an object a contender; `truncation` is null for full BPTT. Raises
-    InputError, RunError.
+    InputError, RunError, and Interrupted when `stop` says so, with a checkpoint of every contender that had begun.
     """
     chosen = _choose(methods)
     if not 0 < scale <= 1:
@@ -113,22 +123,88 @@ def run_demo(
             raise InputError(
                 f"--out {out}: holds a demo already; say --resume, --overwrite or another folder"
             )
+    longest_first = sorted(chosen, key=lambda contender: -contender.cost)
+    processes = multiprocessing.get_context("spawn")
+    done = {contender.name: processes.Value("q", 0) for contender in chosen}
+    jobs = [
+        _Job(contender.name, out / contender.name, seed, scale, resume, overwrite)
+        for contender in longest_first
+    ]
+    rows: dict[str, dict[str, Any]] = {}
+    with (
+        TrainingProgress("demo") as progress,
+        ProcessPoolExecutor(min(os.cpu_count() or 1, len(jobs)), processes, _begin_worker, (done,)) as pool,
+    ):
+        waiting = {pool.submit(_run_job, job) for job in jobs}
+        total = sum(_total_steps(contender.config(seed, scale)) for contender in chosen)
+        try:
+            while waiting:
+                finished, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
+                progress.total(total, sum(counter.value for counter in done.values()))
+                for future in finished:
+                    row = future.result()
+                    rows[row["name"]] = row
+                    print(_line(row), flush=True)
+                if stop():
+                    raise Interrupted
+        except BaseException:
+            for worker in multiprocessing.active_children():
+                worker.terminate()  # which asks a run to stop at its next step, with a checkpoint
+            pool.shutdown(cancel_futures=True)
+            raise
+    summary = [rows[contender.name] for contender in chosen]
+    write_json(out / "summary.json", summary)
+    write_report([out / contender.name for contender in chosen], out / "report.html")
+    print(f"report in {out / 'report.html'}")
+    return summary
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One contender, for a process of its own."""
+
+    name: str
+    out: Path
+    seed: int
+    scale: float
+    resume: bool
+    overwrite: bool
+
+
+_steps_done: dict[str, Any] = {}  # in a worker: where each contender's steps are counted
+_asked_to_stop: list[int] = []
+
+
+def _begin_worker(done: dict[str, Any]) -> None:
+    _steps_done.update(done)
+    torch.set_num_threads(1)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, frame: _asked_to_stop.append(number))
+
+
+def _run_job(job: _Job) -> dict[str, Any]:
+    """Trains one contender and measures it."""
+    contender = {each.name: each for each in CONTENDERS}[job.name]
+    config, counter = contender.config(job.seed, job.scale), _steps_done[job.name]
+
+    def note(total: int, already: int) -> None:
+        counter.value = already
+
+    def count(description: str) -> None:
+        counter.value += 1
+
+    model = train(
+        config, job.out, resume=job.resume, overwrite=job.overwrite,
+        on_total=note, on_advance=count, stop=lambda: bool(_asked_to_stop),
+    )  # fmt: skip
     splits = load(DATA)
     assert splits.test is not None
-    rows = []
-    for contender in chosen:
-        config, run = contender.config(seed, scale), out / contender.name
-        with TrainingProgress(contender.name) as progress:
-            model = train(
-                config, run, resume=resume, overwrite=overwrite, say=say,
-                on_total=progress.total, on_advance=progress.advance, stop=stop,
-            )  # fmt: skip
-        rows.append(_summarise(contender, config, run, model, splits.train, splits.test))
-        write_json(out / "summary.json", rows)
-        print(_line(rows[-1]), flush=True)
-    write_report([out / contender.name for contender in chosen], out / "report.html", say=say)
-    print(f"report in {out / 'report.html'}")
-    return rows
+    return _summarise(contender, config, job.out, model, splits.train, splits.test)
+
+
+def _total_steps(config: Config) -> int:
+    steps = math.ceil(len(prepare(config).train) / config.batch_size)
+    return steps * sum(phase.epochs for phase in phases(config))
 
 
 def training_activation_bytes(config: Config) -> int:
