@@ -92,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
         default=Path("demo"),
         help="folder for runs, summary.json and report.html (default: demo)",
     )
-    demo.add_argument("--seed", default=0, type=_whole("--seed", 0), help="of everything random (default: 0)")
+    demo.add_argument("--seed", default=0, type=_whole(0), help="of everything random (default: 0)")
     demo.add_argument("--methods", help="only these, separated by commas; see `backcast ls demo`")
     demo.add_argument(
         "--scale", type=float, default=1.0, help="share of the epochs to train, for a quick look (default: 1)"
@@ -166,15 +166,13 @@ def _add_run_and_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data-dir", help=FIELDS["data_dir"].metadata["help"])
     parser.add_argument("--missing-label", help=FIELDS["missing_label"].metadata["help"])
     parser.add_argument("--device", default="auto", help=FIELDS["device"].metadata["help"])
-    parser.add_argument(
-        "--batch-size", default=256, type=_whole("--batch-size", 1), help="rows at a time (default: 256)"
-    )
+    parser.add_argument("--batch-size", default=256, type=_whole(1), help="rows at a time (default: 256)")
 
 
-def _whole(name: str, low: int) -> Callable[[str], int]:
+def _whole(low: int) -> Callable[[str], int]:
     def read(text: str) -> int:
         if not text.lstrip("-").isdigit() or int(text) < low:
-            raise InputError(f"{name} {text}: must be a whole number, at least {low}")
+            raise argparse.ArgumentTypeError(f"{text}: must be a whole number, at least {low}")
         return int(text)
 
     return read

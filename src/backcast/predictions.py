@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 from collections.abc import Iterator
@@ -32,7 +33,7 @@ def write_predictions(
     """Columns `id`, `prediction`, then `p_<class>` for every class; rows in the order of the data.
 
     ids (n,), probabilities (n, classes). The format follows from the ending. Raises RunError where the disk
-    is full.
+    is full, InputError where the place cannot be written.
     """
     columns: dict[str, list[Any]] = {
         "id": ids.tolist(),
@@ -44,7 +45,8 @@ def write_predictions(
     try:
         write_atomically(path, content)
     except OSError as error:
-        raise RunError(f"--out {path}: cannot be written: {error.strerror}") from None
+        kind = RunError if error.errno == errno.ENOSPC else InputError
+        raise kind(f"--out {path}: cannot be written: {error.strerror}") from None
 
 
 def _rows(columns: dict[str, list[Any]]) -> Iterator[tuple[Any, ...]]:

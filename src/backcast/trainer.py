@@ -198,7 +198,7 @@ class Trainer:
         means = [term.total / term.count for term in terms.values() if term.count]
         self.optimizer.zero_grad(set_to_none=True)
         if means:
-            loss = torch.stack([mean.to(means[0].dtype) for mean in means]).sum()
+            loss = torch.stack(means).sum()
             # A batch may have no part that needs a gradient: unlabelled rows of one step only.
             if loss.requires_grad:
                 loss.backward()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -85,6 +86,9 @@ def _from_hub(name: str, split: str) -> Path:
 
     source = SOURCES[name]
     file = f"{source.folder}/{split}-00000-of-00001.parquet"
+    logger = logging.getLogger("huggingface_hub")
+    level = logger.level
+    logger.setLevel(logging.ERROR)  # its retries; what goes wrong in the end is said once, below
     try:
         return Path(hf_hub_download(source.repository, file, repo_type="dataset"))
     except Exception as error:  # the hub's client raises many kinds; each means that the data are not here
@@ -93,6 +97,8 @@ def _from_hub(name: str, split: str) -> Path:
             f"{name}: could not fetch {file} of the data set {source.repository} from the Hugging Face Hub ({reason}); "
             f"where there is no network, put the file into DIR/{name}/ and say --data-dir DIR"
         ) from None
+    finally:
+        logger.setLevel(level)
 
 
 def _read(name: str, split: str, files: list[Path], limit: int | None) -> Sequences:

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from backcast.batch import Batch
-from backcast.data.sequences import Sequences, describe_elements
+from backcast.data.sequences import Sequences, describe_channels, describe_elements
 from backcast.errors import InputError
 
 
@@ -64,7 +64,7 @@ class Preprocessing:
     def check(self, rows: Sequences) -> None:
         """Raises InputError where `rows` are not what the model reads."""
         if bool(self.symbols) != rows.is_symbols or (not self.symbols and self.channels != rows.channels):
-            expected = "symbols" if self.symbols else f"real vectors of {self.channels} channels"
+            expected = "symbols" if self.symbols else describe_channels(self.channels)
             hint = " (--kind says how to read whole numbers)" if bool(self.symbols) != rows.is_symbols else ""
             raise InputError(
                 f"{rows.name}: it holds {describe_elements(rows)}, but the model reads {expected}{hint}"

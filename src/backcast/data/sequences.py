@@ -128,7 +128,11 @@ def concatenate(first: Sequences, second: Sequences) -> Sequences:
 def describe_elements(sequences: Sequences) -> str:
     if sequences.is_symbols:
         return "symbols"
-    return f"real vectors of {sequences.channels} channel{'s' if sequences.channels > 1 else ''}"
+    return describe_channels(sequences.channels)
+
+
+def describe_channels(channels: int) -> str:
+    return f"real vectors of {channels} channel{'s' if channels > 1 else ''}"
 
 
 def _some(classes: tuple[Any, ...]) -> str:
