@@ -42,11 +42,11 @@ COMMON: dict[str, Any] = {
     "aux_truncation": 32,
     "hidden_size": 64,
     "batch_size": 32,
-    "pretrain_epochs": 40,
-    "epochs": 80,
+    "pretrain_epochs": 35,
+    "epochs": 70,
     "pretrain_learning_rate": 4e-3,
     "learning_rate": 4e-3,
-    "halve_at": (25, 45, 65),
+    "halve_at": (22, 40, 56),
 }
 # The paper's proportions: a segment twice as long as the truncation.
 AS_IN_THE_PAPER: dict[str, Any] = {
@@ -82,7 +82,7 @@ class Contender:
 
 
 # The LSTMs train as many epochs as the others in both phases together.
-BOTH_PHASES: dict[str, Any] = {"method": "lstm", "epochs": 120, "halve_at": (65, 85, 105)}
+BOTH_PHASES: dict[str, Any] = {"method": "lstm", "epochs": 105, "halve_at": (57, 75, 91)}
 CONTENDERS = (
     Contender("lstm", "LSTM, truncated to 32 steps", BOTH_PHASES, 1),
     Contender("lstm-full", "LSTM with full BPTT", {**BOTH_PHASES, "truncation": None}, 2),
