@@ -19,6 +19,8 @@ from backcast.data.sequences import Sequences
 from backcast.nn.model import Model
 from backcast.report.memory import memory_curve
 from backcast.report.reconstructions import recall
+from backcast.report.results import collect
+from backcast.run import prepare
 from test_data import write_pictures
 
 TINY = [
@@ -82,6 +84,30 @@ def test_where_the_input_does_not_vary_there_is_nothing_to_remember() -> None:
     assert np.isnan(curve.error[:10]).all() and curve.remembers_steps == 40
 
 
+def test_few_rows_and_rows_of_very_unequal_lengths_are_measured() -> None:
+    lengths = np.array([60] * 20 + [5] * 4)
+    rows = from_arrays(np.random.default_rng(0).normal(size=(24, 60)), lengths=lengths)
+    network = Model(Window(3), None, None, None, 0)  # type: ignore[arg-type]
+    model = TrainedModel(network, Preprocessing.fit(rows), (), Config(), None, torch.device("cpu"))
+    for fit, test in ((rows, rows.select(np.arange(20, 24))), (rows.select(np.arange(1)), rows)):
+        curve = memory_curve(model, fit, test)
+        assert len(curve.distances) in (5, 60) and np.isfinite(curve.error).all()
+
+
+def test_targets_taken_in_blocks_give_the_same_curve(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, whole = measure(Window(10))
+    monkeypatch.setattr("backcast.report.memory.MOST_NUMBERS", 2_000)
+    np.testing.assert_allclose(measure(Window(10))[1], whole, rtol=1e-9)
+
+
+def rows_of(page: str) -> list[tuple[str, str, str]]:
+    """Name, accuracy and number of seeds of every row of the results."""
+    return re.findall(
+        r"<tr><td>(.*?)</td><td data-label=\".*?accuracy, %\">(.*?)</td>\s*<td data-label=\"seeds\">(\d)</td>",
+        page,
+    )
+
+
 def train(data: Path | str, method: str, out: Path, *more: str) -> str:
     assert main(["train", str(data), "--method", method, *TINY, "--out", str(out), *more]) == 0
     return str(out)
@@ -102,7 +128,7 @@ def test_seeds_are_grouped_and_every_method_is_measured(npz: Path, tmp_path: Pat
     assert main(["report", *runs, "--out", str(tmp_path / "report.html")]) == 0
     page = (tmp_path / "report.html").read_text()
     assert_stands_alone(page)
-    table = re.findall(r"<tr><td>(.*?)</td><td>(.*?)</td><td>(\d)</td>", page)
+    table = rows_of(page)
     assert [(name, seeds) for name, _, seeds in table] == [
         ("r-lstm", "2"),
         ("lstm", "1"),
@@ -111,6 +137,10 @@ def test_seeds_are_grouped_and_every_method_is_measured(npz: Path, tmp_path: Pat
     ]
     assert "±" in table[0][1] and "±" not in table[1][1]
     assert "validation accuracy" in page and "mine.npz" in page
+    shown = re.findall(r"accuracy (\d+\.\d\d) %", page)
+    assert len(shown) == len(runs), "every run's own accuracy, beside its command"
+    assert f"{np.mean([float(value) for value in shown[:2]]):.2f} ±" in table[0][1]
+    assert f"backcast report {runs[0]}" in page and "prefers-color-scheme: dark" in page
 
 
 def test_pictures_symbols_and_permuted_pictures(tmp_path: Path) -> None:
@@ -123,6 +153,24 @@ def test_pictures_symbols_and_permuted_pictures(tmp_path: Path) -> None:
         page = (Path(run) / "report.html").read_text()
         assert_stands_alone(page)
         assert ("<mark>" in page) == (data != "pmnist")
+        if data == "pmnist":
+            assert page.count('src="data:image/png') == 2, "what it reconstructs, and what it predicts"
+
+
+def test_each_seed_is_measured_on_the_rows_that_it_held_out_itself(tmp_path: Path) -> None:
+    """Without a test split every seed holds out other rows; those of another seed it was trained on."""
+    generator = np.random.default_rng(0)
+    np.savez(tmp_path / "noise.npz", x=generator.normal(size=(60, 5)), y=generator.integers(0, 2, 60))
+    runs = [
+        Path(train(tmp_path / "noise.npz", "lstm", tmp_path / f"s{seed}", "--seed", str(seed)))
+        for seed in (0, 1)
+    ]
+    (group,) = collect(runs, None, lambda line: None).groups
+    for run in group.runs:
+        held_out = prepare(run.config).validation
+        assert held_out is not None
+        np.testing.assert_array_equal(run.measured.starts, held_out.starts)
+    assert not np.array_equal(group.runs[0].measured.starts, group.runs[1].measured.starts)
 
 
 @pytest.mark.parametrize("backwards", [True, False])
@@ -156,6 +204,24 @@ def test_a_perfect_decoder_is_shown_as_the_truth(
         np.testing.assert_allclose(past[known], found.truth[known], rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("backwards", ["--backwards", "--no-backwards"])
+def test_what_lies_behind_an_anchor_does_not_reach_its_reconstruction(backwards: str, tmp_path: Path) -> None:
+    from backcast.build import load_model
+
+    values = np.random.default_rng(0).normal(size=(30, 23))
+    np.savez(tmp_path / "rows.npz", x=values, y=np.arange(30) % 2)
+    model = load_model(train(tmp_path / "rows.npz", "rp-lstm", tmp_path / "run", backwards))
+    first = recall(model, from_arrays(values), 5)
+    values[5, 12:] += 100.0
+    second = recall(model, from_arrays(values), 5)
+    assert first.anchors.tolist() == [6, 12, 18, 23]
+    assert first.past is not None and second.past is not None and first.future is not None
+    np.testing.assert_array_equal(first.past[:2], second.past[:2])
+    assert not np.array_equal(first.past[3], second.past[3], equal_nan=True)
+    expected = [list(range(a + 1, min(a + 4, 22) + 1)) for a in first.anchors]
+    assert [np.flatnonzero(~np.isnan(f[:, 0])).tolist() for f in first.future] == expected
+
+
 def test_what_is_no_run_or_not_finished_or_on_other_data_is_one_line(
     npz: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -164,6 +230,7 @@ def test_what_is_no_run_or_not_finished_or_on_other_data_is_one_line(
     other = train(tmp_path / "other.npz", "lstm", tmp_path / "other")
     for arguments, message in (
         ([str(tmp_path)], "is not a run"),
+        ([str(tmp_path / "nowhere")], "is not a run"),
         ([run, other], "one report is about one data set"),
         ([run, "--out", str(tmp_path / "none" / "r.html")], "there is no folder"),
     ):

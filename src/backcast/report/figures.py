@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import textwrap
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from backcast.data.sequences import Picture
@@ -27,10 +29,11 @@ COLOURS = (
     "#5b4b8a",
     "#666666",
 )  # after Okabe and Ito
+WIDTH = 5.8  # inches: text of 9 points is then still legible on a phone
 STYLE: dict[str, Any] = {
     "font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.titlesize": 10,
     "axes.titlelocation": "left", "svg.fonttype": "none", "svg.hashsalt": "backcast", "legend.frameon": False,
-    "font.family": "sans-serif", "figure.facecolor": "white",
+    "font.family": "sans-serif", "figure.facecolor": "white", "hatch.linewidth": 0.5,
 }  # fmt: skip
 
 
@@ -40,32 +43,36 @@ def memory_figure(results: Results) -> str:
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
         draw_memory(axes, results)
-        _legend(axes)
+        _legend(figure, axes)
 
-    return _svg(draw, height=3.4)
+    return _svg(draw, height=3.2 + _legend_height(results.groups, 1))
 
 
 def draw_memory(axes: Axes, results: Results) -> None:
     """Error of the linear readout against distance into the past, a line a group (its first seed)."""
     for colour, group in _coloured(results.groups):
         curve = group.runs[0].memory
-        label = f"{group.name}: remembers {group.remembers}"
+        label = f"{_wrapped(group.name)}: remembers {group.remembers}"
         axes.plot(curve.distances, curve.error, color=colour, lw=1.8, label=label)
     axes.axhline(0.75, color="#999", lw=0.8, ls=":")
-    axes.text(0, 0.755, "a quarter explained", color="#777", fontsize=7.5, va="bottom")
-    axes.set(
-        xlabel="steps into the past, from the end", ylabel="error of a linear readout (1: knows nothing)"
-    )
+    axes.text(
+        0.005, 0.755, "a quarter explained", color="#666", fontsize=7.5, va="bottom",
+        transform=axes.get_yaxis_transform(),
+    )  # fmt: skip
+    axes.set(xlabel="steps into the past, from the end", ylabel="readout error (1: knows nothing)")
     axes.set_ylim(0, 1.15)
     axes.set_xlim(0, int(max(group.runs[0].memory.distances[-1] for group in results.groups)))
 
 
 def curve_figure(results: Results, quantity: str, label: str) -> str | None:
-    """One quantity over training steps, a line a group (its first seed); None where nobody measured it."""
+    """One quantity over training steps, a colour a group, a line a seed; None where nobody measured it.
+
+    Pretraining is shaded as far as the shortest of it goes that anyone had; a dotted line ends each group's own.
+    """
     have = [
         (colour, group)
         for colour, group in _coloured(results.groups)
-        if any(quantity in e for e in group.runs[0].epochs)
+        if any(quantity in entry for entry in group.runs[0].epochs)
     ]
     if not have:
         return None
@@ -73,49 +80,61 @@ def curve_figure(results: Results, quantity: str, label: str) -> str | None:
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
         for colour, group in have:
-            entries = [entry for entry in group.runs[0].epochs if quantity in entry]
-            steps, values = [e["step"] for e in entries], [e[quantity] for e in entries]
-            axes.plot(
-                steps, values, color=colour, lw=1.5, label=group.name, marker="." if len(steps) < 5 else None
+            for number, run in enumerate(group.runs):
+                entries = [entry for entry in run.epochs if quantity in entry]
+                factor = 100 if "accuracy" in quantity else 1
+                axes.plot(
+                    [entry["step"] for entry in entries], [factor * entry[quantity] for entry in entries],
+                    color=colour, lw=1.5 if number == 0 else 0.8, alpha=1.0 if number == 0 else 0.6,
+                    marker="." if len(entries) < 5 else None, label=None if number else _wrapped(group.name),
+                )  # fmt: skip
+        ends = {colour: end for colour, group in have if (end := _pretraining_end(group))}
+        if ends:
+            axes.axvspan(0, min(ends.values()), color="#eef1f6", lw=0, zorder=0)
+            axes.text(
+                0.008, 1.0, "pretraining", fontsize=7.5, color="#666", va="bottom", transform=axes.transAxes
             )
-            before = [entry["step"] for entry in group.runs[0].epochs if entry["phase"] == "pretraining"]
-            if before:
-                axes.axvline(before[-1], color=colour, lw=0.7, ls=":")
-        axes.set(xlabel="training steps (dotted: pretraining ends)", ylabel=label)
-        axes.set_xlim(left=0)
-        _legend(axes)
+        for colour, end in ends.items():
+            axes.axvline(end, color=colour, lw=0.7, ls=":")
+        axes.set(xlabel="training steps", xlim=(0, None))
+        axes.set_title(label, pad=14 if ends else 6)
+        _legend(figure, axes)
 
-    return _svg(draw, height=2.7)
+    return _svg(draw, height=2.6 + _legend_height([group for _, group in have], 2))
 
 
-def picture_figure(recalls: list[Recall], picture: Picture, run: RunResult) -> str:
-    """Rows that are pictures: the truth, and what is reconstructed from the state at each anchor."""
+def _pretraining_end(group: Group) -> int:
+    """The last training step of phase 1; 0 where there was none."""
+    return max((e["step"] for e in group.runs[0].epochs if e["phase"] == "pretraining"), default=0)
+
+
+def picture_figure(
+    recalls: list[Recall], answers: list[NDArray[np.float64]], picture: Picture, run: RunResult
+) -> str:
+    """Rows that are pictures: the truth, and beside it the answer (A, T, C) from the state at each anchor."""
     order = np.array(run.model.preprocessing.permutation or range(picture.height * picture.width))
-    shape = (picture.height, picture.width)
     low, high = (float(f([f(recall.truth) for recall in recalls])) for f in (np.min, np.max))
 
     def place(values: NDArray[np.float64]) -> NDArray[np.float64]:
         """(T, C) in reading order to (height, width, C) in 0 .. 1, nan where nothing is known."""
         flat = np.full((len(order), values.shape[-1]), np.nan)
         flat[order] = (values - low) / ((high - low) or 1.0)
-        return np.clip(flat, 0.0, 1.0).reshape(*shape, -1)
+        return np.clip(flat, 0.0, 1.0).reshape(picture.height, picture.width, -1)
 
-    columns = 1 + len(recalls[0].anchors)
+    asked = [number for number in range(len(answers[0])) if not np.isnan(answers[0][number]).all()]
+    titles = ["truth", *(f"from step {recalls[0].anchors[number]}" for number in asked)]
 
     def draw(figure: Figure) -> None:
-        grid = figure.subplots(len(recalls), columns, squeeze=False)
-        for line, recall in zip(grid, recalls, strict=True):
-            shown = recall.past if recall.past is not None else recall.future
-            assert shown is not None
-            for axes, values in zip(line, [recall.truth, *shown], strict=True):
+        grid = figure.subplots(len(recalls), len(titles), squeeze=False)
+        for line, recall, answer in zip(grid, recalls, answers, strict=True):
+            for axes, values in zip(line, [recall.truth, *answer[asked]], strict=True):
                 _show(axes, place(values))
-        for axes, text in zip(
-            grid[0], ["truth", *(f"from step {a}" for a in recalls[0].anchors)], strict=True
-        ):
+        for axes, text in zip(grid[0], titles, strict=True):
             axes.set_title(text, fontsize=8, loc="center")
 
-    width = 1.1 * columns
-    return _png(draw, width, 1.1 * picture.height / picture.width * len(recalls) + 0.4)
+    aspect = picture.height / picture.width
+    side = 1.0 if aspect <= 1 else 0.8
+    return _png(draw, side * len(titles), side * aspect * len(recalls) + 0.4)
 
 
 def line_figure(recall: Recall, most_channels: int = 3) -> str:
@@ -125,21 +144,24 @@ def line_figure(recall: Recall, most_channels: int = 3) -> str:
     def draw(figure: Figure) -> None:
         grid = figure.subplots(channels, len(recall.anchors), squeeze=False, sharex=True, sharey="row")
         for channel, line in enumerate(grid):
+            truth = recall.truth[:, channel]
             for number, (axes, anchor) in enumerate(zip(line, recall.anchors, strict=True)):
-                axes.plot(recall.truth[:, channel], color="#bbb", lw=1.2, label="truth")
+                axes.plot(truth, color="#bbb", lw=1.2, label="truth")
                 for values, colour, name in (
                     (recall.past, COLOURS[0], "reconstruction"),
                     (recall.future, COLOURS[1], "prediction"),
                 ):
-                    if values is not None and not np.isnan(values[number]).all():
+                    if values is not None:
                         axes.plot(values[number, :, channel], color=colour, lw=1.2, label=name)
                 axes.axvline(anchor - 0.5, color="#333", lw=0.8)
                 if channel == 0:
-                    axes.set_title(f"from step {anchor}", fontsize=8)
+                    axes.set_title(f"from step {anchor}", fontsize=8, loc="center")
+            margin = 0.25 * float(np.ptp(truth)) or 1.0
+            line[0].set_ylim(truth.min() - margin, truth.max() + margin)
             line[0].set_ylabel(f"channel {channel}")
-        grid[0][0].legend(fontsize=7)
+        _legend(figure, grid[0][0])
 
-    return _svg(draw, height=0.8 + 1.3 * channels)
+    return _svg(draw, height=1.0 + 1.2 * channels)
 
 
 def accuracy_figure(results: Results) -> str | None:
@@ -158,27 +180,46 @@ def draw_accuracy(axes: Axes, results: Results) -> None:
         axes.barh(place, np.mean(values), color=colour, alpha=0.85, height=0.62)
         axes.plot(values, [place] * len(values), "o", color="#222", ms=3)
         axes.text(max(values) + 1.5, place, f"{np.mean(values):.1f}", va="center", fontsize=9)
-    axes.axvline(100 / len(scored[0][1].runs[0].model.classes), color="#333", lw=0.9, ls=":")
-    axes.set_yticks(range(len(scored)), [group.name for _, group in scored])
-    axes.invert_yaxis()
-    axes.set_xlim(0, 108)
+    axes.axvline(100 / len(scored[0][1].runs[0].model.classes), color="#333", lw=0.9, ls=":", zorder=3)
+    axes.set_yticks(range(len(scored)), [_wrapped(group.name) for _, group in scored])
+    axes.set_ylim(len(scored) - 0.5, -0.5)
+    axes.set_xlim(0, 112)
+    axes.set_xticks(range(0, 101, 20))
     axes.set_xlabel(f"{results.split} accuracy, % (dotted: chance)")
 
 
 def _show(axes: Axes, pixels: NDArray[np.float64]) -> None:
     """A picture; what is not known is hatched."""
-    unknown = np.isnan(pixels).any(axis=-1)
-    filled = np.nan_to_num(pixels, nan=0.93)
-    rgb = np.repeat(filled, 3, axis=-1) if filled.shape[-1] == 1 else filled[..., :3]
-    rgb[unknown] = (0.82, 0.86, 0.92)
-    axes.imshow(rgb, interpolation="nearest")
+    known = ~np.isnan(pixels).any(axis=-1, keepdims=True)
+    filled = np.nan_to_num(pixels)
+    colours = np.repeat(filled, 3, axis=-1) if filled.shape[-1] < 3 else filled[..., :3]
+    height, width = pixels.shape[:2]
+    corner = (-0.5, -0.5)
+    axes.add_patch(
+        Rectangle(corner, width, height, facecolor="#f2f5fa", edgecolor="#c3cddd", hatch="////", lw=0)
+    )
+    axes.imshow(np.concatenate([colours[..., :3], known], axis=-1), interpolation="nearest", zorder=2)
     axes.set(xticks=[], yticks=[])
     for spine in axes.spines.values():
         spine.set(visible=True, color="#aaa", linewidth=0.6)
 
 
-def _legend(axes: Axes) -> None:
-    axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1.02), borderaxespad=0)
+def _wrapped(name: str) -> str:
+    return "\n".join(textwrap.wrap(name, 34, break_on_hyphens=False))
+
+
+def _legend(figure: Figure, axes: Axes) -> None:
+    """Under the axes, where it takes no width from them on a phone; nothing for a single line."""
+    handles, labels = axes.get_legend_handles_labels()
+    if len(handles) > 1 or ":" in "".join(labels):
+        longest = max(len(line) for label in labels for line in label.split("\n"))
+        columns = 3 if longest < 18 else 2 if longest < 36 else 1
+        figure.legend(handles, labels, loc="outside lower left", fontsize=8, ncols=columns)
+
+
+def _legend_height(groups: list[Group], columns: int) -> float:
+    """Inches, roughly, so that a legend takes nothing from the axes."""
+    return 0.17 * sum(_wrapped(group.name).count("\n") + 1 for group in groups) / columns
 
 
 def _coloured(groups: list[Group]) -> list[tuple[str, Group]]:
@@ -186,7 +227,7 @@ def _coloured(groups: list[Group]) -> list[tuple[str, Group]]:
 
 
 def _svg(draw: Callable[[Figure], None], height: float) -> str:
-    return _image(draw, 7.6, height, "svg", "image/svg+xml", 72)
+    return _image(draw, WIDTH, height, "svg", "image/svg+xml", 72)
 
 
 def _png(draw: Callable[[Figure], None], width: float, height: float) -> str:

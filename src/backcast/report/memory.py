@@ -16,16 +16,19 @@ Not in the paper.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch.nn import functional as F
 
 from backcast.build import TrainedModel
 from backcast.data.sequences import Sequences
 from backcast.inference import last_outputs
 
 FIT_ROWS, TEST_ROWS, MOST_DISTANCES = 2_000, 1_000, 2_000
+MOST_NUMBERS = (
+    20_000_000  # of targets at a time: a table of 256 symbols over 2,000 steps does not fit in memory
+)
 EXPLAINED = 0.25
 RIDGES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)  # a row; at least 0.01 squared
 
@@ -49,41 +52,58 @@ class MemoryCurve:
 def memory_curve(model: TrainedModel, fit_rows: Sequences, test_rows: Sequences) -> MemoryCurve:
     """Fitted on up to 2,000 rows, the ridge chosen on a fifth of them; measured on up to 1,000 other rows.
 
-    Distances go up to the median length (rows that are shorter are left out), at most 2,000 of them, evenly
-    chosen. The error at a distance is pooled over a 32nd of all distances around it.
+    Distances go up to the median length of the fitted or of the measured rows, whichever is shorter (rows that do
+    not reach so far are left out), at most 2,000 of them, evenly chosen. The error at a distance is pooled over a
+    32nd of all distances around it. Targets are what the network reads: standardised vectors, or one-hot symbols.
     """
-    reach = int(np.median(np.concatenate([fit_rows.lengths, test_rows.lengths])))
+    reach = int(min(np.median(fit_rows.lengths), np.median(test_rows.lengths)))
     distances = np.unique(np.linspace(1, reach, min(reach, MOST_DISTANCES)).round().astype(np.int64))
-    outputs, targets = _outputs_and_targets(model, _long_enough(fit_rows, reach, FIT_ROWS), distances)
-    others, truths = _outputs_and_targets(model, _long_enough(test_rows, reach, TEST_ROWS), distances)
-    choosing = len(outputs) // 5
-    trials = [
-        _squared_errors(outputs[choosing:], targets[choosing:], outputs[:choosing], targets[:choosing], ridge)
-        for ridge in RIDGES
-    ]
-    best = np.argmin(trials, axis=0)
-    errors = np.array([_squared_errors(outputs, targets, others, truths, ridge) for ridge in RIDGES])
-    chosen = np.take_along_axis(errors, best[None], axis=0)[0]
-    variance = np.square(truths - targets.mean(axis=0)).mean(axis=0).sum(axis=-1)
-    return MemoryCurve(distances, _pool(chosen, variance, max(1, len(distances) // 32)))
+    outputs, elements = _outputs_and_elements(model, _long_enough(fit_rows, reach, FIT_ROWS), distances)
+    others, other_elements = _outputs_and_elements(
+        model, _long_enough(test_rows, reach, TEST_ROWS), distances
+    )
+    held = max(1, len(outputs) // 5)
+    kept = slice(held if len(outputs) > 1 else 0, None)
+    errors, variances = [], []
+    numbers = max(len(outputs), len(others)) * (model.preprocessing.symbols or model.preprocessing.channels)
+    block = max(1, MOST_NUMBERS // numbers)
+    for first in range(0, len(distances), block):
+        part = slice(first, first + block)
+        targets, truths = (_as_vectors(model, each[:, part]) for each in (elements, other_elements))
+        best = np.argmin(
+            [
+                _squared_errors(outputs[kept], targets[kept], outputs[:held], targets[:held], r)
+                for r in RIDGES
+            ],
+            axis=0,
+        )
+        tried = np.array([_squared_errors(outputs, targets, others, truths, ridge) for ridge in RIDGES])
+        errors.append(np.take_along_axis(tried, best[None], axis=0)[0])
+        variances.append(np.square(truths - targets.mean(axis=0)).mean(axis=0).sum(axis=-1))
+    width = max(1, len(distances) // 32)
+    return MemoryCurve(distances, _pool(np.concatenate(errors), np.concatenate(variances), width))
 
 
 def _long_enough(rows: Sequences, reach: int, most: int) -> Sequences:
     return rows.select(np.flatnonzero(rows.lengths >= reach)[:most])
 
 
-def _outputs_and_targets(
+def _outputs_and_elements(
     model: TrainedModel, rows: Sequences, distances: NDArray[np.int64]
-) -> tuple[Array, Array]:
-    """Outputs (n, H) at the rows' ends and elements (n, D, C) at the distances before them."""
-    outputs, targets = [], []
-    symbols = model.preprocessing.symbols
+) -> tuple[Array, NDArray[Any]]:
+    """Outputs (n, H) at the rows' ends and elements (n, D[, C]) at the distances before them."""
+    outputs, elements = [], []
     for batch in model.preprocessing.batches(rows, 128, model.device):
         outputs.append(last_outputs(model.network, batch).cpu().double().numpy())
-        elements = batch.take(batch.lengths[:, None, None] - distances[None, None])
-        elements = F.one_hot(elements, symbols) if symbols else elements
-        targets.append(elements.cpu().double().numpy())
-    return np.concatenate(outputs), np.concatenate(targets)
+        elements.append(batch.take(batch.lengths[:, None, None] - distances[None, None]).cpu().numpy())
+    return np.concatenate(outputs), np.concatenate(elements)
+
+
+def _as_vectors(model: TrainedModel, elements: NDArray[Any]) -> Array:
+    """Elements (n, D[, C]) as what a regression can aim at: (n, D, C), symbols one-hot."""
+    if model.preprocessing.symbols:
+        return np.eye(model.preprocessing.symbols)[elements]
+    return elements.astype(np.float64)
 
 
 def _squared_errors(outputs: Array, targets: Array, others: Array, truths: Array, ridge: float) -> Array:

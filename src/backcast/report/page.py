@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -16,26 +16,35 @@ from backcast.errors import InputError
 from backcast.files import write_atomically
 from backcast.report import figures
 from backcast.report.reconstructions import Recall, recall
-from backcast.report.results import Group, Results, collect
+from backcast.report.results import Group, Results, RunResult, collect
+from backcast.run import read_config
 
 EXAMPLES = 3
 QUANTITIES = {
     "classification": "classification loss (training)",
     "validation_loss": "classification loss (validation)",
-    "accuracy": "training accuracy",
-    "validation_accuracy": "validation accuracy",
+    "accuracy": "training accuracy, %",
+    "validation_accuracy": "validation accuracy, %",
     "reconstruction": "reconstruction loss (training)",
     "prediction": "prediction loss (training)",
 }
 
 
 @dataclass(frozen=True)
+class Text:
+    """Symbols: what is true and what the network said, side by side as (truth, said)."""
+
+    title: str
+    pairs: list[tuple[int, int]]
+
+
+@dataclass(frozen=True)
 class Memory:
-    """What one group remembers, shown: an image, or rows of text for symbols."""
+    """What one group remembers, shown: images, or text for symbols."""
 
     name: str
-    image: str | None
-    texts: list[dict[str, Any]]
+    images: list[str]
+    texts: list[Text]
     caption: str
 
 
@@ -43,6 +52,8 @@ def write_report(
     runs: list[Path], out: Path, data_dir: str | None = None, say: Callable[[str], None] = lambda line: None
 ) -> None:
     """Measures the runs and writes one self-contained HTML file. Raises InputError, and then writes nothing."""
+    for run in runs:
+        read_config(run)  # what is no run is said first: by default the report lies in it
     if not out.absolute().parent.is_dir() or out.is_dir():
         raise InputError(f"--out {out}: there is no folder {out.absolute().parent} to write a file into")
     results = collect(runs, data_dir, say)
@@ -54,12 +65,14 @@ def write_report(
         results=results,
         rows=_describe_rows(results),
         chance=_chance(results),
+        commands={run.path: _began_with(run) for group in results.groups for run in group.runs},
         accuracy_figure=figures.accuracy_figure(results),
         memory_figure=figures.memory_figure(results),
         memories=[memory for group in results.groups for memory in _memories(group, results)],
         curves=[
             image for name, label in QUANTITIES.items() if (image := figures.curve_figure(results, name, label)) is not None
         ],
+        command=_command(runs, out, data_dir),
         version=version("backcast"),
     )  # fmt: skip
     try:
@@ -73,51 +86,57 @@ def _memories(group: Group, results: Results) -> list[Memory]:
     run = group.runs[0]
     if run.model.network.decoder is None and run.model.network.predictor is None:
         return []
-    rows = results.measured
-    longest = np.argsort(-rows.lengths, kind="stable")[:EXAMPLES]
+    rows = run.measured
+    symbols, picture = run.model.preprocessing.symbols, run.model.picture
+    count = 1 if symbols or picture is None else EXAMPLES
+    longest = np.argsort(-rows.lengths, kind="stable")[:count]
     recalls = [recall(run.model, rows, int(row)) for row in longest]
-    if run.model.preprocessing.symbols:
-        texts = [text for found in recalls for text in _texts(found)]
-        return [
-            Memory(
-                group.name,
-                None,
-                texts,
-                "each line: the truth, and below it what the network says; errors are marked",
-            )
-        ]
-    if run.model.picture is None:
+    if symbols:
+        caption = "above the truth, below it what the network says; errors are marked"
+        return [Memory(group.name, [], [text for found in recalls for text in _texts(found)], caption)]
+    if picture is None:
         caption = (
-            "black line: the anchor; left of it the reconstruction of the past, right of it the prediction"
+            "the black line is the anchor; left of it the reconstruction, right of it the prediction, where the "
+            "method has them"
         )
-        return [Memory(group.name, figures.line_figure(found), [], caption) for found in recalls[:1]]
-    shown = (
-        "reconstructed from the state at the anchor"
-        if recalls[0].past is not None
-        else "predicted behind the anchor"
-    )
-    caption = f"{results.split} rows; {shown}, running free; blue: not asked"
-    return [Memory(group.name, figures.picture_figure(recalls, run.model.picture, run), [], caption)]
+        return [Memory(group.name, [figures.line_figure(found) for found in recalls], [], caption)]
+    memories = []
+    for name, answers in (
+        ("reconstructed from the state at each anchor", [found.past for found in recalls]),
+        ("predicted behind each anchor", [found.future for found in recalls]),
+    ):
+        shown = [answer for answer in answers if answer is not None]
+        if shown and not np.isnan(shown[0]).all():
+            image = figures.picture_figure(recalls, shown, picture, run)
+            caption = f"{results.split} rows, {name}; hatched: not asked, or given"
+            memories.append(Memory(group.name, [image], [], caption))
+    return memories
 
 
-def _texts(found: Recall) -> list[dict[str, Any]]:
-    """Truth and answer as lists of (symbol, is it wrong) for the last anchor with an answer, 60 elements at most."""
-    lines = []
-    for kind, values in (("reconstructed", found.past), ("predicted", found.future)):
-        if values is None:
-            continue
-        for anchor, answer in zip(found.anchors, values, strict=True):
+def _texts(found: Recall) -> list[Text]:
+    """Truth and answer, the last 60 elements of each answer at most."""
+    texts = []
+    for kind, answers in (("reconstructed", found.past), ("predicted", found.future)):
+        for anchor, answer in zip(
+            found.anchors, () if answers is None else answers, strict=answers is not None
+        ):
             known = np.flatnonzero(~np.isnan(answer))[-60:]
             if len(known):
-                truth, said = found.truth[known].astype(int), answer[known].astype(int)
-                lines.append(
-                    {
-                        "title": f"{kind} from step {anchor}: {np.mean(truth == said):.0%} of these {len(known)} right",
-                        "truth": " ".join(map(str, truth)),
-                        "said": [(int(s), bool(s != t)) for s, t in zip(said, truth, strict=True)],
-                    }
-                )
-    return lines
+                pairs = [(int(found.truth[i]), int(answer[i])) for i in known]
+                right = sum(truth == said for truth, said in pairs)
+                texts.append(Text(f"{kind} from step {anchor}: {right} of these {len(known)} right", pairs))
+    return texts
+
+
+def _command(runs: list[Path], out: Path, data_dir: str | None) -> str:
+    given = [] if data_dir is None else ["--data-dir", data_dir]
+    return shlex.join(["backcast", "report", *map(str, runs), *given, "--out", str(out)])
+
+
+def _began_with(run: RunResult) -> str:
+    """The command that trained the run, as its folder tells."""
+    words = run.environment.get("command") or []
+    return shlex.join(["backcast", *words[1:]]) if words else "not known"
 
 
 def _describe_rows(results: Results) -> list[str]:
@@ -130,5 +149,10 @@ def _describe_rows(results: Results) -> list[str]:
 
 
 def _chance(results: Results) -> str:
+    """A guess's accuracy, and that of always naming the commonest class of the measured rows; percent."""
     classes = len(results.groups[0].runs[0].model.classes)
-    return f"{100 / classes:.1f}" if classes else "–"
+    labels = results.measured.labels[results.measured.labels >= 0]
+    if not classes or not len(labels):
+        return ""
+    commonest = 100 * np.bincount(labels).max() / len(labels)
+    return f"Chance is {100 / classes:.2f} %; always naming the commonest class gives {commonest:.2f} %."

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from backcast.build import TrainedModel
 from backcast.data.sequences import Sequences
-from backcast.nn.decoder import Decoder
 from backcast.nn.lstm import LSTMState
 from backcast.sweep import sweep
 
@@ -44,62 +43,75 @@ def recall(model: TrainedModel, rows: Sequences, which: int) -> Recall:
     total = int(batch.lengths[0])
     anchors = np.unique(np.ceil(total * np.arange(1, ANCHORS_PER_ROW + 1) / ANCHORS_PER_ROW).astype(np.int64))
     states = LSTMState(*sweep(model.network.encoder, batch, anchors[None]))
-    network = model.network
+    x = batch.slice(0, total)[0]
     with torch.no_grad():
-        x = batch.x[0]
-        past = None if network.decoder is None else [
-            _reconstruct(model, network.decoder, x, LSTMState(*(part[i : i + 1] for part in states)), int(anchor))
-            for i, anchor in enumerate(anchors)
-        ]  # fmt: skip
-        future = None if network.predictor is None else [
-            _predict(model, x, LSTMState(*(part[i : i + 1] for part in states)), int(anchor))
-            for i, anchor in enumerate(anchors)
-        ]  # fmt: skip
+        past = None if model.network.decoder is None else _reconstruct(model, x, states, anchors)
+        future = None if model.network.predictor is None else _predict(model, x, states, anchors)
     return Recall(
         _in_units(model, x.cpu().numpy().astype(np.float64)),
         anchors,
-        None if past is None else np.stack([_in_units(model, part) for part in past]),
-        None if future is None else np.stack([_in_units(model, part) for part in future]),
+        None if past is None else _in_units(model, past),
+        None if future is None else _in_units(model, future),
     )
 
 
 def _reconstruct(
-    model: TrainedModel, decoder: Decoder, x: Tensor, state: LSTMState, anchor: int
+    model: TrainedModel, x: Tensor, states: LSTMState, anchors: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """The past [0, anchor) from the state at the anchor, segment beside segment; x (T[, C])."""
-    result = np.full(tuple(x.shape), np.nan)
-    length = min(model.config.segment_length, len(x) - 1)
-    if not length:
+    """The past [0, a) from the state at each anchor a, segments laid end to end: x (T[, C]) to (A, T[, C]).
+
+    Segments have the configured length; the last ends at the anchor, so that nothing is fed that the network has
+    not read. All segments of all anchors are one batch.
+    """
+    decoder = model.network.decoder
+    assert decoder is not None
+    result = np.full((len(anchors), *x.shape), np.nan)
+    length = model.config.segment_length
+    segments = [
+        (number, first, min(first + length, anchor - 1))
+        for number, anchor in enumerate(anchors.tolist())
+        for first in range(0, anchor - 1, length)
+    ]
+    if not segments:
         return result
-    backwards = model.config.backwards
-    for first in range(0, anchor, length):
-        place = min(first, len(x) - 1 - length)
-        order = range(place + length, place - 1, -1) if backwards else range(place, place + length + 1)
-        element, carried = x[order[0]][None, None], decoder.initial_state(state)
-        for step, position in enumerate(list(order)[1:]):
-            unfed = step and model.config.decoder_input == "unfed"
-            flag = torch.zeros(1, device=x.device) if unfed else None
-            places = torch.tensor([[position]], device=x.device)
-            predicted, carried = decoder(element, flag, places, carried)
-            element = _likeliest(model, predicted)
-            if position < anchor:
-                result[position] = element[0, 0].cpu().numpy()
+    whose, first, last = np.array(segments).T
+    order = np.arange(int((last - first).max()) + 1)
+    if model.config.backwards:
+        positions = np.maximum(last[:, None] - order, first[:, None])
+    else:
+        positions = np.minimum(first[:, None] + order, last[:, None])
+    places, row = torch.from_numpy(positions).to(x.device), torch.from_numpy(whose).to(x.device)
+    element, carried = x[places[:, :1]], decoder.initial_state(LSTMState(*(part[row] for part in states)))
+    for step in range(1, len(order)):
+        unfed = step > 1 and model.config.decoder_input == "unfed"
+        is_fed = torch.zeros(1, device=x.device) if unfed else None
+        predicted, carried = decoder(element, is_fed, places[:, step : step + 1], carried)
+        element = _likeliest(model, predicted)
+        own = positions[:, step] != positions[:, step - 1]
+        result[whose[own], positions[own, step]] = element[:, 0].cpu().numpy()[own]
     return result
 
 
-def _predict(model: TrainedModel, x: Tensor, state: LSTMState, anchor: int) -> NDArray[np.float64]:
-    """The next elements behind x[anchor], which is read; then the network reads its own predictions."""
-    result = np.full(tuple(x.shape), np.nan)
+def _predict(
+    model: TrainedModel, x: Tensor, states: LSTMState, anchors: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """What comes behind x[a], which is read; then the network reads its own predictions: (A, T[, C])."""
     predictor = model.network.predictor
     assert predictor is not None
-    if anchor >= len(x) - 1:
+    result = np.full((len(anchors), *x.shape), np.nan)
+    asked = np.flatnonzero(anchors < len(x) - 1)
+    if not len(asked):
         return result
-    element, carried = x[anchor][None, None], predictor.layer.zero_state(1)
-    for position in range(anchor + 1, min(anchor + model.config.segment_length, len(x) - 1) + 1):
-        outputs, state = model.network.encoder(element, state)
+    row = torch.from_numpy(asked).to(x.device)
+    element, state = x[torch.from_numpy(anchors[asked]).to(x.device)][:, None], [part[row] for part in states]
+    carried, main = predictor.layer.zero_state(len(asked)), LSTMState(*state)
+    for step in range(1, min(model.config.segment_length, len(x) - 1) + 1):
+        outputs, main = model.network.encoder(element, main)
         predicted, carried = predictor(outputs, carried)
         element = _likeliest(model, predicted)
-        result[position] = element[0, 0].cpu().numpy()
+        positions = anchors[asked] + step
+        inside = positions < len(x)
+        result[asked[inside], positions[inside]] = element[:, 0].cpu().numpy()[inside]
     return result
 
 

@@ -11,25 +11,31 @@ import numpy as np
 
 from backcast.build import TrainedModel, load_model
 from backcast.config import FIELDS, Config, flag
-from backcast.data.sequences import Sequences
-from backcast.data.sources import load
+from backcast.data.sequences import Sequences, Splits
+from backcast.data.sources import load, split_validation
 from backcast.errors import InputError
 from backcast.history import read_metrics
+from backcast.methods import phases
 from backcast.report.memory import MemoryCurve, memory_curve
-from backcast.run import METRICS, prepare, read_config, read_environment
+from backcast.run import METRICS, read_config, read_environment
 
 IGNORED = ("seed", "data_dir", "device", "checkpoint_minutes")
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """One run, measured. `accuracy` is of the report's split, 0 .. 1; None where the run classifies nothing."""
+    """One run, measured on rows it was not trained on.
+
+    `measured` differs from run to run where the data have no test split: each seed holds out its own rows.
+    `accuracy` is 0 .. 1; None where the run classifies nothing.
+    """
 
     path: Path
     config: Config
     model: TrainedModel
     environment: dict[str, Any]
     epochs: list[dict[str, Any]]
+    measured: Sequences
     accuracy: float | None
     memory: MemoryCurve
 
@@ -73,19 +79,26 @@ class Group:
         return float(np.mean([run.epochs[-1]["seconds"] for run in self.runs]))
 
     @property
+    def scale(self) -> str:
+        """How much it was trained: rows and epochs."""
+        rows = self.runs[0].environment.get("rows", {}).get("train", 0)
+        epochs = " + ".join(f"{phase.epochs} {phase.name}" for phase in phases(self.config))
+        return f"trained on {rows:,} rows for {epochs} epochs"
+
+    @property
     def settings(self) -> str:
         """The settings that are not the defaults."""
         shown = []
         for name, field in FIELDS.items():
             value = getattr(self.config, name)
             if name not in (*IGNORED, "data", "method") and value != field.default:
-                shown.append(f"{flag(name)} {_text(value)}")
+                shown.append(_option(name, value))
         return " ".join(shown)
 
 
 @dataclass(frozen=True)
 class Results:
-    """All groups, and the rows they were measured on. `split` says which those are."""
+    """All groups; the rows of the first run, those trained on and those measured. `split` names the latter."""
 
     groups: list[Group]
     train: Sequences
@@ -101,9 +114,15 @@ def collect(paths: list[Path], data_dir: str | None, say: Callable[[str], None])
             raise InputError(
                 f"{path}: was trained on {config.data}, {paths[0]} on {configs[0].data}; one report is about one data set"
             )
-    train, measured, split = _rows(configs[0], data_dir)
+    loaded: dict[tuple[Any, ...], Splits] = {}
+    parts = [_rows(config, data_dir, loaded) for config in configs]
+    names = {split for _, _, split in parts}
+    if len(names) > 1:
+        raise InputError(
+            f"{', '.join(map(str, paths))}: some were trained with --validation 0, others not; report them apart"
+        )
     runs = []
-    for path, config in zip(paths, configs, strict=True):
+    for path, config, (train, measured, _) in zip(paths, configs, parts, strict=True):
         model = load_model(path)
         epochs = read_metrics(path / METRICS)
         if not epochs:
@@ -113,40 +132,39 @@ def collect(paths: list[Path], data_dir: str | None, say: Callable[[str], None])
         model.preprocessing.check(measured)
         labelled = bool(model.classes) and bool((measured.labels >= 0).any())
         accuracy = model.accuracy(measured).accuracy if labelled else None
+        curve = memory_curve(model, train, measured)
         if paths[1:]:
             say(f"measured {path}")
-        runs.append(
-            RunResult(
-                path,
-                config,
-                model,
-                read_environment(path),
-                epochs,
-                accuracy,
-                memory_curve(model, train, measured),
-            )
-        )
-    return Results(_groups(runs), train, measured, split)
+        runs.append(RunResult(path, config, model, read_environment(path), epochs, measured, accuracy, curve))
+    return Results(_groups(runs), *parts[0])
 
 
-def _rows(config: Config, data_dir: str | None) -> tuple[Sequences, Sequences, str]:
-    """Training rows, rows to measure on, and what these are called."""
+def _rows(
+    config: Config, data_dir: str | None, loaded: dict[tuple[Any, ...], Splits]
+) -> tuple[Sequences, Sequences, str]:
+    """Training rows, rows to measure on, and what these are called: split as `run.prepare` does, by the run's seed.
+
+    `loaded` keeps what was read, for the next run.
+    """
     assert config.data is not None
     where = data_dir if data_dir is not None else config.data_dir
-    splits = load(
-        config.data,
-        data_dir=None if where is None else Path(where),
-        limit=config.limit,
-        kind=config.kind,
-        missing_label=config.missing_label,
-        permutation_seed=config.permutation_seed,
-    )
+    key = (where, config.limit, config.kind, config.missing_label, config.permutation_seed)
+    if key not in loaded:
+        loaded[key] = load(
+            config.data,
+            data_dir=None if where is None else Path(where),
+            limit=config.limit,
+            kind=config.kind,
+            missing_label=config.missing_label,
+            permutation_seed=config.permutation_seed,
+        )
+    splits = loaded[key]
     if splits.test is not None:
         return splits.train, splits.test, "test"
-    prepared = prepare(config)
-    if prepared.validation is not None:
-        return prepared.train, prepared.validation, "validation"
-    return prepared.train, prepared.train, "training"
+    train, validation = splits.train, splits.validation
+    if validation is None:
+        train, validation = split_validation(train, config.validation if config.epochs else 0.0, config.seed)
+    return (train, train, "training") if validation is None else (train, validation, "validation")
 
 
 def _groups(runs: list[RunResult]) -> list[Group]:
@@ -156,25 +174,25 @@ def _groups(runs: list[RunResult]) -> list[Group]:
             (name, value) for name in FIELDS if name not in IGNORED for value in [getattr(run.config, name)]
         )
         found.setdefault(key, []).append(run)
-    compared = [name for name in FIELDS if name not in IGNORED]
-    differing = [name for name in compared if len({dict(key)[name] for key in found}) > 1]
-    groups = []
-    for key, members in found.items():
-        settings = dict(key)
-        name = settings["method"]
-        if len(members) == 1:
-            name = members[0].path.resolve().name
-        elif [other["method"] for other in map(dict, found)].count(name) > 1:
-            others = [
-                f"{flag(setting)} {_text(settings[setting])}" for setting in differing if setting != "method"
-            ]
-            name = f"{name} {' '.join(others)}"
-        groups.append(Group(name, members))
+    groups = [
+        Group(_name(dict(key), members, list(map(dict, found))), members) for key, members in found.items()
+    ]
     names = [group.name for group in groups]
     return [Group(str(g.runs[0].path), g.runs) if names.count(g.name) > 1 else g for g in groups]
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, tuple):
-        return ",".join(map(str, value)) or "none"
-    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+def _name(settings: dict[str, Any], members: list[RunResult], everything: list[dict[str, Any]]) -> str:
+    """A single run: its folder. Several seeds: the method, and what tells it from others of the same method."""
+    if len(members) == 1:
+        return members[0].path.resolve().name
+    alike = [other for other in everything if other["method"] == settings["method"]]
+    telling = [name for name in settings if any(other[name] != settings[name] for other in alike)]
+    return " ".join([settings["method"], *(_option(name, settings[name]) for name in telling)])
+
+
+def _option(name: str, value: Any) -> str:
+    """A setting as the command line has it."""
+    if isinstance(value, bool):
+        return flag(name) if value else "--no-" + flag(name).removeprefix("--")
+    text = ",".join(map(str, value)) or "none" if isinstance(value, tuple) else str(value)
+    return f"{flag(name)} {'none' if value is None else text}"
