@@ -26,9 +26,7 @@ from backcast.data.sequences import Sequences
 from backcast.inference import last_outputs
 
 FIT_ROWS, TEST_ROWS, MOST_DISTANCES = 2_000, 1_000, 2_000
-MOST_NUMBERS = (
-    20_000_000  # of targets at a time: a table of 256 symbols over 2,000 steps does not fit in memory
-)
+MOST_NUMBERS = 20_000_000  # of targets at a time; 256 symbols over 2,000 steps would not fit in memory
 EXPLAINED = 0.25
 RIDGES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)  # a row; at least 0.01 squared
 
