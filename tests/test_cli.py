@@ -162,6 +162,7 @@ def test_a_run_that_is_there_is_not_touched_unless_asked(
         (["DATA", "--learning-rate", "0"], "--learning-rate 0: must be a number above 0"),
         (["DATA", "--learning-rate", "inf"], "--learning-rate inf"),
         (["DATA", "--dropconnect", "1"], "--dropconnect 1"),
+        (["DATA", "--method", "lstm", "--unlabeled", "more.npz"], "which lstm has not"),
         (["DATA", "--halve-at", "3,x"], "--halve-at x"),
         (["DATA", "--batch-size", "1e400"], "--batch-size 1e400"),
         (["DATA", "--device", "tpu9"], "--device tpu9"),
@@ -238,6 +239,20 @@ def test_predicting_needs_no_labels_and_evaluating_does(
     assert main(["predict", str(run), str(tmp_path / "bare.npz"), "--out", str(tmp_path / "p.csv")]) == 0
     capsys.readouterr()
     assert "no row has a label" in refuse(["evaluate", str(run), str(tmp_path / "bare.npz")], capsys)
+
+
+def test_what_train_suggests_next_works_and_labels_do_not_matter_to_predict(
+    npz: Path, tmp_path: Path
+) -> None:
+    arrays = dict(np.load(npz))
+    arrays["y"][:5] = -1
+    np.savez(tmp_path / "partly.npz", **arrays)
+    data, run = str(tmp_path / "partly.npz"), str(tmp_path / "run")
+    assert main(["train", data, "--missing-label", "-1", *QUICK, "--out", run]) == 0
+    assert main(["evaluate", run, data]) == 0
+    arrays["y"][:] = 77
+    np.savez(tmp_path / "other.npz", **arrays)
+    assert main(["predict", run, str(tmp_path / "other.npz"), "--out", str(tmp_path / "p.csv")]) == 0
 
 
 def test_output_that_cannot_be_written_is_refused_before_the_work(

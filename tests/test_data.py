@@ -86,6 +86,13 @@ def test_a_constant_channel_is_left_at_zero() -> None:
     assert (Preprocessing.fit(rows).batch(rows, np.arange(3)).x == 0).all()
 
 
+def test_a_small_spread_about_a_large_mean_is_standardised() -> None:
+    times = 1.6e9 + np.random.default_rng(0).normal(0, 1000, (200, 5))
+    rows = from_arrays(times)
+    x = Preprocessing.fit(rows).batch(rows, np.arange(200)).x.numpy()
+    assert abs(x.mean()) < 1e-3 and abs(x.std() - 1) < 1e-3
+
+
 def test_whole_numbers_are_symbols_unless_said_otherwise() -> None:
     x = np.array([[0, 3], [2, 1]])
     assert from_arrays(x).is_symbols and not from_arrays(x, kind="real").is_symbols
@@ -156,6 +163,7 @@ INF[1, 0, 0] = np.inf
         ({"x": X, "y": [0, 1]}, r"y has the shape \(2,\); there are 4 rows"),
         ({"x": X, "y": [0, 1, np.nan, 1]}, "row 2 has the label nan.*--missing-label nan"),
         ({"x": X, "ids": [1, 2, 2, 4]}, "the id .*2.* stands more than once"),
+        ({"x": X, "ids": [b"a", b"b", b"c", b"d"]}, "whole numbers or strings"),
         ({"x": ZERO - 1, "kind": "symbols"}, "row 0, step 0 is -1"),
         ({"x": X[:, :, 0] + 0.5, "kind": "symbols"}, "row 0, step 0 is 0.5"),
         ({"x": X, "kind": "symbols"}, "symbols come as"),
@@ -186,6 +194,20 @@ def test_files_that_cannot_be_read_are_refused(tmp_path: Path, damage: str) -> N
         path.write_bytes({"cut": content[:200], "text": b"hello", "zip": b"PK\x03\x04 hello"}[damage])
     with pytest.raises(InputError, match=r"bad\.npz"):
         load(str(path))
+
+
+def test_no_flipped_byte_of_a_compressed_file_is_a_traceback(tmp_path: Path) -> None:
+    path = tmp_path / "bad.npz"
+    np.savez_compressed(path, x=np.random.default_rng(0).normal(size=(4, 5)), y=[0, 1, 0, 1])
+    content = path.read_bytes()
+    refused = 0
+    for place in range(0, len(content), 3):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 0x55]) + content[place + 1 :])
+        try:
+            load(str(path))
+        except InputError:
+            refused += 1
+    assert refused > len(content) / 6
 
 
 @pytest.mark.parametrize("damage", ["cut", "column", "picture", "label", "missing"])

@@ -48,3 +48,15 @@ def test_a_bridge_carries_the_state_to_a_decoder_of_another_width() -> None:
     state = make_model().encoder.zero_state(2)
     assert decoder.initial_state(state).bottom.h.shape == (2, 9)
     assert make_model("r-lstm").decoder.bridge_h is None
+
+
+def test_the_position_cue_is_as_fine_in_mixed_precision() -> None:
+    from backcast.nn.decoder import sine_features
+
+    model = make_model("r-lstm", position_cue=True).float()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert model.decoder.weights_dtype == torch.float32
+    places = torch.arange(2000)
+    exact = sine_features(places, 128, torch.float64)
+    assert (sine_features(places, 128, torch.float32) - exact).abs().max() < 1e-3
+    assert len(torch.unique(sine_features(places, 128, torch.float32), dim=0)) == 2000

@@ -16,11 +16,10 @@ import torch
 from safetensors.torch import load_file
 
 from backcast.build import load_model
-from backcast.checkpoint import Checkpoint
 from backcast.config import Config, resolve
 from backcast.errors import InputError, RunError
 from backcast.history import read_metrics
-from backcast.run import RunFolder, prepare, train
+from backcast.run import prepare, train
 
 SMALL: dict[str, Any] = {
     "method": "rp-lstm", "hidden_size": 6, "embedding_size": 4, "feedforward_size": 8, "truncation": 4,
@@ -250,13 +249,6 @@ def test_pretrain_once_then_fine_tune(npz: Path, tmp_path: Path) -> None:
     train(config(npz, epochs=0), tmp_path / "pretrained")
     with pytest.raises(InputError, match="only been pretrained"):
         load_model(tmp_path / "pretrained").accuracy(prepare(config(npz)).train)
-    begun: list[Checkpoint] = []
-    keep = RunFolder.checkpoint
-
-    def watch(self: RunFolder, checkpoint: Checkpoint) -> None:
-        begun.append(checkpoint)
-        keep(self, checkpoint)
-
     tuned = train(config(npz, method="lstm", from_run=str(tmp_path / "pretrained")), tmp_path / "tuned")
     fresh = train(config(npz, method="lstm"), tmp_path / "fresh")
     source = load_model(tmp_path / "pretrained")
@@ -339,3 +331,65 @@ def test_the_environment_says_what_ran(npz: Path, tmp_path: Path) -> None:
     train(config(npz), tmp_path / "run")
     found = json.loads((tmp_path / "run" / "environment.json").read_text())
     assert found["torch"] == torch.__version__ and found["rows"] == {"train": 54, "validation": 6}
+
+
+def test_a_full_disk_at_the_very_last_weights_is_made_good_by_resume(
+    npz: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import backcast.run as module
+
+    settings = config(npz)
+    train(settings, tmp_path / "whole")
+    plain, calls = module.write_atomically, []
+
+    def full(path: Path, content: bytes) -> None:
+        calls.append(path)
+        if [call.suffix for call in calls].count(".safetensors") == 5:  # those of the last of five epochs
+            raise OSError(28, "No space left on device")
+        plain(path, content)
+
+    monkeypatch.setattr(module, "write_atomically", full)
+    with pytest.raises(RunError):
+        train(settings, tmp_path / "run")
+    monkeypatch.undo()
+    train(settings, tmp_path / "run", resume=True)
+    assert_same_run(tmp_path / "whole", tmp_path / "run")
+
+
+def test_where_every_checkpoint_is_damaged_nothing_is_thrown_away(npz: Path, tmp_path: Path) -> None:
+    train(config(npz), tmp_path / "run")
+    before = weights(tmp_path / "run")
+    for file in (tmp_path / "run" / "checkpoints").iterdir():
+        file.write_bytes(b"damaged")
+    with pytest.raises(InputError, match="--overwrite to start over"):
+        train(config(npz), tmp_path / "run", resume=True)
+    assert all(torch.equal(value, weights(tmp_path / "run")[name]) for name, value in before.items())
+
+
+def test_files_that_are_no_runs_are_never_deleted(npz: Path, tmp_path: Path) -> None:
+    (tmp_path / "project" / "model").mkdir(parents=True)
+    (tmp_path / "project" / "model" / "precious.txt").write_text("mine")
+    (tmp_path / "project" / "config.yaml").write_text("a: 1")
+    for overwrite in (False, True):
+        with pytest.raises(InputError, match="is no run's"):
+            train(config(npz), tmp_path / "project", overwrite=overwrite)
+    assert (tmp_path / "project" / "model" / "precious.txt").read_text() == "mine"
+
+
+def test_unlabelled_rows_are_all_used_and_their_labels_never_read(npz: Path, tmp_path: Path) -> None:
+    x = np.load(npz)["x"]
+    np.savez(tmp_path / "more.npz", x=x, y=np.full(60, np.nan))
+    prepared = prepare(config(npz, unlabeled=str(tmp_path / "more.npz"), limit=20))
+    assert len(prepared.train) + len(prepared.validation or []) == 20 + 60
+    with pytest.raises(InputError, match="lstm has not"):
+        config(npz, method="lstm", unlabeled=str(tmp_path / "more.npz"))
+
+
+def test_rows_may_come_from_arrays(npz: Path, tmp_path: Path) -> None:
+    from backcast import from_arrays
+
+    arrays = np.load(npz)
+    rows = from_arrays(arrays["x"], arrays["y"], arrays["lengths"], arrays["ids"])
+    train(config(npz), tmp_path / "file")
+    train(resolve([SMALL]), tmp_path / "arrays", rows=rows)
+    assert_same_run(tmp_path / "file", tmp_path / "arrays")

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["Config", "InputError", "RunError", "load", "load_model", "train"]
+__all__ = ["Config", "InputError", "RunError", "from_arrays", "load", "load_model", "train"]
 
 _HOMES = {
     "Config": "backcast.config",
     "InputError": "backcast.errors",
     "RunError": "backcast.errors",
+    "from_arrays": "backcast.data.arrays",
     "load": "backcast.data.sources",
     "load_model": "backcast.build",
     "train": "backcast.run",

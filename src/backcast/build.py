@@ -55,7 +55,7 @@ class TrainedModel:
 
     def predict_proba(self, rows: Sequences, batch_size: int = 256) -> NDArray[np.float32]:
         """The probability of every class for every row, (n, classes), rows in order."""
-        rows = self.prepare(rows)
+        rows = self.prepare(rows.without_labels())
         scores = inference.logits(
             self.network, self.preprocessing, rows, batch_size=batch_size, device=self.device
         )

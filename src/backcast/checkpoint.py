@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from backcast.errors import InputError
 from backcast.files import write_atomically
 
 FORMAT = "backcast checkpoint 1"
@@ -33,7 +34,7 @@ class Checkpoint:
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
-    """Writes `folder`/step-NNNNNNNN.safetensors, then drops all but the last two. Raises OSError."""
+    """Writes `folder`/step-NNNNNNNNNN.safetensors, then drops all but the last two. Raises OSError."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}
     meta = json.dumps(checkpoint.meta, sort_keys=True)
     header = {"format": FORMAT, "meta": meta, "sha256": _checksum(tensors, meta)}
@@ -45,7 +46,10 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
 
 
 def load_last(folder: Path, fingerprint: str, warn: Callable[[str], None]) -> Checkpoint | None:
-    """The newest checkpoint that is whole and belongs to this run; `warn` is told of each that is not."""
+    """The newest checkpoint that is whole and belongs to this run; None where there is none at all.
+
+    `warn` is told of each that cannot be used. Raises InputError where there are only such.
+    """
     for path in reversed(_files(folder)):
         try:
             checkpoint = _load(path)
@@ -56,6 +60,8 @@ def load_last(folder: Path, fingerprint: str, warn: Callable[[str], None]) -> Ch
             warn(f"{path}: this checkpoint belongs to another run; using the one before it")
             continue
         return checkpoint
+    if _files(folder):
+        raise InputError(f"{folder}: no checkpoint in it can be used; say --overwrite to start over")
     return None
 
 

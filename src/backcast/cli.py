@@ -28,6 +28,9 @@ EPILOG = """examples:
 """
 
 
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory")
+
+
 class _Parser(argparse.ArgumentParser):
     """One line for a mistake, with the nearest name."""
 
@@ -55,13 +58,17 @@ def main(argv: list[str] | None = None) -> int:
         return _complain(error, 2)
     except RunError as error:
         return _complain(error, 1)
-    except MemoryError:
-        return _complain("out of memory; a smaller --batch-size, --truncation or --anchors needs less", 1)
-    except KeyboardInterrupt:
-        return _complain("interrupted", 130)
     except BrokenPipeError:
         sys.stderr.close()  # whoever read our output has had enough
         return 0
+    except OSError as error:
+        return _complain(f"{error.filename or 'a file'}: {error.strerror or error}", 1)
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not any(word in str(error) for word in OUT_OF_MEMORY):
+            raise
+        return _complain("out of memory; a smaller --batch-size, --truncation or --anchors needs less", 1)
+    except KeyboardInterrupt:
+        return _complain("interrupted", 130)
 
 
 def _complain(error: object, status: int) -> int:
@@ -264,11 +271,12 @@ def _load_for(arguments: argparse.Namespace) -> tuple[Any, Any, str]:
     from backcast.data.sources import load
 
     model = load_model(arguments.source, arguments.device)
+    data_dir = arguments.data_dir or model.config.data_dir
     splits = load(
         arguments.data,
-        data_dir=None if arguments.data_dir is None else Path(arguments.data_dir),
+        data_dir=None if data_dir is None else Path(data_dir),
         kind="symbols" if model.preprocessing.symbols else "real",
-        missing_label=arguments.missing_label,
+        missing_label=arguments.missing_label or model.config.missing_label,
         permutation_seed=model.config.permutation_seed,
     )
     split = arguments.split or ("test" if splits.test is not None else "all")

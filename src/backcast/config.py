@@ -31,11 +31,12 @@ def _option(
     choices: tuple[str, ...] = (),
     optional: bool = False,
     many: bool = False,
+    literal: bool = False,
 ) -> Any:
-    """A field with what is needed to read and check it. Bounds are included; `optional` allows none."""
+    """A field with what is needed to read and check it. Bounds are included; `optional` allows none, `literal` takes "none" as a word."""
     metadata = {
         "group": group, "help": help, "kind": kind or type(default), "low": low, "high": high,
-        "choices": choices, "optional": optional, "many": many,
+        "choices": choices, "optional": optional, "many": many, "literal": literal,
     }  # fmt: skip
     return dataclasses.field(default=default, metadata=metadata)
 
@@ -69,7 +70,12 @@ class Config:
         optional=True,
     )
     missing_label: str | None = _option(
-        None, DATA, "the value in y that means 'no label', such as -1 or nan", kind=str, optional=True
+        None,
+        DATA,
+        "the value in y that means 'no label', such as -1 or nan",
+        kind=str,
+        optional=True,
+        literal=True,
     )
     kind: str = _option(
         "auto",
@@ -179,6 +185,10 @@ class Config:
             raise InputError(
                 "--position-cue is added to the embedded input, so --embedding-size must not be 0; say --no-position-cue"
             )
+        if self.unlabeled is not None and self.method == "lstm":
+            raise InputError(
+                "--unlabeled: rows without labels train the auxiliary loss, which lstm has not; choose another --method"
+            )
         if not self.epochs and (self.method == "lstm" or not self.pretrain_epochs):
             raise InputError(
                 "--epochs 0 leaves nothing to train; with an auxiliary loss, --pretrain-epochs may stand alone"
@@ -246,12 +256,14 @@ def nearest(word: str, known: Iterable[str]) -> str:
 def _checked(field: dataclasses.Field[Any], value: Any) -> Any:
     """The value of a field as its type, within its range; text is read as on the command line."""
     rules, name = field.metadata, flag(field.name)
+    none = isinstance(value, str) and value.lower() in NONE_WORDS and not rules["literal"]
     if rules["many"]:
+        value = () if none or value is None else value
         parts = [part for part in value.split(",") if part.strip()] if isinstance(value, str) else value
         if not isinstance(parts, (list, tuple)):
             parts = [parts]
         return tuple(sorted(_one(name, rules, part) for part in parts))
-    if value is None or (rules["optional"] and isinstance(value, str) and value.lower() in NONE_WORDS):
+    if value is None or (none and rules["optional"]):
         if rules["optional"]:
             return None
         raise InputError(f"{name} needs a value")

@@ -12,6 +12,7 @@ import os
 import signal
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from backcast.build import TrainedModel, build_network, build_trainer
 from backcast.config import Config, nearest, resolve
 from backcast.data.sequences import Sequences
 from backcast.data.sources import load
-from backcast.errors import InputError
+from backcast.errors import InputError, RunError
 from backcast.files import write_json
 from backcast.history import read_metrics
 from backcast.methods import phases
@@ -38,6 +39,7 @@ from backcast.trainer import Interrupted
 DATA = "digits-silence"
 COMMON: dict[str, Any] = {
     "data": DATA,
+    "device": "cpu",
     "truncation": 32,
     "aux_truncation": 32,
     "hidden_size": 64,
@@ -147,6 +149,10 @@ def run_demo(
                     print(_line(row), flush=True)
                 if stop():
                     raise Interrupted
+        except BrokenProcessPool:
+            raise RunError(
+                f"a process of the demo was killed; go on with: backcast demo --resume --out {out}"
+            ) from None
         except BaseException:
             for worker in multiprocessing.active_children():
                 worker.terminate()  # which asks a run to stop at its next step, with a checkpoint
@@ -225,7 +231,7 @@ def _choose(methods: str | None) -> list[Contender]:
     known = {contender.name: contender for contender in CONTENDERS}
     if methods is None:
         return list(CONTENDERS)
-    names = [name.strip() for name in methods.split(",")]
+    names = list(dict.fromkeys(name.strip() for name in methods.split(",")))
     for name in names:
         if name not in known:
             raise InputError(f"--methods {name}: is not one of {', '.join(known)}{nearest(name, known)}")

@@ -17,7 +17,7 @@ def read_metrics(path: Path, event: str = "epoch") -> list[dict[str, Any]]:
     those of an epoch also `validation_accuracy` and `validation_loss`. Raises InputError.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")[:-1]  # a line without its end was being written
         entries = [json.loads(line) for line in lines if line]
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None

@@ -198,8 +198,9 @@ class Reconstruction:
         """
         chance_of_truth = max(0.0, 1.0 - draw.step / self.sampling_steps)
         count, length = truth.shape[:2]
-        coins = draw.uniform("reconstruction/coin", batch.rows, self.anchors * length)
-        feed_truth = torch.from_numpy(coins.reshape(count, length) < chance_of_truth).to(batch.device)
+        coins = draw.uniform("reconstruction/coin", batch.rows, self.anchors * self.segment_length)
+        coins = coins.reshape(count, self.segment_length)[:, :length]
+        feed_truth = torch.from_numpy(coins < chance_of_truth).to(batch.device)
         feed_truth[:, 0] = True
         if bool(feed_truth.all()):
             return truth

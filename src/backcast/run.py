@@ -17,7 +17,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -54,8 +54,8 @@ CONFIG, ENVIRONMENT, METRICS, CHECKPOINTS, MODEL = (
     "config.yaml", "environment.json", "metrics.jsonl", "checkpoints", "model",
 )  # fmt: skip
 OWN_FILES = (CONFIG, ENVIRONMENT, METRICS, CHECKPOINTS, MODEL, "report.html")
-MAY_DIFFER = ("data_dir", "device", "checkpoint_minutes")
-"""Settings that may change when a run is resumed: they do not change what is computed."""
+MAY_DIFFER = ("data", "unlabeled", "from_run", "data_dir", "device", "checkpoint_minutes")
+"""Settings that may change when a run is resumed: what is computed does not follow from them, or is held by a checksum."""
 
 
 @dataclass(frozen=True)
@@ -70,17 +70,17 @@ class Prepared:
     classes: tuple[Any, ...]  # none where nothing is classified
 
 
-def prepare(config: Config) -> Prepared:
-    """Loads, checks and splits the rows. Raises InputError."""
-    if config.data is None:
-        raise InputError("which DATA? Name a built-in set (`backcast ls datasets`) or a .npz file")
-    rows, held_out = _load(config, config.data)
+def prepare(config: Config, rows: Sequences | None = None) -> Prepared:
+    """Loads DATA (or takes `rows` in its place), checks and splits. Raises InputError."""
+    if rows is None:
+        if config.data is None:
+            raise InputError("which DATA? Name a built-in set (`backcast ls datasets`) or a .npz file")
+        rows = _load(config, config.data)
     if config.epochs:
         _check_labels(rows, config)
-    if held_out is None:
-        rows, held_out = split_validation(rows, config.validation if config.epochs else 0.0, config.seed)
+    rows, held_out = split_validation(rows, config.validation if config.epochs else 0.0, config.seed)
     if config.unlabeled is not None:
-        rows = concatenate(rows, _load(config, config.unlabeled)[0].without_labels())
+        rows = concatenate(rows, _load(replace(config, limit=None), config.unlabeled, labels=False))
     source = None if config.from_run is None else load_model(config.from_run)
     preprocessing = Preprocessing.fit(rows, held_out) if source is None else source.preprocessing
     for part in (rows, held_out):
@@ -90,16 +90,16 @@ def prepare(config: Config) -> Prepared:
     return Prepared(rows, held_out, preprocessing, source, _checksum(rows, held_out), classes)
 
 
-def _load(config: Config, data: str) -> tuple[Sequences, Sequences | None]:
-    splits = load(
+def _load(config: Config, data: str, labels: bool = True) -> Sequences:
+    return load(
         data,
         data_dir=None if config.data_dir is None else Path(config.data_dir),
         limit=config.limit,
         kind=config.kind,
         missing_label=config.missing_label,
         permutation_seed=config.permutation_seed,
-    )
-    return splits.train, splits.validation
+        labels=labels,
+    ).train
 
 
 def _check_labels(rows: Sequences, config: Config) -> None:
@@ -163,17 +163,20 @@ class RunFolder:
         return checkpoint
 
     def begin(self, config: Config, prepared: Prepared, device: torch.device) -> None:
-        """Makes the folder anew. Raises InputError where it cannot be written."""
+        """Makes the folder anew. Raises InputError where it cannot be written, or holds what is no run's."""
+        foreign = [name for name in OWN_FILES if (self.path / name).exists()]
+        if foreign and "backcast" not in read_environment(self.path):
+            raise InputError(f"--out {self.path}: holds a {foreign[0]} that is no run's; say another folder")
         try:
             for name in OWN_FILES:
                 _remove(self.path / name)
+            write_json(self.path / ENVIRONMENT, _environment(prepared, device))
             for folder in (CHECKPOINTS, MODEL):
                 (self.path / folder).mkdir(parents=True)
             description = describe_model(
                 config, prepared.preprocessing, prepared.classes, prepared.train.picture
             )
             write_json(self.path / MODEL / DESCRIPTION, description)
-            write_json(self.path / ENVIRONMENT, _environment(prepared, device))
             text = yaml.safe_dump(config.to_dict(), sort_keys=False)
             write_atomically(self.path / CONFIG, text.encode())
         except OSError as error:
@@ -191,7 +194,8 @@ class RunFolder:
 
 
 def holds_run(out: Path) -> bool:
-    return (out / CONFIG).exists()
+    """Is there a run of ours in the folder? Its environment says so, and is written first."""
+    return (out / CONFIG).exists() and "backcast" in read_environment(out)
 
 
 def read_config(run: Path) -> Config:
@@ -203,8 +207,9 @@ def read_config(run: Path) -> Config:
 
 def train(
     config: Config,
-    out: Path,
+    out: str | Path,
     *,
+    rows: Sequences | None = None,
     resume: bool = False,
     overwrite: bool = False,
     say: Callable[[str], None] = lambda line: None,
@@ -214,6 +219,7 @@ def train(
 ) -> TrainedModel:
     """Trains what `config` says into the folder `out` and returns the model.
 
+    rows       in place of DATA, such as `backcast.from_arrays` makes
     resume     go on from the last good checkpoint; without one start over, on a finished run do nothing
     overwrite  replace a run that is there
     on_total   told the number of training steps, and how many of them are done already
@@ -221,6 +227,7 @@ def train(
     Raises InputError, before anything is written, for input that does not fit; RunError, with the last good
     checkpoint kept, for a run that cannot go on.
     """
+    out = Path(out)
     going_on = resume and holds_run(out)
     if going_on:
         _require_same_settings(read_config(out), config, out)
@@ -229,7 +236,7 @@ def train(
             f"--out {out}: there is a run in it already; say --resume, --overwrite or another folder"
         )
     device = choose_device(config.device)
-    prepared = prepare(config)
+    prepared = prepare(config, rows)
     if going_on and read_environment(out).get("data_sha256") != prepared.checksum:
         raise InputError(
             f"--resume: the rows of {config.data} are not those that the run in {out} began with"
@@ -268,8 +275,14 @@ def _require_same_settings(saved: Config, given: Config, out: Path) -> None:
 
 
 def _fingerprint(config: Config, prepared: Prepared) -> str:
-    settings = {name: value for name, value in config.to_dict().items() if name not in MAY_DIFFER}
-    return hashlib.sha256(json.dumps([settings, prepared.checksum]).encode()).hexdigest()
+    """Names what the run computes. Defaults are left out, so that a later version may add a setting."""
+    settings = {
+        field.name: getattr(config, field.name)
+        for field in dataclasses.fields(Config)
+        if field.name not in MAY_DIFFER and getattr(config, field.name) != field.default
+    }
+    parts = [settings, prepared.checksum, prepared.preprocessing.to_json()]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 @contextmanager

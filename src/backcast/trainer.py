@@ -129,6 +129,7 @@ class Trainer:
             self.optimizer = self._new_optimizer()
         if not self.position.finished:
             self.position.finished = True
+            recorder.weights(self.best or self.model.state_dict())
             recorder.checkpoint(self.state())
         if self.best:
             self.model.load_state_dict(self.best)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def from_arrays(
     else:
         values = values.reshape(count, steps, -1)
         if values.dtype.kind == "f":
-            values = values.astype(np.float32, copy=False) if values.dtype != np.float32 else values
+            values = values.astype(np.float32) if values.dtype == np.float16 else values
             check_finite(values, row_lengths, name)
         elif values.dtype != np.uint8:
             values = values.astype(np.float32)
@@ -74,7 +75,9 @@ def from_arrays(
     )
 
 
-def read_npz(path: Path, *, kind: str = "auto", missing_label: str | None = None) -> Sequences:
+def read_npz(
+    path: Path, *, kind: str = "auto", missing_label: str | None = None, labels: bool = True
+) -> Sequences:
     """`.npz` with `x`, and optionally `y`, `lengths` and `ids`; `.npy` with x alone. See `from_arrays`.
 
     Pickled objects are refused: nothing that is loaded can run code.
@@ -94,7 +97,7 @@ def read_npz(path: Path, *, kind: str = "auto", missing_label: str | None = None
                 f"{name}: it holds Python objects, which are not loaded; save plain arrays"
             ) from None
         raise InputError(f"{name}: cannot be read as .npz: {error}") from None
-    except (OSError, EOFError, zipfile.BadZipFile, KeyError) as error:
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, KeyError) as error:
         raise InputError(f"{name}: cannot be read as .npz: {error}") from None
     if "x" not in arrays:
         found = ", ".join(arrays) or "nothing"
@@ -102,7 +105,7 @@ def read_npz(path: Path, *, kind: str = "auto", missing_label: str | None = None
             f"{name}: there is no array `x` in it (it holds {found}); save it as np.savez(file, x=..., y=...)"
         )
     return from_arrays(
-        arrays["x"], arrays.get("y"), arrays.get("lengths"), arrays.get("ids"),
+        arrays["x"], arrays.get("y") if labels else None, arrays.get("lengths"), arrays.get("ids"),
         name=name, kind=kind, missing_label=missing_label,
     )  # fmt: skip
 
@@ -199,6 +202,8 @@ def _ids(ids: ArrayLike | None, count: int, name: str) -> NDArray[Any]:
     given = np.asarray(ids)
     if given.shape != (count,):
         raise InputError(f"{name}: ids has the shape {given.shape}; there are {count} rows")
+    if given.dtype.kind not in "iuU":
+        raise InputError(f"{name}: ids have the type {given.dtype}; they must be whole numbers or strings")
     unique, first, counts = np.unique(given, return_index=True, return_counts=True)
     if len(unique) < count:
         row = int(first[counts > 1][0])

@@ -36,4 +36,4 @@ def load_digits_silence(limit: int | None = None) -> Splits:
         ids=np.arange(len(x)),
         picture=Picture(steps // 8, 8),
     )
-    return Splits(everything.select(train[:limit]), None, everything.select(test))
+    return Splits(everything.select(train[:limit]), everything.select(test))

@@ -47,7 +47,7 @@ def load_images(name: str, data_dir: Path | None, limit: int | None = None) -> S
             raise InputError(
                 f"{split.name}: pictures of {split.channels} channels; {name} has {source.channels}"
             )
-    return Splits(train, None, test)
+    return Splits(train, test)
 
 
 def permuted(splits: Splits, seed: int) -> Splits:

@@ -44,14 +44,14 @@ class Preprocessing:
             parts = [rows] if validation is None else [rows, validation]
             symbols = max(int(part.row(i).max()) for part in parts for i in range(len(part))) + 1
             return Preprocessing(symbols, 1, (), (), permutation, name)
-        total, squares = np.zeros(rows.channels), np.zeros(rows.channels)
-        for i in range(len(rows)):
-            row = rows.row(i).astype(np.float64)
-            total, squares = total + row.sum(axis=0), squares + np.square(row).sum(axis=0)
-        count = int(rows.lengths.sum())
-        mean = total / count
-        std = np.sqrt(np.maximum(squares / count - np.square(mean), 0.0))
-        std = np.where(std > 1e-6 * (1.0 + np.abs(mean)), std, 1.0)
+        count, every = int(rows.lengths.sum()), range(len(rows))
+        mean = (
+            sum((rows.row(i).sum(axis=0, dtype=np.float64) for i in every), np.zeros(rows.channels)) / count
+        )
+        # About the mean, in a second pass: the difference of two large sums would lose a small spread.
+        spread = sum((np.square(rows.row(i) - mean).sum(axis=0) for i in every), np.zeros(rows.channels))
+        std = np.sqrt(spread / count)
+        std = np.where(std > 1e-12 * np.abs(mean), std, 1.0)
         return Preprocessing(0, rows.channels, tuple(mean.tolist()), tuple(std.tolist()), permutation, name)
 
     @property
@@ -99,12 +99,12 @@ class Preprocessing:
         lengths = rows.lengths[which]
         longest = int(lengths.max())
         shape = (len(which), longest) if self.symbols else (len(which), longest, self.channels)
-        x = np.zeros(shape, np.int64 if self.symbols else np.float32)
+        x = np.zeros(shape, np.int64 if self.symbols else np.float64)
         order = slice(None) if self.permutation is None else np.array(self.permutation)
         for place, i in enumerate(which):
             x[place, : lengths[place]] = rows.row(int(i))[order]
         if not self.symbols:
-            x = (x - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
+            x = ((x - np.array(self.mean)) / np.array(self.std)).astype(np.float32)
             x *= (np.arange(longest) < lengths[:, None])[:, :, None]
         labels = torch.from_numpy(rows.labels[which])
         return Batch(torch.from_numpy(x).to(device), lengths, labels.to(device), which)

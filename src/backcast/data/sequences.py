@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -99,12 +99,10 @@ class Sequences:
 
 @dataclass(frozen=True)
 class Splits:
-    """Training rows, rows to choose by (or None), rows to report on (or None)."""
+    """Training rows, and rows to report on where there are any."""
 
     train: Sequences
-    validation: Sequences | None = None
     test: Sequences | None = None
-    notes: list[str] = field(default_factory=list)
 
 
 def concatenate(first: Sequences, second: Sequences) -> Sequences:

@@ -59,18 +59,21 @@ def load(
     kind: str = "auto",
     missing_label: str | None = None,
     permutation_seed: int = 0,
+    labels: bool = True,
 ) -> Splits:
     """The rows of DATA; a file's rows are all in `train`.
 
     data              a built-in name (`BUILT_IN`) or the path of a `.npz` or `.npy` file
     data_dir          a local copy of the built-in sets, in the Hub's layout
     limit             only the first so many training rows
+    labels            False: leave labels unread
     kind, missing_label   see `arrays.from_arrays`; for files only
 
     Raises InputError for what does not exist or cannot be read.
     """
     if data in BUILT_IN:
-        return BUILT_IN[data].load(data_dir, limit, permutation_seed)
+        splits = BUILT_IN[data].load(data_dir, limit, permutation_seed)
+        return splits if labels else Splits(splits.train.without_labels(), splits.test)
     path = Path(data)
     if path.is_dir():
         raise InputError(f"{data}: is a folder; a .npz file or one of {', '.join(BUILT_IN)} is expected")
@@ -84,7 +87,7 @@ def load(
         )
     from backcast.data.arrays import read_npz
 
-    rows = read_npz(path, kind=kind, missing_label=missing_label)
+    rows = read_npz(path, kind=kind, missing_label=missing_label, labels=labels)
     return Splits(rows if limit is None else rows.select(np.arange(min(limit, len(rows)))))
 
 

@@ -61,6 +61,11 @@ class Decoder(nn.Module):
         """The main network's own."""
         return self._shared[0]
 
+    @property
+    def weights_dtype(self) -> torch.dtype:
+        """The precision of the weights; under autocast that of a state is lower, too low for positions."""
+        return self.output.last.weight.dtype
+
     def initial_state(self, state: LSTMState) -> DecoderState:
         """The decoder's state at its first step, from the main network's (B, H) at the anchor."""
         if self.bridge_h is not None and self.bridge_c is not None:
@@ -100,7 +105,7 @@ class Decoder(nn.Module):
         if is_fed is not None:
             inputs = inputs * is_fed[:, None]
         if self.position_cue:
-            inputs = inputs + sine_features(places, self.embedding.width, state.h.dtype)
+            inputs = inputs + sine_features(places, self.embedding.width, self.weights_dtype)
         return self.bottom(inputs, state)
 
 

@@ -108,6 +108,7 @@ class Results:
 
 def collect(paths: list[Path], data_dir: str | None, say: Callable[[str], None]) -> Results:
     """Reads and measures the runs. Raises InputError for what is no finished run, or runs on different data."""
+    paths = list({path.resolve(): path for path in paths}.values())  # the same run twice is no second seed
     configs = [read_config(path) for path in paths]
     for path, config in zip(paths, configs, strict=True):
         if config.data != configs[0].data:
@@ -161,9 +162,9 @@ def _rows(
     splits = loaded[key]
     if splits.test is not None:
         return splits.train, splits.test, "test"
-    train, validation = splits.train, splits.validation
-    if validation is None:
-        train, validation = split_validation(train, config.validation if config.epochs else 0.0, config.seed)
+    train, validation = split_validation(
+        splits.train, config.validation if config.epochs else 0.0, config.seed
+    )
     return (train, train, "training") if validation is None else (train, validation, "validation")
 
 
