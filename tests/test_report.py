@@ -237,5 +237,9 @@ def test_what_is_no_run_or_not_finished_or_on_other_data_is_one_line(
         capsys.readouterr()
         assert main(["report", *arguments]) == 2
         assert message in capsys.readouterr().err
+    settings = tmp_path / "other" / "config.yaml"
+    settings.write_text(re.sub(r"(?m)^data: .*$", "data: null", settings.read_text()))
+    assert main(["report", other]) == 2
+    assert "rows given in Python" in capsys.readouterr().err
     (tmp_path / "run" / "model" / "model.safetensors").unlink()
     assert main(["report", run]) == 2

@@ -111,6 +111,10 @@ def collect(paths: list[Path], data_dir: str | None, say: Callable[[str], None])
     paths = list({path.resolve(): path for path in paths}.values())  # the same run twice is no second seed
     configs = [read_config(path) for path in paths]
     for path, config in zip(paths, configs, strict=True):
+        if config.data is None:
+            raise InputError(
+                f"{path}: was trained on rows given in Python, which its folder does not hold; train on a .npz file of them"
+            )
         if config.data != configs[0].data:
             raise InputError(
                 f"{path}: was trained on {config.data}, {paths[0]} on {configs[0].data}; one report is about one data set"
