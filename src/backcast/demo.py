@@ -50,12 +50,16 @@ COMMON: dict[str, Any] = {
     "learning_rate": 4e-3,
     "halve_at": (22, 40, 56),
 }
-# The paper's proportions: a segment twice as long as the truncation.
+# The paper's optimizer and proportions: a segment twice as long as the truncation.
 AS_IN_THE_PAPER: dict[str, Any] = {
     "anchors": 1,
     "segment_length": 64,
     "decoder_input": "scheduled",
     "position_cue": False,
+    "optimizer": "rmsprop",
+    "pretrain_learning_rate": 1e-3,
+    "pretrain_halve_at": (18,),
+    "learning_rate": 1e-3,
 }
 OUR_ADDITIONS: dict[str, Any] = {
     "anchors": 8,
@@ -79,7 +83,8 @@ class Contender:
         settings = {**COMMON, **self.settings, "seed": seed}
         for name in ("epochs", "pretrain_epochs"):
             settings[name] = max(1, round(settings[name] * scale))
-        settings["halve_at"] = tuple(max(1, math.ceil(date * scale)) for date in settings["halve_at"])
+        for name in ("halve_at", "pretrain_halve_at"):
+            settings[name] = tuple(max(1, math.ceil(date * scale)) for date in settings.get(name, ()))
         return resolve([settings])
 
 
