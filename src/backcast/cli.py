@@ -241,7 +241,10 @@ def _say_result(out: Path, config: Config) -> None:
         )
     elif "accuracy" in epochs[-1]:
         print(f"training accuracy {epochs[-1]['accuracy']:.4f} (last epoch; no rows were held out)")
-    print(f"model in {out / 'model'}; next: backcast evaluate {out} {config.data}, backcast report {out}")
+    following = (
+        f"backcast evaluate {out} {config.data}" if config.epochs else f"backcast train DATA --from {out}"
+    )
+    print(f"model in {out / 'model'}; next: {following}, backcast report {out}")
 
 
 def _stop_on_signals() -> Callable[[], bool]:
