@@ -32,9 +32,9 @@ from backcast.run import processor
 CONTENDERS = {
     "lstm, truncated 300": {"method": "lstm"},
     "lstm, full BPTT": {"method": "lstm", "truncation": None},
-    "r-lstm 1×600, teacher forced": {"decoder_input": "fed"},
-    "r-lstm 1×600, cut every 300": {"decoder_input": "fed", "decoder_truncation": 300},
-    "r-lstm 1×600, scheduled sampling": {},
+    "r-lstm 1×600, teacher forced, not cut": {"decoder_input": "fed", "decoder_truncation": None},
+    "r-lstm 1×600, teacher forced, cut every 300": {"decoder_input": "fed"},
+    "r-lstm 1×600, scheduled sampling, cut every 300": {},
     "r-lstm 20×30, teacher forced": {"decoder_input": "fed", "anchors": 20, "segment_length": 30},
     "p-lstm 1×600": {"method": "p-lstm"},
 }
