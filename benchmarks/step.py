@@ -27,7 +27,7 @@ from backcast.data.preprocessing import Preprocessing
 from backcast.methods import phases
 from backcast.objectives import Draw, losses
 from backcast.presets import PAPER
-from backcast.run import processor
+from backcast.machine import processor
 
 CONTENDERS = {
     "lstm, truncated 300": {"method": "lstm"},

@@ -145,6 +145,7 @@ def _parser() -> argparse.ArgumentParser:
 
     ls = command("ls", _ls, "what there is: methods, datasets, presets, demo")
     ls.add_argument("what", choices=("methods", "datasets", "presets", "demo"))
+    command("doctor", _doctor, "what backcast uses on this machine, and why")
     return parser
 
 
@@ -372,10 +373,22 @@ def _ls(arguments: argparse.Namespace) -> int:
         from backcast.demo import CONTENDERS
 
         lines = {contender.name: contender.description for contender in CONTENDERS}
+    _print_table(lines)
+    return 0
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    _prepare_process()
+    from backcast.doctor import lines
+
+    _print_table(lines())
+    return 0
+
+
+def _print_table(lines: dict[str, str]) -> None:
     width = max(map(len, lines))
     for name, text in lines.items():
         print(f"{name:<{width}}  {text}")
-    return 0
 
 
 def _say(line: str) -> None:

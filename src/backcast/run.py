@@ -49,6 +49,8 @@ from backcast.data.sequences import Sequences, concatenate
 from backcast.data.sources import load, split_validation
 from backcast.errors import InputError, RunError
 from backcast.files import write_atomically, write_json
+from backcast.kernel import description as kernel_in_use
+from backcast.machine import processor
 
 CONFIG, ENVIRONMENT, METRICS, CHECKPOINTS, MODEL = (
     "config.yaml", "environment.json", "metrics.jsonl", "checkpoints", "model",
@@ -313,6 +315,7 @@ def _environment(prepared: Prepared, device: torch.device) -> dict[str, Any]:
         "system": platform.platform(),
         "processor": processor(),
         "threads": torch.get_num_threads(),
+        "kernel": kernel_in_use(),
         "device": str(device),
         "gpu": gpu,
         "command": sys.argv,
@@ -321,16 +324,6 @@ def _environment(prepared: Prepared, device: torch.device) -> dict[str, Any]:
         "data_sha256": prepared.checksum,
         "permutation_sha256": prepared.preprocessing.permutation_checksum,
     }
-
-
-def processor() -> str:
-    """What the machine calls its processor."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def read_environment(out: Path) -> dict[str, Any]:

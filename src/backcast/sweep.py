@@ -6,12 +6,12 @@ wanted, and gives the state at each window's own end.
 
 Both chain ordinary calls of the encoder between the steps at which a state is wanted. That needs nothing
 but `zero_state` and `forward`, and on a CPU it beats `nn.LSTM` on packed sequences more than tenfold
-(docs/design.md, "What was measured").
+(docs/design.md, "What was measured"). An encoder that can do better says so: `FastEncoder`.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -37,11 +37,26 @@ class RecurrentEncoder(Protocol):
         """Reads x (B, L[, C]) from `state`; outputs (B, L, H) and the state behind the last step."""
 
 
+@runtime_checkable
+class FastEncoder(Protocol):
+    """What an encoder may offer besides: the same results, with nothing lost between the wanted states."""
+
+    def sweep(self, x: Tensor, steps: NDArray[np.int64]) -> State | None:
+        """As `sweep` below, of x (B, T[, C]); None where it cannot here and now."""
+
+    def run_to_ends(self, x: Tensor, state: State, lengths: NDArray[np.int64]) -> State | None:
+        """As `run_to_ends` below; None where it cannot."""
+
+
 def sweep(encoder: RecurrentEncoder, batch: Batch, steps: NDArray[np.int64]) -> State:
     """The states s_t of each row at its own `steps` (B, m), 0 .. row length: tensors (B·m, ...), no graph.
 
     It stops at the largest step asked for, and what lies behind a row's end never reaches its states.
     """
+    if isinstance(encoder, FastEncoder):
+        found = encoder.sweep(batch.slice(0, int(steps.max())), steps)
+        if found is not None:
+            return found
     with torch.no_grad():
         state = encoder.zero_state(len(batch))
         kept = [part.repeat_interleave(steps.shape[1], dim=0) for part in state]
@@ -66,6 +81,10 @@ def run_to_ends(encoder: RecurrentEncoder, x: Tensor, state: State, lengths: NDA
     """
     if (lengths == lengths[0]).all():
         return encoder(x[:, : int(lengths[0])], state)[1]
+    if isinstance(encoder, FastEncoder):
+        found = encoder.run_to_ends(x, state, lengths)
+        if found is not None:
+            return found
     order = np.argsort(-lengths, kind="stable")
     ordered = lengths[order]
     places = torch.from_numpy(order).to(x.device)

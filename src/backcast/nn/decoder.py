@@ -96,11 +96,10 @@ class Decoder(nn.Module):
     def _bottom(
         self, fed: Tensor, is_fed: Tensor | None, places: Tensor, state: LSTMState
     ) -> tuple[Tensor, LSTMState]:
-        weight, _, bias, _ = self.bottom.weights
-        if is_fed is None and not self.position_cue and not fed.is_cuda:
-            folded = self.embedding.fold(weight, bias)
+        if is_fed is None and not self.position_cue:
+            folded = self.bottom.fold(self.embedding, fed)
             if folded is not None:
-                return self.bottom.forward_folded(fed, state, *folded)
+                return self.bottom(fed, state, folded)
         inputs = self.embedding(fed)
         if is_fed is not None:
             inputs = inputs * is_fed[:, None]

@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from backcast import kernel
+
+
+class InputMap(NamedTuple):
+    """What an element adds to the 4H gate units of a layer.
+
+    weight  (4H, C) for real vectors; None for symbols
+    base    (4H,), added to every step, or for symbols (symbols, 4H), a row for each
+    """
+
+    weight: Tensor | None
+    base: Tensor
 
 
 class Embedding(nn.Module):
@@ -33,11 +48,18 @@ class Embedding(nn.Module):
             return self.map(x)
         return F.one_hot(x, self.symbols).to(torch.get_default_dtype()) if self.symbols else x
 
-    def fold(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor] | None:
-        """The linear map `weight`·embed(x) + `bias` as one map of x, where there is one.
+    def fold(self, weight: Tensor, bias: Tensor, x: Tensor) -> InputMap | None:
+        """The linear map `weight`·embed(x) + `bias` as one map of x (B, L[, C]), where that is cheaper.
 
-        For pixels that is a product with 1 or 3 columns in place of one with 128.
+        For pixels that is a product with 1 or 3 columns in place of one with 128, for symbols a table; only our
+        kernel reads tables, and one for more symbols than x has elements costs more than it saves. On a GPU
+        nothing is folded: cuDNN wants a layer's own weights.
         """
-        if not isinstance(self.map, nn.Linear):
+        if x.is_cuda:
             return None
-        return weight @ self.map.weight, bias + weight @ self.map.bias
+        if isinstance(self.map, nn.Linear):
+            return InputMap(weight @ self.map.weight, bias + weight @ self.map.bias)
+        if self.symbols and x.numel() >= self.symbols and kernel.usable(x, weight):
+            vectors = weight.T if self.map is None else self.map.weight @ weight.T
+            return InputMap(None, vectors + bias)
+        return None

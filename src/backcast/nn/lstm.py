@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from backcast.nn.embedding import Embedding
+from backcast import kernel
+from backcast.nn.embedding import Embedding, InputMap
 
 
 class LSTMState(NamedTuple):
@@ -22,7 +25,11 @@ class LSTMState(NamedTuple):
 
 
 class LSTMLayer(nn.Module):
-    """One LSTM layer over (B, L, input_size), from any state, to (B, L, hidden_size)."""
+    """One LSTM layer over (N, L, input_size), from any state, to (N, L, hidden_size).
+
+    On a CPU in float32 it is computed by our kernel where there is one (`backcast doctor` says), else by
+    `nn.LSTM`, whose parameters it has.
+    """
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
@@ -39,28 +46,45 @@ class LSTMLayer(nn.Module):
         zeros = self.weights[1].new_zeros(batch_size, self.hidden_size)
         return LSTMState(zeros, zeros)
 
-    def forward(self, x: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
-        outputs, (h, c) = self.lstm(x, (state.h[None], state.c[None]))
-        return outputs, LSTMState(h[0], c[0])
+    def fold(self, embedding: Embedding, x: Tensor) -> InputMap | None:
+        """`embedding` and the layer's own input map as one map of x, where there is one and it is cheaper."""
+        weight, _, bias_ih, bias_hh = self.weights
+        return embedding.fold(weight, bias_ih + bias_hh, x)
 
-    def forward_folded(
-        self, x: Tensor, state: LSTMState, weight: Tensor, bias: Tensor
+    def forward(
+        self,
+        x: Tensor,
+        state: LSTMState,
+        folded: InputMap | None = None,
+        lengths: NDArray[np.int64] | None = None,
     ) -> tuple[Tensor, LSTMState]:
-        """As `forward`, with `weight` and `bias` in place of the layer's own input map."""
-        _, weight_hh, _, bias_hh = self.weights
-        parameters = [weight, weight_hh, bias, bias_hh]
-        outputs, h, c = torch.lstm(
-            x, (state.h[None], state.c[None]), parameters,
-            has_biases=True, num_layers=1, dropout=0.0, train=self.training, bidirectional=False, batch_first=True,
-        )  # fmt: skip
+        """Outputs (N, L, H), and the state behind the last step.
+
+        x        (N, L, input_size); with `folded`, which stands in place of the layer's own input map, what that
+                 maps: (N, L, C) or (N, L)
+        lengths  (N,) 0 .. L: the state is that behind each row's own last step. Needs the kernel
+        """
+        weight, recurrent, bias_ih, bias_hh = self.weights
+        if kernel.usable(x, recurrent, *state):
+            input_map, base = folded or InputMap(weight, bias_ih + bias_hh)
+            outputs, h, c = kernel.lstm(x, lengths, input_map, recurrent, base, *state)
+            return outputs, LSTMState(h, c)
+        carried = (state.h[None], state.c[None])
+        if folded is None or folded.weight is None:
+            outputs, (h, c) = self.lstm(x, carried)
+        else:
+            outputs, h, c = torch.lstm(
+                x, carried, [folded.weight, recurrent, folded.base, torch.zeros_like(folded.base)],
+                has_biases=True, num_layers=1, dropout=0.0, train=self.training, bidirectional=False, batch_first=True,
+            )  # fmt: skip
         return outputs, LSTMState(h[0], c[0])
 
 
 class EmbeddedLSTM(nn.Module):
     """Embedding, then one LSTM layer: a `RecurrentEncoder` (the paper's main LSTM, section 4).
 
-    For real vectors on a CPU the embedding and the input map are folded into one product; on a GPU cuDNN
-    wants the layer's own weights. Both compute the same thing, and a test holds them together.
+    On a CPU the embedding and the input map are folded into one; on a GPU cuDNN wants the layer's own weights.
+    Both compute the same thing, and a test holds them together.
     """
 
     def __init__(self, embedding: Embedding, hidden_size: int) -> None:
@@ -75,10 +99,29 @@ class EmbeddedLSTM(nn.Module):
     def zero_state(self, batch_size: int) -> LSTMState:
         return self.layer.zero_state(batch_size)
 
-    def forward(self, x: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
-        """x (B, L[, C]) to outputs (B, L, H) and the state behind the last step."""
-        weight, _, bias, _ = self.layer.weights
-        folded = None if x.is_cuda else self.embedding.fold(weight, bias)
-        if folded is None:
-            return self.layer(self.embedding(x), state)
-        return self.layer.forward_folded(x, state, *folded)
+    def forward(
+        self, x: Tensor, state: LSTMState, lengths: NDArray[np.int64] | None = None
+    ) -> tuple[Tensor, LSTMState]:
+        """x (N, L[, C]) to outputs (N, L, H) and the state behind the last step, or behind `lengths` of them."""
+        folded = self.layer.fold(self.embedding, x)
+        return self.layer(x if folded else self.embedding(x), state, folded, lengths)
+
+    def sweep(self, x: Tensor, steps: NDArray[np.int64]) -> LSTMState | None:
+        """The states of each row of x (B, T[, C]) after its own `steps` (B, m) by the kernel, (B·m, H), no graph.
+
+        None where the kernel cannot.
+        """
+        state = self.zero_state(len(x))
+        with torch.no_grad(), torch.autocast("cpu", enabled=False):
+            folded = self.layer.fold(self.embedding, x)
+            if not kernel.usable(x if folded else self.layer.weights[0], *state):
+                return None
+            weight, recurrent, bias_ih, bias_hh = self.layer.weights
+            input_map, base = folded or InputMap(weight, bias_ih + bias_hh)
+            return LSTMState(
+                *kernel.sweep(x if folded else self.embedding(x), steps, input_map, recurrent, base, *state)
+            )
+
+    def run_to_ends(self, x: Tensor, state: LSTMState, lengths: NDArray[np.int64]) -> LSTMState | None:
+        """The states behind the first `lengths` (N,) steps of each row of x by the kernel, or None as above."""
+        return self(x, state, lengths)[1] if kernel.usable(x, *self.layer.weights) else None

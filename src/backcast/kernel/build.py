@@ -1,0 +1,122 @@
+"""From C++ to a shared library, once a user and machine, in a cache that nobody else can write.
+
+What is loaded runs with the user's rights. So the folder and the library must belong to the user and be
+writable by nobody else, and the library must have the checksum that was noted when it was built.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import stat
+import subprocess
+import tempfile
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+SOURCE = Path(__file__).with_name("lstm.cpp")
+COMMON = ("-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC", "-pthread")
+COMPILERS = ("c++", "g++", "clang++")
+BUILD_SECONDS = 120.0  # it takes about 3; a compiler that hangs must not hang us
+
+
+class BuildError(Exception):
+    """Why there is no library: one line."""
+
+
+def cache_folder() -> Path:
+    """`$XDG_CACHE_HOME/backcast/kernel`, by default below `~/.cache`."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "backcast" / "kernel"
+
+
+def library(name: str, flags: tuple[str, ...], processor: str) -> Path:
+    """The library built from `SOURCE` with `flags`, from the cache or new.
+
+    Raises BuildError where there is no compiler, it fails or hangs, or the cache cannot be trusted or written.
+    """
+    folder = cache_folder()
+    _make(folder)
+    key = hashlib.sha256(
+        b"\0".join([SOURCE.read_bytes(), " ".join(COMMON + flags).encode(), processor.encode()])
+    )
+    path = folder / f"lstm-{name}-{key.hexdigest()[:16]}.so"
+    if _is_good(path):
+        return path
+    try:
+        with FileLock(path.with_suffix(".lock"), timeout=BUILD_SECONDS + 10):
+            if not _is_good(path):  # another process may have built it while we waited
+                _build(path, flags)
+    except Timeout:
+        raise BuildError(
+            f"{path.with_suffix('.lock')}: another process has been building for too long"
+        ) from None
+    except OSError as error:
+        raise BuildError(
+            f"{folder}: cannot be written: {error.strerror}; set XDG_CACHE_HOME to a folder of yours"
+        ) from None
+    return path
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise BuildError(
+            f"{folder}: cannot be made: {error.strerror}; set XDG_CACHE_HOME to a folder of yours"
+        ) from None
+    _require_own(folder)
+
+
+def _require_own(path: Path) -> None:
+    found = path.lstat()
+    if stat.S_ISLNK(found.st_mode) or found.st_uid != os.getuid():
+        raise BuildError(f"{path}: does not belong to this user; remove it or set XDG_CACHE_HOME")
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise BuildError(f"{path}: others can write it; say chmod go-w, or set XDG_CACHE_HOME")
+
+
+def _is_good(path: Path) -> bool:
+    """Is there a library with the checksum that was noted? Raises BuildError where it is not ours."""
+    noted = path.with_suffix(".sha256")
+    if not (os.path.lexists(path) and os.path.lexists(noted)):
+        return False
+    _require_own(path)
+    _require_own(noted)
+    try:
+        return noted.read_text(encoding="ascii").strip() == hashlib.sha256(path.read_bytes()).hexdigest()
+    except (OSError, ValueError):
+        return False
+
+
+def _build(path: Path, flags: tuple[str, ...]) -> None:
+    compiler = os.environ.get("CXX") or next(
+        (found for name in COMPILERS if (found := shutil.which(name))), None
+    )
+    if compiler is None:
+        raise BuildError("there is no C++ compiler (c++, g++ or clang++)")
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        made = Path(folder) / path.name
+        command = [*compiler.split(), *COMMON, *flags, str(SOURCE), "-o", str(made)]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=BUILD_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise BuildError(f"{compiler} did not finish within {BUILD_SECONDS:.0f} s") from None
+        except OSError as error:
+            raise BuildError(f"{compiler}: cannot be run: {error.strerror}") from None
+        if done.returncode or not made.exists():
+            lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+            raise BuildError(
+                f"{compiler} failed: {next((line for line in lines if 'error' in line), lines[0])[:200]}"
+            )
+        made.chmod(0o700)
+        checksum = hashlib.sha256(made.read_bytes()).hexdigest()
+        noted = path.with_suffix(".sha256")
+        noted.unlink(missing_ok=True)  # a library without its checksum counts as none
+        os.replace(made, path)
+        new = Path(folder) / "sha256"
+        new.write_text(checksum, encoding="ascii")
+        new.chmod(0o600)
+        os.replace(new, noted)

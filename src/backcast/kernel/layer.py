@@ -1,0 +1,185 @@
+"""The kernel as PyTorch sees it: a layer with gradients, and a sweep without."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from backcast.kernel.library import choice
+
+Pointer = ctypes.c_void_p
+Integer = ctypes.c_int64
+WIDEST = 16  # floats in the longest vector of any kernel
+
+
+def _fields(integers: str, pointers: str) -> list[tuple[str, Any]]:
+    return [(name, Integer) for name in integers.split()] + [(name, Pointer) for name in pointers.split()]
+
+
+class _Call(ctypes.Structure):
+    _fields_ = [
+        *_fields("threads rows steps inputs hidden symbols", "x"),
+        *_fields("x_row x_step", "ids lengths input_map recurrent_map base h0 c0"),
+    ]
+
+
+class _Forward(ctypes.Structure):
+    _fields_ = _fields("", "h c outputs gates cells")
+
+
+class _Backward(ctypes.Structure):
+    _fields_ = _fields(
+        "", "outputs gates cells d_h d_c d_outputs d_x d_input_map d_recurrent_map d_base d_h0 d_c0"
+    )
+
+
+class _Kept(ctypes.Structure):
+    _fields_ = _fields("", "first steps places h c")
+
+
+def usable(*tensors: Tensor) -> bool:
+    """Can the kernel work on these: is there one, are they float32 (or symbols) on the CPU, is no autocast on?"""
+    return (
+        all(part.device.type == "cpu" and part.dtype in (torch.float32, torch.int64) for part in tensors)
+        and not torch.is_autocast_enabled("cpu")
+        and choice().functions is not None
+    )
+
+
+def lstm(
+    x: Tensor,
+    lengths: NDArray[np.int64] | None,
+    input_map: Tensor | None,
+    recurrent_map: Tensor,
+    base: Tensor,
+    h: Tensor,
+    c: Tensor,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """What `reference.lstm` computes, with gradients in everything but symbols; no `lengths`: all steps."""
+    floats = (x, input_map, recurrent_map, base, h, c)
+    keep = torch.is_grad_enabled() and any(part is not None and part.requires_grad for part in floats)
+    ends = None if lengths is None else torch.from_numpy(np.ascontiguousarray(lengths))
+    return _LSTM.apply(x, ends, input_map, recurrent_map, base, h, c, keep)
+
+
+def sweep(
+    x: Tensor,
+    steps: NDArray[np.int64],
+    input_map: Tensor | None,
+    recurrent_map: Tensor,
+    base: Tensor,
+    h: Tensor,
+    c: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """The states of each row of x (N, T[, I]) after its own `steps` (N, m), 0 .. T: h and c (N·m, H), no graph.
+
+    Each row is read to the largest of its steps; nothing else is stored.
+    """
+    rows, wanted = steps.shape
+    order = np.argsort(steps, axis=1, kind="stable")
+    first = np.arange(rows + 1, dtype=np.int64) * wanted
+    places = np.ascontiguousarray(order + first[:-1, None])
+    in_order = np.ascontiguousarray(np.take_along_axis(steps, order, axis=1))
+    lengths = torch.from_numpy(steps.max(axis=1))
+    call, alive = _call(x, lengths, input_map, recurrent_map, base, h, c)
+    kept_h, kept_c = (h.new_empty(rows * wanted, h.shape[1]) for _ in range(2))
+    kept = _Kept(
+        first.ctypes.data, in_order.ctypes.data, places.ctypes.data, kept_h.data_ptr(), kept_c.data_ptr()
+    )
+    _run("backcast_sweep", call, kept)
+    del alive
+    return kept_h, kept_c
+
+
+class _LSTM(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        lengths: Tensor | None,
+        input_map: Tensor | None,
+        recurrent_map: Tensor,
+        base: Tensor,
+        h: Tensor,
+        c: Tensor,
+        keep: bool,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        call, alive = _call(x, lengths, input_map, recurrent_map, base, h, c)
+        rows, steps, hidden = call.rows, call.steps, call.hidden
+        outputs = h.new_empty(rows, steps, hidden) if lengths is None else h.new_zeros(rows, steps, hidden)
+        last_h, last_c = torch.empty_like(h), torch.empty_like(c)
+        padded = -(-hidden // WIDEST) * WIDEST
+        gates = h.new_empty(steps * rows * 4 * padded if keep else 0)
+        cells = h.new_empty(steps * rows * padded if keep else 0)
+        _run(
+            "backcast_forward",
+            call,
+            _Forward(*_addresses(last_h, last_c, outputs, *((gates, cells) if keep else (None, None)))),
+        )
+        if keep:
+            ctx.save_for_backward(*alive, outputs, gates, cells)
+            ctx.threads = call.threads
+            ctx.set_materialize_grads(False)
+        return outputs, last_h, last_c
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, d_outputs: Tensor | None, d_h: Tensor | None, d_c: Tensor | None) -> Any:
+        *read, outputs, gates, cells = ctx.saved_tensors
+        call, alive = _call(*read)
+        call.threads = ctx.threads  # the saved states lie in the order of the threads that wrote them
+        x, _, *others = read
+        given = [None if part is None else part.contiguous() for part in (d_h, d_c, d_outputs)]
+        d_x = torch.zeros_like(x) if ctx.needs_input_grad[0] else None
+        wanted = [None if part is None else torch.empty_like(part) for part in others]
+        _run("backcast_backward", call, _Backward(*_addresses(outputs, gates, cells, *given, d_x, *wanted)))
+        del alive
+        return d_x, None, *wanted, None
+
+
+def _call(
+    x: Tensor,
+    lengths: Tensor | None,
+    input_map: Tensor | None,
+    recurrent_map: Tensor,
+    base: Tensor,
+    h: Tensor,
+    c: Tensor,
+) -> tuple[Any, tuple[Tensor | None, ...]]:
+    """The structure that the kernel reads, and the tensors behind it, which must live as long as it is in use."""
+    symbols = x.ndim == 2
+    if symbols and x.numel() and not 0 <= int(x.min()) <= int(x.max()) < len(base):
+        raise IndexError(f"symbols must be 0 .. {len(base) - 1}, not {int(x.min())} .. {int(x.max())}")
+    if x.numel() and x.stride(-1) != 1:
+        x = x.contiguous()
+    dense = [
+        None if part is None else part.contiguous()
+        for part in (lengths, input_map, recurrent_map, base, h, c)
+    ]
+    rows, steps = x.shape[:2]
+    counts = (
+        max(1, min(torch.get_num_threads(), rows)),
+        rows,
+        steps,
+        0 if symbols else x.shape[2],
+        h.shape[1],
+        len(base),
+    )
+    elements = None if symbols else x.data_ptr(), x.stride(0), x.stride(1), x.data_ptr() if symbols else None
+    return _Call(*counts, *elements, *_addresses(*dense)), (x, *dense)
+
+
+def _addresses(*tensors: Tensor | None) -> list[int | None]:
+    return [None if tensor is None else tensor.data_ptr() for tensor in tensors]
+
+
+def _run(function: str, call: Any, other: Any) -> None:
+    functions = choice().functions
+    assert functions is not None, "`usable` says whether there is a kernel"
+    getattr(functions, function)(ctypes.byref(call), ctypes.byref(other))

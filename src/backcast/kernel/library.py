@@ -1,0 +1,118 @@
+"""Which kernel is in use: chosen by the processor, or by BACKCAST_KERNEL; loaded once."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from backcast.errors import InputError
+from backcast.kernel.build import BuildError, library
+from backcast.machine import processor
+
+VARIABLE = "BACKCAST_KERNEL"
+X86 = platform.machine().lower() in ("x86_64", "amd64")
+AVX2 = ("-mavx2", "-mfma")
+AVX512 = ("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", *AVX2)
+FLAGS = {
+    "avx512": ("-DWIDTH=16", *AVX512),
+    "avx2": ("-DWIDTH=8", *AVX2),
+    "portable": ("-DWIDTH=4",),
+}
+NAMES = ("auto", *FLAGS, "off")
+
+
+class KernelWarning(UserWarning):
+    """The kernel cannot be had, and nn.LSTM takes its place."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The kernel in use; `functions` is None where there is none, and `reason` says why."""
+
+    name: str
+    reason: str
+    functions: ctypes.CDLL | None
+    path: Path | None = None
+
+
+_chosen: list[str] = []  # the innermost `using`, last
+
+
+@contextmanager
+def using(name: str) -> Iterator[None]:
+    """The kernel `name` ("auto", "avx512", "avx2", "portable" or "off") inside, as before outside.
+
+    For the whole process, in which nothing else should run meanwhile. Raises InputError where there is none
+    of that name, or it cannot be had here.
+    """
+    _choose(name)
+    _chosen.append(name)
+    try:
+        yield
+    finally:
+        _chosen.pop()
+
+
+def choice() -> Choice:
+    """What is in use. Raises InputError where BACKCAST_KERNEL asks for what is not there."""
+    return _choose(_chosen[-1] if _chosen else os.environ.get(VARIABLE) or "auto")
+
+
+def description() -> str:
+    """One line: what is in use, and why."""
+    found = choice()
+    return f"{found.name}: {found.reason}"
+
+
+def available() -> list[str]:
+    """The kernels that this processor can run, best first."""
+    capability = torch.backends.cpu.get_cpu_capability()
+    names = [
+        name
+        for name in ("avx512", "avx2")
+        if X86 and capability in ("AVX512", "AVX2")[: 1 + (name == "avx2")]
+    ]
+    return [*names, "portable"]
+
+
+@cache
+def _choose(name: str) -> Choice:
+    if name not in NAMES:
+        raise InputError(f"{VARIABLE}={name}: there is no such kernel; it is one of {', '.join(NAMES)}")
+    if name == "off":
+        return Choice("off", "asked for", None)
+    if name == "auto":
+        best = available()[0]
+        try:
+            return _load(best, f"the best for {processor()}")
+        except BuildError as error:
+            warnings.warn(f"no kernel, nn.LSTM in its place: {error}", KernelWarning, stacklevel=2)
+            return Choice("off", str(error), None)
+    if name not in available():
+        raise InputError(
+            f"{VARIABLE}={name}: {processor()} cannot run it; it can run {', '.join(available())}"
+        )
+    try:
+        return _load(name, "asked for")
+    except BuildError as error:
+        raise InputError(f"{VARIABLE}={name}: {error}") from None
+
+
+def _load(name: str, reason: str) -> Choice:
+    path = library(name, FLAGS[name], processor())
+    try:
+        functions = ctypes.CDLL(str(path))
+        for function in (functions.backcast_forward, functions.backcast_backward, functions.backcast_sweep):
+            function.restype = None
+    except (OSError, AttributeError) as error:
+        raise BuildError(f"{path}: cannot be loaded: {error}") from None
+    return Choice(name, reason, functions, path)

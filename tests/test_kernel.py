@@ -1,0 +1,372 @@
+"""The kernel against its slow definition, on every path that this processor has; and how it is built."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from backcast import kernel
+from backcast.cli import main
+from backcast.errors import InputError
+from backcast.kernel import build, library, reference
+from backcast.nn.embedding import Embedding
+from backcast.nn.lstm import EmbeddedLSTM, LSTMState
+from backcast.sweep import run_to_ends
+
+PATHS = library.available()
+
+
+@pytest.fixture(params=PATHS)
+def path(request: pytest.FixtureRequest) -> Iterator[str]:
+    with kernel.using(request.param):
+        yield request.param
+
+
+@dataclass
+class Case:
+    """Random weights and rows, in float64."""
+
+    x: Tensor
+    lengths: Tensor
+    weights: list[Tensor | None]  # input map (None for symbols), recurrent map, base
+    state: list[Tensor]
+
+    @classmethod
+    def random(cls, seed: int, rows: int, steps: int, inputs: int, hidden: int, symbols: int = 0) -> Case:
+        generator = torch.Generator().manual_seed(seed)
+
+        def normal(*shape: int) -> Tensor:
+            return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+        x = (
+            torch.randint(0, symbols, (rows, steps), generator=generator)
+            if symbols
+            else normal(rows, steps, inputs)
+        )
+        lengths = torch.randint(0, steps + 1, (rows,), generator=generator)
+        base = normal(symbols, 4 * hidden) if symbols else normal(4 * hidden)
+        input_map = None if symbols else normal(4 * hidden, inputs) / inputs**0.5
+        recurrent_map = normal(4 * hidden, hidden) / hidden**0.5
+        state = [0.5 * normal(rows, hidden), normal(rows, hidden)]
+        return cls(x, lengths, [input_map, recurrent_map, 0.5 * base], state)
+
+    def in_single(self) -> list[Tensor | None]:
+        """Rows, weights and states as the kernel takes them."""
+        parts = (self.x, *self.weights, *self.state)
+        return [part if part is None or not part.is_floating_point() else part.float() for part in parts]
+
+    def results(self, fast: bool, ragged: bool = True) -> list[Tensor]:
+        """Outputs, last states, and the gradients of everything in a random sum of them."""
+        dtype = torch.float32 if fast else torch.float64
+        floats = [
+            None if part is None else part.to(dtype).requires_grad_() for part in (*self.weights, *self.state)
+        ]
+        x = self.x.to(dtype).requires_grad_() if self.x.is_floating_point() else self.x
+        if fast:
+            found = kernel.lstm(x, self.lengths.numpy() if ragged else None, *floats)
+        else:
+            full = torch.full_like(self.lengths, x.shape[1])
+            found = reference.lstm(x, self.lengths if ragged else full, *floats)
+        generator = torch.Generator().manual_seed(1)
+        parts = [
+            (part.double() * torch.randn(part.shape, generator=generator, dtype=torch.float64)).sum()
+            for part in found
+        ]
+        torch.stack(parts).sum().backward()
+        gradients = [part.grad for part in (x, *floats) if part is not None and part.grad is not None]
+        return [part.detach() for part in (*found, *gradients)]
+
+
+def assert_close(found: list[Tensor], wanted: list[Tensor], error: float) -> None:
+    assert len(found) == len(wanted)
+    for one, other in zip(found, wanted, strict=True):
+        assert float((one - other).detach().norm()) <= error * float(other.detach().norm()) + 1e-12
+
+
+SHAPES = [
+    # rows, steps, inputs, hidden, symbols
+    (1, 1, 1, 1, 0),
+    (2, 3, 2, 15, 0),
+    (7, 33, 5, 17, 0),
+    (32, 60, 3, 128, 0),
+    (33, 17, 128, 64, 0),
+    (5, 9, 0, 20, 4),
+    (20, 40, 0, 64, 7),
+    (6, 5, 3, 257, 0),
+    (300, 12, 1, 40, 0),
+    (3, 2000, 2, 24, 0),
+]
+
+
+@pytest.mark.parametrize("ragged", [True, False], ids=["ragged", "even"])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_results_and_gradients_are_those_of_the_definition(
+    path: str, shape: tuple[int, int, int, int, int], ragged: bool
+) -> None:
+    case = Case.random(sum(shape), *shape)
+    assert_close(case.results(True, ragged), case.results(False, ragged), 1e-5)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_random_shapes_give_the_results_of_the_definition(path: str, seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    rows, steps, inputs, hidden = (int(draw.integers(1, high)) for high in (41, 61, 10, 90))
+    case = Case.random(seed, rows, steps, inputs, hidden, symbols=int(draw.integers(0, 2)) * 5)
+    assert_close(case.results(True), case.results(False), 1e-5)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_threads_change_nothing_but_the_last_bits_of_the_weights_gradient(path: str, threads: int) -> None:
+    case = Case.random(3, 13, 20, 3, 50)
+    before = torch.get_num_threads()
+    try:
+        one = case.results(True)
+        torch.set_num_threads(threads)
+        other = case.results(True)
+        again = case.results(True)
+    finally:
+        torch.set_num_threads(before)
+    assert all(torch.equal(a, b) for a, b in zip(other, again, strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(one[:3], other[:3], strict=True))
+    assert_close(one, other, 1e-6)
+
+
+def test_a_rows_result_does_not_depend_on_its_batch(path: str) -> None:
+    case = Case.random(4, 17, 25, 2, 33)
+    with torch.no_grad():
+        x, *weights, h, c = case.in_single()
+        together = kernel.lstm(x, None, *weights, h, c)[0]
+        for row in (0, 8, 16):
+            alone = kernel.lstm(x[row : row + 1], None, *weights, h[row : row + 1], c[row : row + 1])[0]
+            assert torch.equal(together[row : row + 1], alone)
+
+
+def test_a_sweep_keeps_the_states_at_each_rows_own_steps(path: str) -> None:
+    case = Case.random(5, 9, 30, 3, 21)
+    steps = np.random.default_rng(0).integers(0, 31, (9, 4))
+    steps[0] = 0
+    steps[1] = [7, 7, 30, 7]
+    x, *others = case.in_single()
+    kept = kernel.sweep(x, steps, *others)
+    for column in range(4):
+        _, h, c = reference.lstm(case.x, torch.from_numpy(steps[:, column]), *case.weights, *case.state)
+        assert_close([part.reshape(9, 4, -1)[:, column] for part in kept], [h, c], 1e-5)
+
+
+@pytest.mark.parametrize("symbols", [0, 6])
+@pytest.mark.parametrize("embedding_size", [0, 8])
+def test_the_encoder_is_the_same_with_and_without_it(path: str, symbols: int, embedding_size: int) -> None:
+    torch.manual_seed(0)
+    encoder = EmbeddedLSTM(Embedding(symbols, 1 if symbols else 2, embedding_size), 19)
+    x = torch.randint(0, 6, (5, 14)) if symbols else torch.randn(5, 14, 2)
+    lengths = np.array([14, 3, 14, 9, 1])
+    state = LSTMState(torch.randn(5, 19), torch.randn(5, 19))
+    found = []
+    for name in (path, "off"):
+        encoder.zero_grad()
+        with kernel.using(name):
+            outputs, last = encoder(x, state)
+            ends = run_to_ends(encoder, x, state, lengths)
+            (outputs.square().sum() + last.c.sum() + ends[0].sum() + ends[1].square().sum()).backward()
+        gradients = [
+            parameter.grad.clone() for parameter in encoder.parameters() if parameter.grad is not None
+        ]
+        found.append([outputs, *last, *ends, *gradients])
+    assert_close(found[0], found[1], 1e-5)
+
+
+def test_only_what_needs_a_gradient_keeps_anything() -> None:
+    case = Case.random(6, 4, 10, 2, 8)
+    x, *others = case.in_single()
+    assert not kernel.lstm(x, None, *others)[0].requires_grad
+    with torch.no_grad():
+        assert not kernel.lstm(x, None, *[part.requires_grad_() for part in others])[0].requires_grad
+    assert kernel.lstm(x, None, *others)[0].requires_grad
+
+
+def test_symbols_outside_of_the_table_are_an_error(path: str) -> None:
+    case = Case.random(7, 3, 5, 0, 8, symbols=4)
+    x, *others = case.in_single()
+    x[1, 2] = 4
+    with pytest.raises(IndexError, match=r"0 \.\. 3"):
+        kernel.lstm(x, None, *others)
+
+
+def test_the_callers_denormals_are_left_alone(path: str) -> None:
+    case = Case.random(8, 3, 5, 1, 8)
+    case.results(True)
+    assert float(torch.tensor([1e-40]) * 1.0) != 0
+    # ... and count as zero inside: a cell state that fades through them takes no longer than any other
+    weights = [torch.zeros(32, 1), torch.zeros(32, 8), torch.zeros(32)]
+    tiny = torch.full((1, 8), 1e-38)
+    _, _, c = kernel.lstm(torch.zeros(1, 3, 1), None, *weights, tiny, tiny)
+    assert (c == 0).all()
+
+
+def _in_a_child(path: str, connection: object) -> None:
+    with kernel.using(path):
+        connection.send([part.numpy() for part in Case.random(9, 8, 20, 2, 16).results(True)])  # type: ignore[attr-defined]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_forked_process_computes_the_same(path: str) -> None:
+    own = Case.random(9, 8, 20, 2, 16).results(True)
+    ours, theirs = multiprocessing.Pipe()
+    child = multiprocessing.get_context("fork").Process(target=_in_a_child, args=(path, theirs))
+    child.start()
+    assert ours.poll(60)
+    found = ours.recv()
+    child.join()
+    assert all(np.array_equal(one.numpy(), other) for one, other in zip(own, found, strict=True))
+
+
+# How it is built.
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty cache, and nothing remembered of what was chosen before."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    library._choose.cache_clear()
+    yield tmp_path / "backcast" / "kernel"
+    library._choose.cache_clear()
+
+
+def built() -> Path:
+    return build.library("portable", library.FLAGS["portable"], "this processor")
+
+
+def test_it_is_built_once_for_source_flags_and_processor(cache: Path) -> None:
+    first = built()
+    before = first.stat().st_mtime_ns
+    assert built() == first and first.stat().st_mtime_ns == before
+    assert build.library("portable", library.FLAGS["portable"], "another processor") != first
+    assert stat.S_IMODE(cache.stat().st_mode) == 0o700
+    assert {path.suffix for path in cache.iterdir()} <= {".so", ".sha256", ".lock"}
+
+
+def test_a_corrupt_library_is_built_again(cache: Path) -> None:
+    path = built()
+    good = path.read_bytes()
+    path.write_bytes(good[:1000])
+    assert built() == path and len(path.read_bytes()) == len(good)
+    path.with_suffix(".sha256").unlink()
+    assert built() == path and path.with_suffix(".sha256").exists()
+
+
+def test_a_library_that_others_can_write_is_refused(cache: Path) -> None:
+    path = built()
+    path.chmod(0o722)
+    with pytest.raises(build.BuildError, match="others can write"):
+        built()
+    path.chmod(0o700)
+    cache.chmod(0o777)
+    with pytest.raises(build.BuildError, match="others can write"):
+        built()
+
+
+def test_a_link_in_place_of_the_library_is_refused(cache: Path, tmp_path: Path) -> None:
+    path = built()
+    other = tmp_path / "other.so"
+    path.rename(other)
+    path.symlink_to(other)
+    with pytest.raises(build.BuildError, match="does not belong"):
+        built()
+
+
+def test_two_processes_may_build_at_once(cache: Path) -> None:
+    code = "from backcast.kernel import library as l, build; print(build.library('portable', l.FLAGS['portable'], 'p'))"
+    children = [
+        subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(3)
+    ]
+    found = {child.communicate(timeout=120)[0].strip() for child in children}
+    assert len(found) == 1 and Path(found.pop()).exists()
+    assert all(child.returncode == 0 for child in children)
+
+
+def test_without_a_compiler_nn_lstm_takes_its_place_and_says_so(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CXX", raising=False)
+    monkeypatch.setenv("PATH", "")
+    with pytest.warns(kernel.KernelWarning, match=r"nn\.LSTM.*no C\+\+ compiler"):
+        assert kernel.description().startswith("off")
+    encoder = EmbeddedLSTM(Embedding(0, 1, 4), 4)
+    assert encoder(torch.zeros(2, 3, 1), encoder.zero_state(2))[0].shape == (2, 3, 4)
+
+
+def compiler(folder: Path, body: str) -> str:
+    path = folder / "compiler"
+    path.write_text(f"#!/bin/sh\n{body}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_a_compiler_that_fails_or_hangs_is_given_up(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CXX", compiler(tmp_path, "echo 'lstm.cpp:1: error: no such luck' >&2; exit 1"))
+    with pytest.raises(build.BuildError, match="error: no such luck"):
+        built()
+    monkeypatch.setenv("CXX", compiler(tmp_path, "exec sleep 60"))
+    monkeypatch.setattr(build, "BUILD_SECONDS", 0.2)
+    began = time.monotonic()
+    with pytest.raises(build.BuildError, match="did not finish"):
+        built()
+    assert time.monotonic() - began < 20
+    monkeypatch.setenv("CXX", "/nowhere/c++")
+    with pytest.raises(build.BuildError, match="cannot be run"):
+        built()
+    monkeypatch.setenv(
+        "CXX", compiler(tmp_path, 'while [ "$1" != -o ]; do shift; done; echo nonsense > "$2"')
+    )
+    with pytest.warns(kernel.KernelWarning, match="cannot be loaded"):
+        assert kernel.description().startswith("off")
+
+
+def test_a_cache_that_cannot_be_written_is_said(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    with pytest.warns(kernel.KernelWarning, match="XDG_CACHE_HOME"):
+        assert kernel.description().startswith("off")
+
+
+def test_an_unknown_kernel_or_one_that_cannot_be_had_is_an_error(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(InputError, match="it is one of auto, avx512"), kernel.using("avx1024"):
+        pass
+    monkeypatch.setattr(library, "available", lambda: ["portable"])
+    with pytest.raises(InputError, match="cannot run it"), kernel.using("avx512"):
+        pass
+    monkeypatch.setenv("CXX", "/nowhere/c++")
+    with pytest.raises(InputError, match="cannot be run"), kernel.using("portable"):
+        pass
+    monkeypatch.setenv("BACKCAST_KERNEL", "fast")
+    assert main(["doctor"]) == 2
+    assert "BACKCAST_KERNEL=fast" in capsys.readouterr().err
+
+
+def test_doctor_says_what_is_in_use(capsys: pytest.CaptureFixture[str]) -> None:
+    with kernel.using("off"):
+        assert main(["doctor"]) == 0
+        assert "kernel     none" in capsys.readouterr().out
+    with kernel.using(PATHS[0]):
+        assert main(["doctor"]) == 0
+        found = capsys.readouterr().out
+    assert f"kernel     {PATHS[0]}: asked for" in found and "with nn.LSTM to" in found
