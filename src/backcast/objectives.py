@@ -196,6 +196,7 @@ class Reconstruction:
         A first pass without a graph, step by step. The ordinary pass on its result has the same gradients
         as sampling on the way, because what is fed back carries none.
         """
+        assert model.decoder is not None
         chance_of_truth = max(0.0, 1.0 - draw.step / self.sampling_steps)
         count, length = truth.shape[:2]
         coins = draw.uniform("reconstruction/coin", batch.rows, self.anchors * self.segment_length)
@@ -204,21 +205,46 @@ class Reconstruction:
         feed_truth[:, 0] = True
         if bool(feed_truth.all()):
             return truth
-        generator = draw.generator("reconstruction/sample", batch.device)
-        decoder = model.decoder
-        assert decoder is not None
         last_sampled = int((~feed_truth).any(dim=0).nonzero().max())
-        inputs = [truth[:, 0]]
-        with torch.no_grad():
-            carried = decoder.initial_state(LSTMState(*state))
-            for step in range(1, last_sampled + 1):
-                predicted, carried = decoder(
-                    inputs[-1][:, None], None, places[:, step - 1 : step], carried, second_weight
-                )
-                own = own_output(model, predicted[:, 0], generator)
-                keep = feed_truth[:, step].reshape(count, *[1] * (truth.ndim - 2))
-                inputs.append(torch.where(keep, truth[:, step], own))
-        return torch.cat([torch.stack(inputs, dim=1), truth[:, last_sampled + 1 :]], dim=1)
+        uniform = torch.zeros(count, length, dtype=torch.float64)
+        if model.symbols:
+            draws = draw.uniform("reconstruction/sample", batch.rows, self.anchors * self.segment_length)
+            uniform = torch.from_numpy(draws.reshape(count, self.segment_length)[:, :length])
+        part = slice(0, last_sampled + 1)
+        asked = truth[:, part], feed_truth[:, part], uniform[:, part].to(batch.device)
+        start = LSTMState(*state)
+        fed = model.decoder.sample_inputs(*asked, start, second_weight)
+        if fed is None:
+            fed = sample_inputs(model, *asked, places, start, second_weight)
+        return torch.cat([fed, truth[:, last_sampled + 1 :]], dim=1)
+
+
+def sample_inputs(
+    model: Model,
+    truth: Tensor,
+    feed_truth: Tensor,
+    uniform: Tensor,
+    places: Tensor,
+    state: LSTMState,
+    second_weight: Tensor,
+) -> Tensor:
+    """What the decoder is fed, (N, L[, C]), step by step: the truth (N, L[, C]), or its own last output.
+
+    feed_truth (N, L) bool, uniform (N, L) in [0, 1) for `own_output`. The definition of `Decoder.sample_inputs`,
+    and what runs where the kernel cannot.
+    """
+    decoder = model.decoder
+    assert decoder is not None
+    inputs = [truth[:, 0]]
+    with torch.no_grad():
+        carried = decoder.initial_state(state)
+        for step in range(1, truth.shape[1]):
+            last = inputs[-1][:, None]
+            predicted, carried = decoder(last, None, places[:, step - 1 : step], carried, second_weight)
+            own = own_output(model, predicted[:, 0], uniform[:, step])
+            keep = feed_truth[:, step].reshape(len(truth), *[1] * (truth.ndim - 2))
+            inputs.append(torch.where(keep, truth[:, step], own))
+    return torch.stack(inputs, dim=1)
 
 
 @dataclass(frozen=True)
@@ -252,11 +278,16 @@ class Prediction:
         return Term(torch.where(mask, losses, 0.0).sum(), int(lengths.sum()))
 
 
-def own_output(model: Model, predicted: Tensor, generator: torch.Generator) -> Tensor:
-    """What a decoder feeds itself: its vector (N, C), or for symbols a sample from its softmax (N,)."""
+def own_output(model: Model, predicted: Tensor, uniform: Tensor) -> Tensor:
+    """What a decoder feeds itself: its vector (N, C), or for symbols a sample from its softmax (N,).
+
+    The sample is where the running sum of the softmax passes `uniform` (N,), each in [0, 1).
+    """
     if not model.symbols:
         return full_precision(predicted)
-    return torch.multinomial(predicted.float().softmax(dim=-1), 1, generator=generator)[:, 0]
+    sums = predicted.double().softmax(dim=-1).cumsum(dim=-1)
+    passed = (sums <= uniform[:, None] * sums[:, -1:]).sum(dim=-1)
+    return passed.clamp(max=model.symbols - 1)
 
 
 def losses(model: Model, objectives: list[Objective], batch: Batch, draw: Draw) -> dict[str, Term]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from backcast.kernel.layer import lstm, sweep, usable
+from backcast.kernel.call import usable
+from backcast.kernel.decode import Maps, decode
+from backcast.kernel.layer import lstm, sweep
 from backcast.kernel.library import KernelWarning, description, using
 
-__all__ = ["KernelWarning", "description", "lstm", "sweep", "usable", "using"]
+__all__ = ["KernelWarning", "Maps", "decode", "description", "lstm", "sweep", "usable", "using"]

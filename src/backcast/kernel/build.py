@@ -16,7 +16,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-SOURCE = Path(__file__).with_name("lstm.cpp")
+HERE = Path(__file__).parent
+SOURCES = (HERE / "lstm.cpp", HERE / "decode.cpp")
+HEADERS = (HERE / "layer.h", HERE / "vector.h")
 COMMON = ("-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC", "-pthread")
 COMPILERS = ("c++", "g++", "clang++")
 BUILD_SECONDS = 120.0  # it takes about 3; a compiler that hangs must not hang us
@@ -33,15 +35,15 @@ def cache_folder() -> Path:
 
 
 def library(name: str, flags: tuple[str, ...], processor: str) -> Path:
-    """The library built from `SOURCE` with `flags`, from the cache or new.
+    """The library built from `SOURCES` with `flags`, from the cache or new.
 
     Raises BuildError where there is no compiler, it fails or hangs, or the cache cannot be trusted or written.
     """
     folder = cache_folder()
     _make(folder)
-    key = hashlib.sha256(
-        b"\0".join([SOURCE.read_bytes(), " ".join(COMMON + flags).encode(), processor.encode()])
-    )
+    texts = [path.read_bytes() for path in (*SOURCES, *HEADERS)]
+    parts = [*texts, " ".join(COMMON + flags).encode(), processor.encode()]
+    key = hashlib.sha256(b"\0".join(parts))
     path = folder / f"lstm-{name}-{key.hexdigest()[:16]}.so"
     if _is_good(path):
         return path
@@ -99,7 +101,7 @@ def _build(path: Path, flags: tuple[str, ...]) -> None:
         raise BuildError("there is no C++ compiler (c++, g++ or clang++)")
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         made = Path(folder) / path.name
-        command = [*compiler.split(), *COMMON, *flags, str(SOURCE), "-o", str(made)]
+        command = [*compiler.split(), *COMMON, *flags, *map(str, SOURCES), "-o", str(made)]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=BUILD_SECONDS)
         except subprocess.TimeoutExpired:

@@ -11,45 +11,30 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from backcast.kernel.library import choice
+from backcast.kernel.call import addresses, fields, run, threads_for
 
-Pointer = ctypes.c_void_p
-Integer = ctypes.c_int64
 WIDEST = 16  # floats in the longest vector of any kernel
-
-
-def _fields(integers: str, pointers: str) -> list[tuple[str, Any]]:
-    return [(name, Integer) for name in integers.split()] + [(name, Pointer) for name in pointers.split()]
 
 
 class _Call(ctypes.Structure):
     _fields_ = [
-        *_fields("threads rows steps inputs hidden symbols", "x"),
-        *_fields("x_row x_step", "ids lengths input_map recurrent_map base h0 c0"),
+        *fields("threads rows steps inputs hidden symbols", "x"),
+        *fields("x_row x_step", "ids lengths input_map recurrent_map base h0 c0"),
     ]
 
 
 class _Forward(ctypes.Structure):
-    _fields_ = _fields("", "h c outputs gates cells")
+    _fields_ = fields("", "h c outputs gates cells")
 
 
 class _Backward(ctypes.Structure):
-    _fields_ = _fields(
+    _fields_ = fields(
         "", "outputs gates cells d_h d_c d_outputs d_x d_input_map d_recurrent_map d_base d_h0 d_c0"
     )
 
 
 class _Kept(ctypes.Structure):
-    _fields_ = _fields("", "first steps places h c")
-
-
-def usable(*tensors: Tensor) -> bool:
-    """Can the kernel work on these: is there one, are they float32 (or symbols) on the CPU, is no autocast on?"""
-    return (
-        all(part.device.type == "cpu" and part.dtype in (torch.float32, torch.int64) for part in tensors)
-        and not torch.is_autocast_enabled("cpu")
-        and choice().functions is not None
-    )
+    _fields_ = fields("", "first steps places h c")
 
 
 def lstm(
@@ -92,7 +77,7 @@ def sweep(
     kept = _Kept(
         first.ctypes.data, in_order.ctypes.data, places.ctypes.data, kept_h.data_ptr(), kept_c.data_ptr()
     )
-    _run("backcast_sweep", call, kept)
+    run("backcast_sweep", call, kept)
     del alive
     return kept_h, kept_c
 
@@ -117,10 +102,10 @@ class _LSTM(torch.autograd.Function):
         padded = -(-hidden // WIDEST) * WIDEST
         gates = h.new_empty(steps * rows * 4 * padded if keep else 0)
         cells = h.new_empty(steps * rows * padded if keep else 0)
-        _run(
+        run(
             "backcast_forward",
             call,
-            _Forward(*_addresses(last_h, last_c, outputs, *((gates, cells) if keep else (None, None)))),
+            _Forward(*addresses(last_h, last_c, outputs, *((gates, cells) if keep else (None, None)))),
         )
         if keep:
             ctx.save_for_backward(*alive, outputs, gates, cells)
@@ -138,7 +123,7 @@ class _LSTM(torch.autograd.Function):
         given = [None if part is None else part.contiguous() for part in (d_h, d_c, d_outputs)]
         d_x = torch.zeros_like(x) if ctx.needs_input_grad[0] else None
         wanted = [None if part is None else torch.empty_like(part) for part in others]
-        _run("backcast_backward", call, _Backward(*_addresses(outputs, gates, cells, *given, d_x, *wanted)))
+        run("backcast_backward", call, _Backward(*addresses(outputs, gates, cells, *given, d_x, *wanted)))
         del alive
         return d_x, None, *wanted, None
 
@@ -164,7 +149,7 @@ def _call(
     ]
     rows, steps = x.shape[:2]
     counts = (
-        max(1, min(torch.get_num_threads(), rows)),
+        threads_for(rows),
         rows,
         steps,
         0 if symbols else x.shape[2],
@@ -172,14 +157,4 @@ def _call(
         len(base),
     )
     elements = None if symbols else x.data_ptr(), x.stride(0), x.stride(1), x.data_ptr() if symbols else None
-    return _Call(*counts, *elements, *_addresses(*dense)), (x, *dense)
-
-
-def _addresses(*tensors: Tensor | None) -> list[int | None]:
-    return [None if tensor is None else tensor.data_ptr() for tensor in tensors]
-
-
-def _run(function: str, call: Any, other: Any) -> None:
-    functions = choice().functions
-    assert functions is not None, "`usable` says whether there is a kernel"
-    getattr(functions, function)(ctypes.byref(call), ctypes.byref(other))
+    return _Call(*counts, *elements, *addresses(*dense)), (x, *dense)

@@ -27,6 +27,7 @@ FLAGS = {
     "avx2": ("-DWIDTH=8", *AVX2),
     "portable": ("-DWIDTH=4",),
 }
+FUNCTIONS = ("backcast_forward", "backcast_backward", "backcast_sweep", "backcast_decode")
 NAMES = ("auto", *FLAGS, "off")
 
 
@@ -111,7 +112,7 @@ def _load(name: str, reason: str) -> Choice:
     path = library(name, FLAGS[name], processor())
     try:
         functions = ctypes.CDLL(str(path))
-        for function in (functions.backcast_forward, functions.backcast_backward, functions.backcast_sweep):
+        for function in map(functions.__getattr__, FUNCTIONS):
             function.restype = None
     except (OSError, AttributeError) as error:
         raise BuildError(f"{path}: cannot be loaded: {error}") from None

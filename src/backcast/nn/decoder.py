@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from backcast import kernel
 from backcast.nn.embedding import Embedding
 from backcast.nn.feedforward import FeedForward
 from backcast.nn.lstm import LSTMLayer, LSTMState
@@ -92,6 +93,34 @@ class Decoder(nn.Module):
         if self.top is not None and top is not None:
             hidden, top = self.top(hidden, top)
         return self.output(hidden, second_weight), DecoderState(bottom, top)
+
+    def sample_inputs(
+        self,
+        truth: Tensor,
+        feed_truth: Tensor,
+        uniform: Tensor,
+        state: LSTMState,
+        second_weight: Tensor,
+    ) -> Tensor | None:
+        """By the kernel, what is fed where the decoder gets its own output in place of some of the truth.
+
+        Arguments as of `kernel.decode`; `state` is the main network's at the anchor. None where the kernel cannot.
+        """
+        with torch.no_grad(), torch.autocast("cpu", enabled=False):
+            h, c = self.initial_state(LSTMState(state.h.float(), state.c.float())).bottom
+            folded = self.bottom.fold(self.embedding, truth)
+            identity = not self.embedding.symbols and self.embedding.map is None
+            if (
+                self.position_cue
+                or not (folded or identity)
+                or not kernel.usable(truth, h, self.output.last.weight)
+            ):
+                return None
+            top = None if self.top is None else self.top.maps()
+            parts = (self.output.first, self.output.second, self.output.last)
+            feedforward = [part for layer in parts for part in (layer.weight, layer.bias)]
+            feedforward[2] = second_weight
+            return kernel.decode(truth, feed_truth, uniform, h, c, self.bottom.maps(folded), top, feedforward)
 
     def _bottom(
         self, fed: Tensor, is_fed: Tensor | None, places: Tensor, state: LSTMState

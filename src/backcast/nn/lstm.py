@@ -51,6 +51,12 @@ class LSTMLayer(nn.Module):
         weight, _, bias_ih, bias_hh = self.weights
         return embedding.fold(weight, bias_ih + bias_hh, x)
 
+    def maps(self, folded: InputMap | None = None) -> kernel.Maps:
+        """The weights as the kernel takes them, `folded` in place of the layer's own input map."""
+        weight, recurrent, bias_ih, bias_hh = self.weights
+        input_map, base = folded or InputMap(weight, bias_ih + bias_hh)
+        return kernel.Maps(input_map, recurrent, base)
+
     def forward(
         self,
         x: Tensor,
@@ -64,10 +70,9 @@ class LSTMLayer(nn.Module):
                  maps: (N, L, C) or (N, L)
         lengths  (N,) 0 .. L: the state is that behind each row's own last step. Needs the kernel
         """
-        weight, recurrent, bias_ih, bias_hh = self.weights
+        recurrent = self.weights[1]
         if kernel.usable(x, recurrent, *state):
-            input_map, base = folded or InputMap(weight, bias_ih + bias_hh)
-            outputs, h, c = kernel.lstm(x, lengths, input_map, recurrent, base, *state)
+            outputs, h, c = kernel.lstm(x, lengths, *self.maps(folded), *state)
             return outputs, LSTMState(h, c)
         carried = (state.h[None], state.c[None])
         if folded is None or folded.weight is None:
@@ -116,11 +121,8 @@ class EmbeddedLSTM(nn.Module):
             folded = self.layer.fold(self.embedding, x)
             if not kernel.usable(x if folded else self.layer.weights[0], *state):
                 return None
-            weight, recurrent, bias_ih, bias_hh = self.layer.weights
-            input_map, base = folded or InputMap(weight, bias_ih + bias_hh)
-            return LSTMState(
-                *kernel.sweep(x if folded else self.embedding(x), steps, input_map, recurrent, base, *state)
-            )
+            elements = x if folded else self.embedding(x)
+            return LSTMState(*kernel.sweep(elements, steps, *self.layer.maps(folded), *state))
 
     def run_to_ends(self, x: Tensor, state: LSTMState, lengths: NDArray[np.int64]) -> LSTMState | None:
         """The states behind the first `lengths` (N,) steps of each row of x by the kernel, or None as above."""

@@ -1,0 +1,45 @@
+"""Tensors to C structures, and calls of the library."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from backcast.kernel.library import choice
+
+Integer = ctypes.c_int64
+Pointer = ctypes.c_void_p
+
+
+def usable(*tensors: Tensor) -> bool:
+    """Can the kernel work on these: is there one, are they float32 (or symbols) on the CPU, is no autocast on?"""
+    return (
+        all(part.device.type == "cpu" and part.dtype in (torch.float32, torch.int64) for part in tensors)
+        and not torch.is_autocast_enabled("cpu")
+        and choice().functions is not None
+    )
+
+
+def fields(integers: str, pointers: str) -> list[tuple[str, Any]]:
+    """The fields of a structure: int64 first, then pointers; names with spaces between them."""
+    return [(name, Integer) for name in integers.split()] + [(name, Pointer) for name in pointers.split()]
+
+
+def addresses(*tensors: Tensor | None) -> list[int | None]:
+    """Where the tensors lie. They must live, and be dense, as long as the address is in use."""
+    return [None if tensor is None else tensor.data_ptr() for tensor in tensors]
+
+
+def threads_for(rows: int) -> int:
+    """As many as PyTorch would use, and no more than there are rows."""
+    return max(1, min(torch.get_num_threads(), rows))
+
+
+def run(function: str, *structures: ctypes.Structure) -> None:
+    """Calls one of the library's functions on `structures`."""
+    functions = choice().functions
+    assert functions is not None, "`usable` says whether there is a kernel"
+    getattr(functions, function)(*map(ctypes.byref, structures))

@@ -1,0 +1,59 @@
+"""The kernel's pass through a decoder that is fed its own output."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from backcast.kernel.call import addresses, fields, run, threads_for
+
+
+class _Decode(ctypes.Structure):
+    _fields_ = fields(
+        "threads rows steps channels symbols hidden wide outputs",
+        "truth feed_truth uniform h0 c0 bottom_input bottom_recurrent bottom_base top_input top_recurrent top_base "
+        "first first_bias second second_bias last last_bias fed",
+    )
+
+
+class Maps(NamedTuple):
+    """A layer's weights: input map (4H, I) or None for symbols, recurrent map (4H, H), base (4H,) or (symbols, 4H)."""
+
+    input: Tensor | None
+    recurrent: Tensor
+    base: Tensor
+
+
+def decode(
+    truth: Tensor,
+    feed_truth: Tensor,
+    uniform: Tensor,
+    h: Tensor,
+    c: Tensor,
+    bottom: Maps,
+    top: Maps | None,
+    feedforward: list[Tensor],
+) -> Tensor:
+    """What the decoder is fed: the truth, or what it gave at the step before, (N, L[, C]) as `truth`; no graph.
+
+    truth        (N, L, C), or symbols (N, L); the first element is always fed
+    feed_truth   (N, L) bool
+    uniform      (N, L) in [0, 1): a symbol of its own is where the running sum of its softmax passes this
+    h, c         (N, H), the bottom layer's first state
+    feedforward  weight and bias of its three layers
+    """
+    symbols = truth.ndim == 2
+    rows, length = truth.shape[:2]
+    truth = truth.contiguous()
+    parts = [feed_truth, uniform.to(h.dtype), h, c, *bottom, *(top or (None, None, None)), *feedforward]
+    dense = [None if part is None else part.detach().contiguous() for part in parts]
+    fed = torch.empty_like(truth)
+    call = _Decode(
+        threads_for(rows), rows, length, 0 if symbols else truth.shape[2], len(bottom.base) if symbols else 0,
+        h.shape[1], feedforward[0].shape[0], feedforward[-1].shape[0], *addresses(truth, *dense, fed),
+    )  # fmt: skip
+    run("backcast_decode", call)
+    return fed

@@ -1,0 +1,81 @@
+// One step of an LSTM layer, for tiles of rows.
+//
+// The hidden units are taken in blocks of one vector. All four gates of a block and a tile of rows stay in
+// registers from the products with the input and the last state to the new state.
+//
+//   packed  an order of the 4H gate units: block, gate (i, f, g, o), unit of the block; padded with zeros to
+//           whole blocks. A padded unit has c = h = 0 at all times
+
+#pragma once
+
+#include "vector.h"
+
+namespace {
+
+// The weights of a layer in packed order. `base` holds what a step begins with: the bias, or for symbols a row
+// of the table for each, in which the bias is contained.
+struct Layer {
+    int64_t hidden, inputs, blocks, padded, gates;
+    Buffer input, recurrent, base;
+
+    // input_map (4H, inputs), recurrent_map (4H, H), base (count, 4H)
+    Layer(int64_t hidden, int64_t inputs, const float* input_map, const float* recurrent_map, const float* base_rows, int64_t count)
+        : hidden(hidden), inputs(inputs), blocks((hidden + W - 1) / W), padded(blocks * W), gates(GATES * padded),
+          input(inputs * gates), recurrent(hidden * gates), base(count * gates) {
+        for (int64_t j = 0; j < GATES * hidden; ++j) {
+            int64_t block = place(j) / (GATES * W), within = place(j) % (GATES * W);
+            for (int64_t k = 0; k < inputs; ++k) input[(block * inputs + k) * GATES * W + within] = input_map[j * inputs + k];
+            for (int64_t k = 0; k < hidden; ++k) recurrent[(block * hidden + k) * GATES * W + within] = recurrent_map[j * hidden + k];
+            for (int64_t n = 0; n < count; ++n) base[n * gates + place(j)] = base_rows[n * GATES * hidden + j];
+        }
+    }
+
+    // Where gate unit j (0 .. 4H-1, gate after gate) stands in packed order.
+    int64_t place(int64_t j) const {
+        int64_t gate = j / hidden, unit = j % hidden;
+        return (unit / W * GATES + gate) * W + unit % W;
+    }
+
+    // One step of `rows` rows. h_last and h (rows, padded), c (rows, padded) in place; x[row] and start[row] point
+    // to the row's input and to its row of `base`. Where `activated` is given, it takes the gates (rows, gates).
+    void step(const float* const* x, const float* const* start, const float* h_last, float* h, float* c, float* activated, int64_t rows) const {
+        for (int64_t block = 0; block < blocks; ++block) {
+            for (int64_t row = 0; row < rows; row += TILE) {
+                int64_t at = row * padded + block * W;
+                const float* last = h_last + row * padded;
+                float* gate = activated ? activated + row * gates + block * GATES * W : nullptr;
+                switch (std::min<int64_t>(TILE, rows - row)) {
+                    case 1: tile<1>(block, x + row, start + row, last, h + at, c + at, gate); break;
+                    case 2: tile<2>(block, x + row, start + row, last, h + at, c + at, gate); break;
+                    case 3: tile<3>(block, x + row, start + row, last, h + at, c + at, gate); break;
+                    case 4: tile<4>(block, x + row, start + row, last, h + at, c + at, gate); break;
+                    case 5: tile<5>(block, x + row, start + row, last, h + at, c + at, gate); break;
+                    default: tile<6>(block, x + row, start + row, last, h + at, c + at, gate);
+                }
+            }
+        }
+    }
+
+   private:
+    template <int R>
+    void tile(int64_t block, const float* const* x, const float* const* start, const float* h_last, float* h, float* c, float* activated) const {
+        vec sums[R][GATES];
+        const float* last[R];
+        for (int r = 0; r < R; ++r) {
+            last[r] = h_last + r * padded;
+            for (int g = 0; g < GATES; ++g) sums[r][g] = load(start[r] + (block * GATES + g) * W);
+        }
+        if (inputs) multiply<R, GATES>(sums, x, 1, &input[block * inputs * GATES * W], GATES * W, inputs);
+        multiply<R, GATES>(sums, last, 1, &recurrent[block * hidden * GATES * W], GATES * W, hidden);
+        for (int r = 0; r < R; ++r)
+            activate(sums[r][0], sums[r][1], sums[r][2], sums[r][3], h + r * padded, c + r * padded, activated ? activated + r * gates : nullptr);
+    }
+};
+
+// Rows (count, hidden) with any stride to padded rows, and back.
+void pad(const float* from, int64_t hidden, float* to, int64_t padded) {
+    std::copy(from, from + hidden, to);
+    std::fill(to + hidden, to + padded, 0.0f);
+}
+
+}  // namespace
