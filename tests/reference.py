@@ -75,8 +75,12 @@ def reconstruction(
     decoder_truncation: int | None = None,
     unfed: bool = False,
     feed_truth: list[bool] | None = None,
+    uniform: list[float] | None = None,
 ) -> Tensor:
-    """The sum of the segment's losses. `feed_truth[j]`: is step j fed the truth or the decoder's own output?"""
+    """The sum of the segment's losses. `feed_truth[j]`: is step j fed the truth or the decoder's own output?
+
+    Of symbols its own output is drawn: the first at which the running sum of the softmax is above uniform[j].
+    """
     decoder = model.decoder
     h1, c1 = state_at(model, row, anchor, max(anchor - truncation, 0))
     h2 = c2 = torch.zeros_like(h1)
@@ -88,6 +92,9 @@ def reconstruction(
             h1, c1, h2, c2 = h1.detach(), c1.detach(), h2.detach(), c2.detach()
         truth = row[order[j]]
         fed = truth if own is None or feed_truth is None or feed_truth[j] else own
+        if model.symbols and fed is not truth:
+            shares = fed.softmax(dim=0).tolist()
+            fed = torch.tensor(next(k for k in range(len(shares)) if sum(shares[: k + 1]) > uniform[j]))
         vector = embed(model, fed)
         if unfed and j:
             vector = torch.zeros_like(vector)

@@ -143,6 +143,17 @@ def test_threads_change_nothing_but_the_last_bits_of_the_weights_gradient(path: 
     assert_close(one, other, 1e-6)
 
 
+def test_the_backward_pass_is_that_of_the_forward_passs_kernel() -> None:
+    case = Case.random(3, 5, 20, 3, 10)
+    with kernel.using("portable"):
+        x, *others = case.in_single()
+        found = kernel.lstm(x, None, *[part.requires_grad_() for part in others])[0].square().sum()
+        (wanted,) = torch.autograd.grad(found, others[1], retain_graph=True)
+    with kernel.using("off"):
+        (given,) = torch.autograd.grad(found, others[1])
+    assert torch.equal(wanted, given)
+
+
 def test_a_rows_result_does_not_depend_on_its_batch(path: str) -> None:
     case = Case.random(4, 17, 25, 2, 33)
     with torch.no_grad():

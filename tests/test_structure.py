@@ -20,7 +20,7 @@ LEVELS = {
         "activations",
         "presets",
         "progress",
-        "denormals",
+        "process",
         "machine",
     ],
     1: ["config", "history", "sweep", "checkpoint", "predictions", "data", "kernel"],

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,19 @@ class Killed(Exception):
 
 def config(data: Path, **settings: Any) -> Config:
     return resolve([SMALL, {"data": str(data), **settings}])
+
+
+def fill_disk(monkeypatch: pytest.MonkeyPatch, module: Any, is_full: Callable[[list[Path]], bool]) -> None:
+    """From the write on at which `is_full` of all paths written so far, what `module` writes finds no room."""
+    plain, calls = module.write_atomically, []
+
+    def write(path: Path, content: bytes) -> None:
+        calls.append(path)
+        if is_full(calls):
+            raise OSError(28, "No space left on device")
+        plain(path, content)
+
+    monkeypatch.setattr(module, "write_atomically", write)
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:
@@ -187,15 +202,7 @@ def test_a_full_disk_stops_the_run_keeps_the_last_good_checkpoint_and_resumes(
     train(settings, tmp_path / "whole")
     import backcast.checkpoint as module
 
-    plain, calls = module.write_atomically, []
-
-    def full(path: Path, content: bytes) -> None:
-        calls.append(path)
-        if len(calls) > 6:
-            raise OSError(28, "No space left on device")
-        plain(path, content)
-
-    monkeypatch.setattr(module, "write_atomically", full)
+    fill_disk(monkeypatch, module, lambda calls: len(calls) > 6)
     with pytest.raises(RunError, match=r"No space left on device.*--resume"):
         train(settings, tmp_path / "run")
     assert len(list((tmp_path / "run" / "checkpoints").iterdir())) == 2
@@ -327,6 +334,28 @@ def test_denormals_are_flushed_in_a_run_and_left_as_they_were(npz: Path, tmp_pat
     assert float(torch.tensor([1e-40]) * 1.0) > 0
 
 
+def test_denormals_are_left_alone_where_asked(
+    npz: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BACKCAST_PROCESS", "as-is")
+    seen = []
+    train(
+        config(npz), tmp_path / "run", on_advance=lambda text: seen.append(float(torch.tensor([1e-40]) * 1.0))
+    )
+    assert min(seen) > 0
+
+
+def test_a_process_of_ones_own_is_prepared(monkeypatch: pytest.MonkeyPatch) -> None:
+    code = "from backcast import process; process.prepare(); import os, torch; print(float(torch.tensor([1e-40]) * 1.0), os.environ.get('THP_MEM_ALLOC_ENABLE'))"
+    for setting, wanted in (("", "0.0 1"), ("as-is", "None")):
+        environment = {**os.environ, "BACKCAST_PROCESS": setting}
+        environment.pop("THP_MEM_ALLOC_ENABLE", None)
+        found = subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+        )
+        assert found.stdout.strip().endswith(wanted)
+
+
 def test_the_environment_says_what_ran(npz: Path, tmp_path: Path) -> None:
     train(config(npz), tmp_path / "run")
     found = json.loads((tmp_path / "run" / "environment.json").read_text())
@@ -340,15 +369,8 @@ def test_a_full_disk_at_the_very_last_weights_is_made_good_by_resume(
 
     settings = config(npz)
     train(settings, tmp_path / "whole")
-    plain, calls = module.write_atomically, []
-
-    def full(path: Path, content: bytes) -> None:
-        calls.append(path)
-        if [call.suffix for call in calls].count(".safetensors") == 5:  # those of the last of five epochs
-            raise OSError(28, "No space left on device")
-        plain(path, content)
-
-    monkeypatch.setattr(module, "write_atomically", full)
+    # weights are written after each of five epochs: those of the last
+    fill_disk(monkeypatch, module, lambda calls: [call.suffix for call in calls].count(".safetensors") == 5)
     with pytest.raises(RunError):
         train(settings, tmp_path / "run")
     monkeypatch.undo()

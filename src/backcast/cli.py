@@ -7,14 +7,15 @@ where and what to do. Nothing heavy is imported before it is needed, so `--help`
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import sys
+import warnings
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
 
+from backcast import process
 from backcast.config import FIELDS, Config, flag, nearest, read_yaml, resolve
 from backcast.errors import InputError, RunError
 from backcast.presets import PRESETS
@@ -28,6 +29,7 @@ EPILOG = """examples:
 """
 
 
+_format_warning = warnings.formatwarning
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory")
 
 
@@ -49,9 +51,10 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Runs the command; returns its exit status."""
+    """Runs the command; returns its exit status. Without `argv` the process is taken to be the command's own."""
     try:
         arguments = _parser().parse_args(argv)
+        arguments.own_process = argv is None
         status: int = arguments.run(arguments)
         return status
     except InputError as error:
@@ -186,9 +189,21 @@ def _whole(low: int) -> Callable[[str], int]:
     return read
 
 
-def _prepare_process() -> None:
-    """Huge pages for torch's buffers: a setting of the whole process, which is ours, to be made before torch is there."""
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+def _prepare_process(arguments: argparse.Namespace) -> None:
+    """Before torch is imported: settings of the whole process, if it is ours and not a caller's of `main`."""
+    if not arguments.own_process:
+        return
+    process.prepare()
+    from backcast.kernel import KernelWarning
+
+    def format_warning(message: Warning | str, category: type[Warning], *place: Any) -> str:
+        return (
+            f"backcast: {message}\n"
+            if category is KernelWarning
+            else _format_warning(message, category, *place)
+        )
+
+    warnings.formatwarning = format_warning  # type: ignore[assignment]
 
 
 def _config(arguments: argparse.Namespace) -> Config:
@@ -211,7 +226,7 @@ def _train(arguments: argparse.Namespace) -> int:
     config = _config(arguments)
     if arguments.resume and arguments.overwrite:
         raise InputError("--resume and --overwrite exclude each other")
-    _prepare_process()
+    _prepare_process(arguments)
     from backcast.progress import TrainingProgress
     from backcast.run import train
     from backcast.trainer import Interrupted
@@ -265,7 +280,7 @@ def _stop_on_signals() -> Callable[[], bool]:
 
 def _load_for(arguments: argparse.Namespace) -> tuple[Any, Any, str]:
     """The model, the rows of the wanted split, and the split's name."""
-    _prepare_process()
+    _prepare_process(arguments)
     from dataclasses import replace
 
     import numpy as np
@@ -326,7 +341,7 @@ def _predict(arguments: argparse.Namespace) -> int:
 
 
 def _report(arguments: argparse.Namespace) -> int:
-    _prepare_process()
+    _prepare_process(arguments)
     from backcast.report.page import write_report
 
     out = arguments.out or (
@@ -340,7 +355,7 @@ def _report(arguments: argparse.Namespace) -> int:
 def _demo(arguments: argparse.Namespace) -> int:
     if arguments.resume and arguments.overwrite:
         raise InputError("--resume and --overwrite exclude each other")
-    _prepare_process()
+    _prepare_process(arguments)
     from backcast.demo import run_demo
     from backcast.trainer import Interrupted
 
@@ -378,7 +393,7 @@ def _ls(arguments: argparse.Namespace) -> int:
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
-    _prepare_process()
+    _prepare_process(arguments)
     from backcast.doctor import lines
 
     _print_table(lines())

@@ -106,6 +106,11 @@ class Config:
         low=0,
         optional=True,
     )
+    recompute: bool = _option(
+        False,
+        METHOD,
+        "with --truncation none: the same gradient in memory of the square root of the length, for a third more work",
+    )
     joint: bool = _option(True, METHOD, "keep the auxiliary loss in phase 2")
 
     anchors: int = _option(4, SEGMENTS, "segments a row, each with its own anchor and place (n)", low=1)
@@ -185,6 +190,8 @@ class Config:
             raise InputError(
                 "--position-cue is added to the embedded input, so --embedding-size must not be 0; say --no-position-cue"
             )
+        if self.recompute and self.truncation is not None:
+            raise InputError("--recompute is a way to do full BPTT, so it needs --truncation none")
         if self.unlabeled is not None and self.method == "lstm":
             raise InputError(
                 "--unlabeled: rows without labels train the auxiliary loss, which lstm has not; choose another --method"

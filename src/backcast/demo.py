@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from backcast import process
 from backcast.activations import activation_bytes
 from backcast.build import TrainedModel, build_network, build_trainer
 from backcast.config import Config, nearest, resolve
@@ -143,7 +144,7 @@ def run_demo(
         ProcessPoolExecutor(min(os.cpu_count() or 1, len(jobs)), processes, _begin_worker, (done,)) as pool,
     ):
         waiting = {pool.submit(_run_job, job) for job in jobs}
-        total = sum(_total_steps(contender.config(seed, scale)) for contender in chosen)
+        total = _total_steps([contender.config(seed, scale) for contender in chosen])
         try:
             while waiting:
                 finished, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
@@ -187,8 +188,9 @@ _asked_to_stop: list[int] = []
 
 
 def _begin_worker(done: dict[str, Any]) -> None:
-    _steps_done.update(done)
+    process.prepare()
     torch.set_num_threads(1)
+    _steps_done.update(done)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, frame: _asked_to_stop.append(number))
 
@@ -213,9 +215,10 @@ def _run_job(job: _Job) -> dict[str, Any]:
     return _summarise(contender, config, job.out, model, splits.train, splits.test)
 
 
-def _total_steps(config: Config) -> int:
-    steps = math.ceil(len(prepare(config).train) / config.batch_size)
-    return steps * sum(phase.epochs for phase in phases(config))
+def _total_steps(configs: list[Config]) -> int:
+    """All contenders have the same rows and batches."""
+    steps = math.ceil(len(prepare(configs[0]).train) / configs[0].batch_size)
+    return steps * sum(phase.epochs for config in configs for phase in phases(config))
 
 
 def training_activation_bytes(config: Config) -> int:

@@ -9,12 +9,12 @@ from typing import Any
 from backcast.errors import InputError
 
 
-def read_metrics(path: Path, event: str = "epoch") -> list[dict[str, Any]]:
-    """The lines of one kind, in order: "epoch" (one an epoch) or "step" (one every 50 steps).
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """The lines about whole epochs, in order; those of every 50th step are left out.
 
     Each has `phase`, `epoch` (from 1, within the phase), `step` (from 1, over all phases), `learning_rate`,
-    `seconds` of training so far, a mean for every objective of the phase, and `accuracy` where it classifies;
-    those of an epoch also `validation_accuracy` and `validation_loss`. Raises InputError.
+    `seconds` of training so far, a mean for every objective of the phase, and where it classifies `accuracy`,
+    `validation_accuracy` and `validation_loss`. Raises InputError.
     """
     try:
         lines = path.read_text(encoding="utf-8").split("\n")[:-1]  # a line without its end was being written
@@ -23,4 +23,4 @@ def read_metrics(path: Path, event: str = "epoch") -> list[dict[str, Any]]:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     except ValueError as error:
         raise InputError(f"{path}: is damaged: {error}") from None
-    return [entry for entry in entries if entry.get("event") == event]
+    return [entry for entry in entries if entry.get("event") == "epoch"]

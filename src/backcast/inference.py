@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -33,7 +31,6 @@ def logits(
     *,
     batch_size: int = 256,
     device: torch.device | str = "cpu",
-    on_rows: Callable[[int], None] = lambda count: None,
 ) -> Tensor:
     """The classifier's logits for all rows in order, (n, classes), on the CPU."""
     assert model.classifier is not None
@@ -41,7 +38,6 @@ def logits(
     for batch in preprocessing.batches(rows, batch_size, device):
         with torch.no_grad():
             found.append(model.classifier(last_outputs(model, batch)).cpu())
-        on_rows(len(batch))
     return torch.cat(found)
 
 

@@ -63,7 +63,7 @@ def phases(config: Config) -> list[Phase]:
         )
     if method.prediction:
         auxiliary += (Prediction(config.anchors, config.segment_length),)
-    classification = Classification(config.truncation)
+    classification = Classification(config.truncation, config.recompute)
     joint = auxiliary if config.joint else ()
     both = [
         Phase("pretraining", config.pretrain_epochs, auxiliary, config.pretrain_learning_rate, config.pretrain_halve_at),

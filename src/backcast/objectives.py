@@ -22,7 +22,7 @@ from backcast.batch import Batch
 from backcast.nn.decoder import Decoder
 from backcast.nn.lstm import LSTMState
 from backcast.nn.model import Model, full_precision
-from backcast.sweep import State, like, run_to_ends, sweep
+from backcast.sweep import State, like, outputs_at, run_to_ends, sweep
 
 
 @dataclass(frozen=True)
@@ -74,9 +74,12 @@ class Classification:
 
     truncation  steps before the end of the row that carry a gradient; None: all of them (full BPTT);
                 0: no supervised gradient reaches the main network (section 4, figure 4)
+    recompute   keep only states at the borders of pieces, and compute a piece again when its gradient is due
+                (Chen et al. 2016): the same gradient, in memory of the square root of the length
     """
 
     truncation: int | None
+    recompute: bool = False
     name: str = "classification"
 
     def plan(self, batch: Batch, draw: Draw) -> Plan:
@@ -93,8 +96,8 @@ class Classification:
         x = batch.take(plan.starts[:, :, None] + np.arange(int(lengths.max())))[labelled]
         last = torch.from_numpy(lengths[:, 0] - 1).to(batch.device)[labelled]
         with torch.no_grad() if self.truncation == 0 else nullcontext():
-            outputs, _ = model.encoder(x, like(states, [part[labelled] for part in states]))
-            output = outputs[torch.arange(len(labelled), device=batch.device), last]
+            start = like(states, [part[labelled] for part in states])
+            output = outputs_at(model.encoder, x, start, last, self.recompute)
         second_weight = model.classifier.drop(draw.generator("dropconnect/classifier", batch.device))
         logits = full_precision(model.classifier(output, second_weight))
         labels = batch.labels[labelled]

@@ -30,7 +30,7 @@ from filelock import FileLock, Timeout
 from safetensors.torch import save
 from torch import Tensor
 
-from backcast import denormals
+from backcast import process
 from backcast.build import (
     DESCRIPTION,
     WEIGHTS,
@@ -246,7 +246,7 @@ def train(
     network = build_network(config, prepared.preprocessing, len(prepared.classes))
     if prepared.source is not None:
         take_over(network, prepared.source, prepared.classes)
-    with _locked(out), denormals.flushed():
+    with _locked(out), process.flushed_denormals():
         folder = RunFolder(out, _fingerprint(config, prepared), on_advance)
         trainer = build_trainer(
             config, network, prepared.preprocessing, prepared.train, prepared.validation, device

@@ -38,8 +38,13 @@ def threads_for(rows: int) -> int:
     return max(1, min(torch.get_num_threads(), rows))
 
 
-def run(function: str, *structures: ctypes.Structure) -> None:
+def functions() -> ctypes.CDLL:
+    """The library in use, where `usable` says that there is one."""
+    found = choice().functions
+    assert found is not None
+    return found
+
+
+def run(function: Any, *structures: ctypes.Structure) -> None:
     """Calls one of the library's functions on `structures`."""
-    functions = choice().functions
-    assert functions is not None, "`usable` says whether there is a kernel"
-    getattr(functions, function)(*map(ctypes.byref, structures))
+    function(*map(ctypes.byref, structures))

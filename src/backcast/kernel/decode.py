@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from backcast.kernel.call import addresses, fields, run, threads_for
+from backcast.kernel.call import addresses, fields, functions, run, threads_for
 
 
 class _Decode(ctypes.Structure):
@@ -55,5 +55,5 @@ def decode(
         threads_for(rows), rows, length, 0 if symbols else truth.shape[2], len(bottom.base) if symbols else 0,
         h.shape[1], feedforward[0].shape[0], feedforward[-1].shape[0], *addresses(truth, *dense, fed),
     )  # fmt: skip
-    run("backcast_decode", call)
+    run(functions().backcast_decode, call)
     return fed

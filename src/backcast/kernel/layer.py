@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from backcast.kernel.call import addresses, fields, run, threads_for
+from backcast.kernel.call import addresses, fields, functions, run, threads_for
 
 WIDEST = 16  # floats in the longest vector of any kernel
 
@@ -77,7 +77,7 @@ def sweep(
     kept = _Kept(
         first.ctypes.data, in_order.ctypes.data, places.ctypes.data, kept_h.data_ptr(), kept_c.data_ptr()
     )
-    run("backcast_sweep", call, kept)
+    run(functions().backcast_sweep, call, kept)
     del alive
     return kept_h, kept_c
 
@@ -102,14 +102,15 @@ class _LSTM(torch.autograd.Function):
         padded = -(-hidden // WIDEST) * WIDEST
         gates = h.new_empty(steps * rows * 4 * padded if keep else 0)
         cells = h.new_empty(steps * rows * padded if keep else 0)
+        library = functions()
         run(
-            "backcast_forward",
+            library.backcast_forward,
             call,
             _Forward(*addresses(last_h, last_c, outputs, *((gates, cells) if keep else (None, None)))),
         )
         if keep:
             ctx.save_for_backward(*alive, outputs, gates, cells)
-            ctx.threads = call.threads
+            ctx.threads, ctx.library = call.threads, library
             ctx.set_materialize_grads(False)
         return outputs, last_h, last_c
 
@@ -118,12 +119,18 @@ class _LSTM(torch.autograd.Function):
     def backward(ctx: Any, d_outputs: Tensor | None, d_h: Tensor | None, d_c: Tensor | None) -> Any:
         *read, outputs, gates, cells = ctx.saved_tensors
         call, alive = _call(*read)
-        call.threads = ctx.threads  # the saved states lie in the order of the threads that wrote them
+        call.threads = (
+            ctx.threads
+        )  # what was kept lies in the order of the threads, and the widths of the kernel
         x, _, *others = read
         given = [None if part is None else part.contiguous() for part in (d_h, d_c, d_outputs)]
         d_x = torch.zeros_like(x) if ctx.needs_input_grad[0] else None
         wanted = [None if part is None else torch.empty_like(part) for part in others]
-        run("backcast_backward", call, _Backward(*addresses(outputs, gates, cells, *given, d_x, *wanted)))
+        run(
+            ctx.library.backcast_backward,
+            call,
+            _Backward(*addresses(outputs, gates, cells, *given, d_x, *wanted)),
+        )
         del alive
         return d_x, None, *wanted, None
 

@@ -16,6 +16,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from backcast.data.sequences import Picture
+from backcast.report.memory import EXPLAINED
 from backcast.report.reconstructions import Recall
 from backcast.report.results import Group, Results, RunResult
 
@@ -54,9 +55,9 @@ def draw_memory(axes: Axes, results: Results) -> None:
         curve = group.runs[0].memory
         label = f"{_wrapped(group.name)}: remembers {group.remembers}"
         axes.plot(curve.distances, curve.error, color=colour, lw=1.8, label=label)
-    axes.axhline(0.75, color="#999", lw=0.8, ls=":")
+    axes.axhline(1 - EXPLAINED, color="#999", lw=0.8, ls=":")
     axes.text(
-        0.005, 0.755, "a quarter explained", color="#666", fontsize=7.5, va="bottom",
+        0.005, 1.005 - EXPLAINED, "a quarter explained", color="#666", fontsize=7.5, va="bottom",
         transform=axes.get_yaxis_transform(),
     )  # fmt: skip
     axes.set(xlabel="steps into the past, from the end", ylabel="readout error (1: knows nothing)")
