@@ -176,6 +176,16 @@ def test_a_sweep_keeps_the_states_at_each_rows_own_steps(path: str) -> None:
         assert_close([part.reshape(9, 4, -1)[:, column] for part in kept], [h, c], 1e-5)
 
 
+@pytest.mark.parametrize("hidden", [1, 21, 128])
+def test_a_sweep_in_bf16_is_near_the_one_in_float32(path: str, hidden: int) -> None:
+    x, *others = Case.random(11, 19, 200, 3, hidden).in_single()
+    steps = np.random.default_rng(0).integers(0, 201, (19, 3))
+    whole, half = (kernel.sweep(x, steps, *others, half=half) for half in (False, True))
+    for one, other in zip(whole, half, strict=True):
+        assert float((one - other).norm()) <= 5e-3 * float(one.norm())
+    assert torch.equal(whole[0], half[0]) != library.choice().half
+
+
 @pytest.mark.parametrize("symbols", [0, 6])
 @pytest.mark.parametrize("embedding_size", [0, 8])
 def test_the_encoder_is_the_same_with_and_without_it(path: str, symbols: int, embedding_size: int) -> None:

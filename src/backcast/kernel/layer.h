@@ -8,6 +8,8 @@
 
 #pragma once
 
+#include <cstring>
+
 #include "vector.h"
 
 namespace {
@@ -71,6 +73,68 @@ struct Layer {
             activate(sums[r][0], sums[r][1], sums[r][2], sums[r][3], h + r * padded, c + r * padded, activated ? activated + r * gates : nullptr);
     }
 };
+
+#if defined(__AVX512BF16__)
+// The same step with the products with the last state in bf16, summed in float32. For sweeps: nothing is kept.
+struct HalfLayer : Layer {
+    std::vector<uint32_t, Aligned<uint32_t>> pairs;  // [block][pair of inputs][gate][unit]: two bf16 weights
+
+    explicit HalfLayer(const Layer& layer) : Layer(layer), pairs(blocks * (padded / 2) * GATES * W) {
+        for (int64_t block = 0; block < blocks; ++block)
+            for (int64_t k = 0; k < hidden; ++k)
+                for (int64_t j = 0; j < GATES * W; ++j) {
+                    uint32_t half = round_to_half(recurrent[(block * hidden + k) * GATES * W + j]);
+                    pairs[(block * (padded / 2) + k / 2) * GATES * W + j] |= half << (16 * (k % 2));
+                }
+    }
+
+    void step(const float* const* x, const float* const* start, const float* h_last, float* h, float* c, float*, int64_t rows) const {
+        thread_local std::vector<uint32_t, Aligned<uint32_t>> last;
+        last.resize(rows * padded / 2);
+        for (int64_t at = 0; at < rows * padded; at += W)
+            _mm256_storeu_si256(reinterpret_cast<__m256i*>(&last[at / 2]), (__m256i)_mm512_cvtneps_pbh(_mm512_loadu_ps(h_last + at)));
+        for (int64_t block = 0; block < blocks; ++block)
+            for (int64_t row = 0; row < rows; row += TILE) {
+                int64_t at = row * padded + block * W;
+                const uint32_t* from = &last[row * padded / 2];
+                switch (std::min<int64_t>(TILE, rows - row)) {
+                    case 1: tile<1>(block, x + row, start + row, from, h + at, c + at); break;
+                    case 2: tile<2>(block, x + row, start + row, from, h + at, c + at); break;
+                    case 3: tile<3>(block, x + row, start + row, from, h + at, c + at); break;
+                    case 4: tile<4>(block, x + row, start + row, from, h + at, c + at); break;
+                    case 5: tile<5>(block, x + row, start + row, from, h + at, c + at); break;
+                    default: tile<6>(block, x + row, start + row, from, h + at, c + at);
+                }
+            }
+    }
+
+   private:
+    static uint32_t round_to_half(float value) {  // to the nearest, ties to even
+        uint32_t bits;
+        std::memcpy(&bits, &value, 4);
+        return (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+    }
+
+    template <int R>
+    void tile(int64_t block, const float* const* x, const float* const* start, const uint32_t* last, float* h, float* c) const {
+        vec sums[R][GATES];
+        for (int r = 0; r < R; ++r)
+            for (int g = 0; g < GATES; ++g) sums[r][g] = load(start[r] + (block * GATES + g) * W);
+        if (inputs) multiply<R, GATES>(sums, x, 1, &input[block * inputs * GATES * W], GATES * W, inputs);
+        const uint32_t* weights = &pairs[block * (padded / 2) * GATES * W];
+        for (int64_t k = 0; k < (hidden + 1) / 2; ++k) {
+            __m512bh column[GATES];
+            for (int g = 0; g < GATES; ++g) column[g] = (__m512bh)_mm512_loadu_si512(weights + (k * GATES + g) * W);
+            for (int r = 0; r < R; ++r) {
+                __m512bh factor = (__m512bh)_mm512_set1_epi32(static_cast<int>(last[r * padded / 2 + k]));
+                for (int g = 0; g < GATES; ++g) sums[r][g] = (vec)_mm512_dpbf16_ps((__m512)sums[r][g], factor, column[g]);
+            }
+        }
+        for (int r = 0; r < R; ++r)
+            activate(sums[r][0], sums[r][1], sums[r][2], sums[r][3], h + r * padded, c + r * padded, nullptr);
+    }
+};
+#endif
 
 // Rows (count, hidden) with any stride to padded rows, and back.
 void pad(const float* from, int64_t hidden, float* to, int64_t padded) {

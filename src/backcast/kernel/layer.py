@@ -34,7 +34,7 @@ class _Backward(ctypes.Structure):
 
 
 class _Kept(ctypes.Structure):
-    _fields_ = fields("", "first steps places h c")
+    _fields_ = fields("half", "first steps places h c")
 
 
 def lstm(
@@ -61,10 +61,12 @@ def sweep(
     base: Tensor,
     h: Tensor,
     c: Tensor,
+    half: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """The states of each row of x (N, T[, I]) after its own `steps` (N, m), 0 .. T: h and c (N·m, H), no graph.
 
-    Each row is read to the largest of its steps; nothing else is stored.
+    Each row is read to the largest of its steps; nothing else is stored. `half`: the products with the state are
+    in bf16 and their sums in float32, where the processor has an instruction for that; else it has no effect.
     """
     rows, wanted = steps.shape
     order = np.argsort(steps, axis=1, kind="stable")
@@ -75,7 +77,12 @@ def sweep(
     call, alive = _call(x, lengths, input_map, recurrent_map, base, h, c)
     kept_h, kept_c = (h.new_empty(rows * wanted, h.shape[1]) for _ in range(2))
     kept = _Kept(
-        first.ctypes.data, in_order.ctypes.data, places.ctypes.data, kept_h.data_ptr(), kept_c.data_ptr()
+        half,
+        first.ctypes.data,
+        in_order.ctypes.data,
+        places.ctypes.data,
+        kept_h.data_ptr(),
+        kept_c.data_ptr(),
     )
     run(functions().backcast_sweep, call, kept)
     del alive

@@ -16,11 +16,12 @@ import torch
 
 from backcast.errors import InputError
 from backcast.kernel.build import BuildError, library
-from backcast.machine import processor
+from backcast.machine import instructions, processor
 
 VARIABLE = "BACKCAST_KERNEL"
 X86 = platform.machine().lower() in ("x86_64", "amd64")
 AVX2 = ("-mavx2", "-mfma")
+HALF = ("-mavx512bf16",)
 AVX512 = ("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", *AVX2)
 FLAGS = {
     "avx512": ("-DWIDTH=16", *AVX512),
@@ -37,12 +38,13 @@ class KernelWarning(UserWarning):
 
 @dataclass(frozen=True)
 class Choice:
-    """The kernel in use; `functions` is None where there is none, and `reason` says why."""
+    """The kernel in use; `functions` is None where there is none, and `reason` says why. `half`: sweeps in bf16?"""
 
     name: str
     reason: str
     functions: ctypes.CDLL | None
     path: Path | None = None
+    half: bool = False
 
 
 _chosen: list[str] = []  # the innermost `using`, last
@@ -109,11 +111,13 @@ def _choose(name: str) -> Choice:
 
 
 def _load(name: str, reason: str) -> Choice:
-    path = library(name, FLAGS[name], processor())
+    extra = HALF if name == "avx512" and "avx512_bf16" in instructions() else ()
+    path = library(name, FLAGS[name] + extra, processor())
     try:
         functions = ctypes.CDLL(str(path))
         for function in map(functions.__getattr__, FUNCTIONS):
             function.restype = None
+        half = bool(functions.backcast_has_half())
     except (OSError, AttributeError) as error:
         raise BuildError(f"{path}: cannot be loaded: {error}") from None
-    return Choice(name, reason, functions, path)
+    return Choice(name, reason, functions, path, half)

@@ -5,7 +5,6 @@
 //
 //   slot    a row's place: rows sorted by falling length and dealt to the threads in turn
 
-#include <cstring>
 #include <numeric>
 
 #include "layer.h"
@@ -43,6 +42,7 @@ struct Backward {
 // States wanted by `sweep`: row n's are number first[n] .. first[n+1]-1, after steps[·] >= 0 in rising order, and
 // go to h and c (number, H) at places[·].
 struct Kept {
+    int64_t half;  // products with the state in bf16, where there is `backcast_has_half`
     const int64_t *first, *steps, *places;
     float *h, *c;
 };
@@ -94,8 +94,8 @@ void aim(const Call& call, const Layer& layer, const Share& share, int64_t step,
 }
 
 // Runs a share from its first step to its last. `after(step, alive, h, c)` is told the states behind each step.
-template <class After>
-void run(const Call& call, const Layer& layer, const Share& share, float* gates, After after) {
+template <class AnyLayer, class After>
+void run(const Call& call, const AnyLayer& layer, const Share& share, float* gates, After after) {
     int64_t count = share.size(), padded = layer.padded;
     Buffer state(3 * count * padded);
     float *h = state.data(), *h_next = h + count * padded, *c = h_next + count * padded;
@@ -113,6 +113,25 @@ void run(const Call& call, const Layer& layer, const Share& share, float* gates,
         std::swap(h, h_next);
         after(step + 1, alive, h, c);
     }
+}
+
+template <class AnyLayer>
+void sweep_through(const Call& call, const AnyLayer& layer, const Kept& kept) {
+    auto order = by_length(call);
+    int64_t hidden = call.hidden, padded = layer.padded;
+    in_parallel(call.threads, [&](int64_t part) {
+        Share share(call, order, part);
+        std::vector<int64_t> next(share.size());
+        for (int64_t n = 0; n < share.size(); ++n) next[n] = kept.first[share.rows[n]];
+        run(call, layer, share, nullptr, [&](int64_t steps, int64_t alive, const float* h, const float* c) {
+            for (int64_t n = 0; n < alive; ++n)
+                for (int64_t end = kept.first[share.rows[n] + 1]; next[n] < end && kept.steps[next[n]] == steps; ++next[n]) {
+                    int64_t place = kept.places[next[n]] * hidden;
+                    std::copy(h + n * padded, h + n * padded + hidden, kept.h + place);
+                    std::copy(c + n * padded, c + n * padded + hidden, kept.c + place);
+                }
+        });
+    });
 }
 
 }  // namespace
@@ -141,23 +160,21 @@ void backcast_forward(const Call* call, const Forward* to) {
     });
 }
 
+// Can `backcast_sweep` work in bf16?
+int backcast_has_half() {
+#if defined(__AVX512BF16__)
+    return 1;
+#else
+    return 0;
+#endif
+}
+
 void backcast_sweep(const Call* call, const Kept* kept) {
     Layer layer = layer_of(*call);
-    auto order = by_length(*call);
-    int64_t hidden = call->hidden, padded = layer.padded;
-    in_parallel(call->threads, [&](int64_t part) {
-        Share share(*call, order, part);
-        std::vector<int64_t> next(share.size());
-        for (int64_t n = 0; n < share.size(); ++n) next[n] = kept->first[share.rows[n]];
-        run(*call, layer, share, nullptr, [&](int64_t steps, int64_t alive, const float* h, const float* c) {
-            for (int64_t n = 0; n < alive; ++n)
-                for (int64_t end = kept->first[share.rows[n] + 1]; next[n] < end && kept->steps[next[n]] == steps; ++next[n]) {
-                    int64_t place = kept->places[next[n]] * hidden;
-                    std::copy(h + n * padded, h + n * padded + hidden, kept->h + place);
-                    std::copy(c + n * padded, c + n * padded + hidden, kept->c + place);
-                }
-        });
-    });
+#if defined(__AVX512BF16__)
+    if (kept->half) return sweep_through(*call, HalfLayer(layer), *kept);
+#endif
+    sweep_through(*call, layer, *kept);
 }
 
 void backcast_backward(const Call* call, const Backward* b) {

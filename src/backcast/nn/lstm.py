@@ -114,15 +114,16 @@ class EmbeddedLSTM(nn.Module):
     def sweep(self, x: Tensor, steps: NDArray[np.int64]) -> LSTMState | None:
         """The states of each row of x (B, T[, C]) after its own `steps` (B, m) by the kernel, (B·m, H), no graph.
 
-        None where the kernel cannot.
+        None where the kernel cannot. Under autocast in bf16, where the processor can.
         """
+        half = torch.is_autocast_enabled("cpu")
         state = self.zero_state(len(x))
         with torch.no_grad(), torch.autocast("cpu", enabled=False):
             folded = self.layer.fold(self.embedding, x)
             if not kernel.usable(x if folded else self.layer.weights[0], *state):
                 return None
             elements = x if folded else self.embedding(x)
-            return LSTMState(*kernel.sweep(elements, steps, *self.layer.maps(folded), *state))
+            return LSTMState(*kernel.sweep(elements, steps, *self.layer.maps(folded), *state, half))
 
     def run_to_ends(self, x: Tensor, state: LSTMState, lengths: NDArray[np.int64]) -> LSTMState | None:
         """The states behind the first `lengths` (N,) steps of each row of x by the kernel, or None as above."""
