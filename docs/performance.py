@@ -82,7 +82,7 @@ def draw_peak(figure: Figure, rows: Rows) -> None:
         axes.invert_yaxis()
         axes.grid(axis="y", visible=False)
         axes.set(title=kind, xlabel="% of the matrix product's peak")
-    axes.legend(fontsize=7.5)
+    _shared_legend(figure, axes)
 
 
 def draw_size(figure: Figure, rows: Rows) -> None:

@@ -183,7 +183,7 @@ def test_a_contender_outgrows_its_limit_or_breaks_and_the_next_one_is_measured()
     measure(contenders[:1], 1, Limits(1, 1e7), lambda name: None, lambda done, all: found.update(all))
     measure(contenders[1:], 1, Limits(1, 1e12), lambda name: None, lambda done, all: found.update(all))
     assert "more than the limit" in (found["large"].unfit or "")
-    assert "InputError" in (found["broken"].error or "") and len(found["good"].found) == 1
+    assert "no such" in (found["broken"].error or "") and len(found["good"].found) == 1
 
 
 @pytest.mark.parametrize(
@@ -207,6 +207,13 @@ def test_options_that_do_not_fit_are_refused(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     refuse(["benchmark", *arguments], capsys)
+
+
+def test_a_kernel_that_is_not_there_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BACKCAST_KERNEL", "avx1024")
+    assert "avx1024" in refuse(bench("step"), capsys)
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,8 @@ class Bar:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if kind is None:
+            self._bar.update(self._task, advance=int(self._begun), description="")
         self._bar.stop()
 
     def turn(self, name: str) -> None:

@@ -12,7 +12,7 @@ from backcast.benchmark.measure import Limits, measure
 from backcast.benchmark.options import LENGTHS
 from backcast.benchmark.plan import Benchmark, Contender, Group, Outcome
 from backcast.benchmark.store import Store
-from backcast.benchmark.worker import Worker
+from backcast.benchmark.worker import Failed, Worker
 from backcast.errors import InputError, RunError
 
 SHARE = 0.75
@@ -76,6 +76,8 @@ def _describe(limits: Limits) -> dict[str, Any]:
         worker.ask()
         machine: dict[str, Any] = worker.ask("describe")
         return machine
+    except Failed as error:
+        raise RunError(f"a worker cannot compute here: {error}") from None
     finally:
         worker.close()
 
@@ -108,6 +110,8 @@ def _measure(
 
     def keep(done: int, outcomes: dict[str, Outcome]) -> None:
         for row in rows:
-            store.put(row.key, row.record(outcomes, done))
+            before = store.find(row.key)
+            if before is None or "error" in before or before["rounds"] <= done:  # more rounds stay until then
+                store.put(row.key, row.record(outcomes, done))
 
     measure(contenders, rounds, limits, bar.turn, keep)

@@ -16,7 +16,7 @@ def describe_machine() -> dict[str, Any]:
     import torch
 
     from backcast.kernel import description
-    from backcast.run import processor
+    from backcast.machine import processor
 
     affinity = getattr(os, "sched_getaffinity", None)
     return {

@@ -8,6 +8,7 @@ from typing import Any
 
 from backcast.benchmark.plan import Contender, Outcome
 from backcast.benchmark.worker import Failed, Unfit, Worker
+from backcast.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def _ask(name: str, what: str | None, workers: dict[str, Worker], outcomes: dict
         return workers[name].ask(what)
     except Unfit as error:
         outcomes[name].unfit = str(error)
-    except Failed as error:
+    except (Failed, InputError) as error:
         outcomes[name].error = str(error)
     workers.pop(name).close()
     return None

@@ -20,6 +20,7 @@ from typing import Any
 
 from backcast.benchmark.machine import describe_machine, forget_peak, resident_bytes
 from backcast.benchmark.plan import Contender
+from backcast.errors import InputError
 
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory")
 LOOK_SECONDS = 0.25
@@ -46,7 +47,10 @@ class Worker:
         other.close()
 
     def ask(self, what: str | None = None) -> Any:
-        """The answer to a request; to none, what the worker says once it is ready. Raises Unfit and Failed."""
+        """The answer to a request; to none, what the worker says once it is ready.
+
+        Raises Unfit, Failed, and InputError where its settings or BACKCAST_KERNEL do not fit.
+        """
         try:
             if what is not None:
                 self._pipe.send(what)
@@ -63,6 +67,8 @@ class Worker:
             raise Failed(f"its process ended (exit status {self._process.exitcode})") from None
         if kind == "unfit":
             raise Unfit(answer)
+        if kind == "refused":
+            raise InputError(answer)
         if kind == "failed":
             raise Failed(answer)
         return answer
@@ -92,6 +98,8 @@ def serve(pipe: Connection, contender: Contender | None, threads: int | None) ->
             pipe.send(("answer", answers[pipe.recv()]()))
     except EOFError:
         return
+    except InputError as error:
+        pipe.send(("refused", str(error)))
     except (MemoryError, RuntimeError) as error:
         memory = isinstance(error, MemoryError) or any(word in str(error) for word in OUT_OF_MEMORY)
         pipe.send(("unfit", "memory ran out") if memory else ("failed", _reason(error)))

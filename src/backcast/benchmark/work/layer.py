@@ -13,7 +13,7 @@ from backcast.benchmark.work.base import Work as Base
 from backcast.benchmark.work.base import seconds
 from backcast.benchmark.work.training import TINY_ROWS, TINY_STEPS
 from backcast.nn.embedding import Embedding
-from backcast.nn.lstm import EmbeddedLSTM, LSTMLayer
+from backcast.nn.lstm import EmbeddedLSTM
 from backcast.sweep import sweep
 
 EMBEDDING = 128
@@ -22,7 +22,7 @@ EMBEDDING = 128
 class Work(Base):
     """Settings: input, hidden, batch, length, and
 
-    layer  `backcast`: an LSTM behind its embedding, or for inputs as wide as one a layer without; `torch`: nn.LSTM
+    layer  `backcast`: an LSTM behind its embedding, or without one for inputs as wide; `torch`: nn.LSTM
     what   `sweep`: only the states at the end; `train`: all outputs, and the gradients of a random projection
     pieces `torch` sweeps in calls of so many steps; None: in one call
     """
@@ -30,13 +30,11 @@ class Work(Base):
     def __init__(self, settings: dict[str, Any]) -> None:
         super().__init__(settings)
         inputs, hidden = settings["input"], settings["hidden"]
-        self.own: EmbeddedLSTM | LSTMLayer | None = None
+        self.own: EmbeddedLSTM | None = None
         if settings["layer"] == "torch":
             self.lstm = nn.LSTM(inputs, hidden, batch_first=True)
-        elif inputs < EMBEDDING:
-            self.own = EmbeddedLSTM(Embedding(0, inputs, EMBEDDING), hidden)
         else:
-            self.own = LSTMLayer(inputs, hidden)
+            self.own = EmbeddedLSTM(Embedding(0, inputs, EMBEDDING if inputs < EMBEDDING else 0), hidden)
 
     def prepare(self, tiny: bool) -> int:
         rows, length = (TINY_ROWS, TINY_STEPS) if tiny else (self.settings["batch"], self.settings["length"])
