@@ -44,7 +44,7 @@ def bench(name: str, *more: str) -> list[str]:
 class WorkerHere:
     """Answers as a worker does, in this process, for those tests that need not wait for processes."""
 
-    def __init__(self, contender: Contender | None, threads: int | None, most_bytes: float) -> None:
+    def __init__(self, contender: Contender | None, threads: int | None, *bytes: float) -> None:
         self.bench = None if contender is None else Bench(contender)
 
     def ask(self, what: str | None = None) -> Any:
@@ -139,7 +139,7 @@ class FakeWorker:
 
     asked: list[tuple[str, str | None]]
 
-    def __init__(self, contender: Contender, threads: int | None, most_bytes: float) -> None:
+    def __init__(self, contender: Contender, threads: int | None, *bytes: float) -> None:
         self.name = contender.name
 
     def ask(self, what: str | None = None) -> Any:
@@ -184,6 +184,19 @@ def test_a_contender_outgrows_its_limit_or_breaks_and_the_next_one_is_measured()
     measure(contenders[1:], 1, Limits(1, 1e12), lambda name: None, lambda done, all: found.update(all))
     assert "more than the limit" in (found["large"].unfit or "")
     assert "no such" in (found["broken"].error or "") and len(found["good"].found) == 1
+
+
+def test_a_worker_that_gave_its_memory_back_warms_up_before_it_is_timed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    contender = Contender("a", "plain", {**SHAPE, "truncation": None})
+    for idle_bytes, runs in ((float("inf"), 1), (0.0, 2)):
+        bench = Bench(contender, idle_bytes)
+        bench.first()
+        calls: list[int] = []
+        plain_run = bench._work.run
+        monkeypatch.setattr(bench._work, "run", lambda run=plain_run, calls=calls: calls.append(1) or run())
+        assert bench.round()["seconds"] > 0 and len(calls) == runs
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def _limit(gigabytes: float | None) -> float:
 
 def _describe(limits: Limits) -> dict[str, Any]:
     """The machine as a worker sees it."""
-    worker = Worker(None, limits.threads, float("inf"))
+    worker = Worker(None, limits.threads)
     try:
         worker.ask()
         machine: dict[str, Any] = worker.ask("describe")

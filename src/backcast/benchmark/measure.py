@@ -34,6 +34,7 @@ def measure(
     """
     outcomes = {contender.name: Outcome() for contender in contenders}
     workers: dict[str, Worker] = {}
+    share = limits.memory / len(contenders)
     try:
         for contender in contenders:
             if contender.needs > limits.memory:
@@ -41,7 +42,7 @@ def measure(
                     contender.name
                 ].unfit = f"would need about {contender.needs / 1e9:.1f} GB, the limit is {limits.memory / 1e9:.1f} GB"
             else:
-                workers[contender.name] = Worker(contender, limits.threads, limits.memory)
+                workers[contender.name] = Worker(contender, limits.threads, limits.memory, share)
         for name in list(workers):
             _ask(name, None, workers, outcomes)
         for number in range(rounds + 1):

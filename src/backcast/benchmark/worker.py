@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib
+import math
 import multiprocessing
 import os
 import signal
@@ -18,7 +19,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from backcast.benchmark.machine import describe_machine, forget_peak, resident_bytes
+from backcast import process
+from backcast.benchmark.machine import describe_machine, forget_peak, give_back, resident_bytes
 from backcast.benchmark.plan import Contender
 from backcast.errors import InputError
 
@@ -36,13 +38,25 @@ class Failed(Exception):
 
 
 class Worker:
-    """The parent's side. `most_bytes`: a worker that holds more is ended."""
+    """The parent's side.
 
-    def __init__(self, contender: Contender | None, threads: int | None, most_bytes: float) -> None:
+    most_bytes  a worker that holds more is ended
+    idle_bytes  what it may hold while it sleeps
+    """
+
+    def __init__(
+        self,
+        contender: Contender | None,
+        threads: int | None,
+        most_bytes: float = math.inf,
+        idle_bytes: float = math.inf,
+    ) -> None:
         context = multiprocessing.get_context("spawn")
         self._most = most_bytes
         self._pipe, other = context.Pipe()
-        self._process = context.Process(target=serve, args=(other, contender, threads), daemon=True)
+        self._process = context.Process(
+            target=serve, args=(other, contender, threads, idle_bytes), daemon=True
+        )
         self._process.start()
         other.close()
 
@@ -79,7 +93,7 @@ class Worker:
         self._pipe.close()
 
 
-def serve(pipe: Connection, contender: Contender | None, threads: int | None) -> None:
+def serve(pipe: Connection, contender: Contender | None, threads: int | None, idle_bytes: float) -> None:
     """The worker's side: sets its process up, builds the contender, then answers until nobody asks."""
     _set_up_process(contender)
     try:
@@ -87,11 +101,13 @@ def serve(pipe: Connection, contender: Contender | None, threads: int | None) ->
 
         if threads is not None:
             torch.set_num_threads(threads)
-        # Before any parallel operation: threads take this setting over when they are made.
-        torch.set_flush_denormal(contender is None or contender.denormals)
+        if contender is not None and not contender.denormals:
+            torch.set_flush_denormal(
+                False
+            )  # before any parallel operation: threads take it over when they are made
         answers = {"describe": describe_machine}
         if contender is not None:
-            bench = Bench(contender)
+            bench = Bench(contender, idle_bytes)
             answers |= {"first": bench.first, "round": bench.round}
         pipe.send(("ready", None))
         while True:
@@ -108,9 +124,15 @@ def serve(pipe: Connection, contender: Contender | None, threads: int | None) ->
 
 
 class Bench:
-    """A contender that has been built and has made one tiny step: libraries, threads and buffers are there."""
+    """A contender that has been built and has made one tiny step: libraries, threads and buffers are there.
 
-    def __init__(self, contender: Contender) -> None:
+    A process of ours keeps the memory that it has freed, for the next step. All contenders together may not
+    have that much, so one that holds more than `idle_bytes` gives it back, and runs once untimed before it is
+    timed again.
+    """
+
+    def __init__(self, contender: Contender, idle_bytes: float = math.inf) -> None:
+        self._idle_bytes, self._is_cold = idle_bytes, False
         self._work = importlib.import_module(f"backcast.benchmark.work.{contender.work}").Work(
             dict(contender.settings)
         )
@@ -132,16 +154,25 @@ class Bench:
         found: dict[str, int | None] = {"peak_bytes": None, "resident_bytes": None}
         if before is not None and peak is not None:
             found = {"peak_bytes": max(0, peak - before - given), "resident_bytes": peak - given}
-        return {**found, "kept_bytes": self._work.kept()}
+        found["kept_bytes"] = self._work.kept()
+        self._rest()
+        return found
 
     def round(self) -> dict[str, float]:
+        if self._is_cold:
+            self._work.run()
         found: dict[str, float] = self._work.run()
+        self._rest()
         return found
+
+    def _rest(self) -> None:
+        self._is_cold = (resident_bytes() or 0) > self._idle_bytes
+        if self._is_cold:
+            give_back()
 
 
 def _set_up_process(contender: Contender | None) -> None:
-    """What must be settled before torch is imported, and how the process ends."""
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # as the command does
+    """How the process ends, then what must be settled before torch is imported, as the command does for itself."""
     if contender is not None and contender.kernel is not None:
         os.environ["BACKCAST_KERNEL"] = contender.kernel
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which ends its workers
@@ -150,6 +181,7 @@ def _set_up_process(contender: Contender | None) -> None:
             ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: end with the parent
         with suppress(OSError):  # where memory runs out, this process goes first
             Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+    process.prepare()
 
 
 def _reason(error: Exception) -> str:
