@@ -74,7 +74,7 @@ def test_the_file_says_what_was_measured_and_on_what(files: Path, name: str) -> 
     found = json.loads((files / f"{name}.json").read_text())
     assert found["benchmark"] == name and found["command"][:1] == ["backcast"]
     assert set(found["machine"]) == {
-        "processor", "cores", "threads", "memory", "torch", "kernel", "python", "date"
+        "processor", "cores", "threads", "memory", "torch", "kernel", "python", "date", "load"
     }  # fmt: skip
     measured = "resident_bytes" if name == "memory" else "seconds"
     assert found["rows"] and all(row["fits"] and row[measured] > 0 for row in found["rows"])

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import Any
 
 from backcast.benchmark import data, memory, paper, recurrence, segments, step, stream, table
 from backcast.benchmark.bar import Bar
-from backcast.benchmark.machine import available_memory
+from backcast.benchmark.machine import available_memory, load
 from backcast.benchmark.measure import Limits, measure
 from backcast.benchmark.options import LENGTHS
 from backcast.benchmark.plan import Benchmark, Contender, Group, Outcome
@@ -17,6 +18,8 @@ from backcast.errors import InputError, RunError
 
 SHARE = 0.75
 """Of the free memory: what a contender may hold by default."""
+BUSY = 0.5
+"""Load from which a measurement is disturbed: threads that wait for each other wait for a whole time slice."""
 
 
 def run(arguments: argparse.Namespace, command: list[str]) -> None:
@@ -26,8 +29,14 @@ def run(arguments: argparse.Namespace, command: list[str]) -> None:
     rounds = getattr(arguments, "rounds", 0)
     store = Store(arguments.json, benchmark.name, command)
     limits = Limits(arguments.threads, _limit(arguments.memory_limit))
-    machine = _describe(limits)
+    busy = load()
+    machine = {**_describe(limits), "load": busy}
     store.set_machine(machine)
+    if busy is not None and busy >= BUSY:
+        print(
+            f"backcast: others compute here (load {busy:g}), and seconds can be many times too long",
+            file=sys.stderr,
+        )
     print(_heading(benchmark, machine), flush=True)
     turns = [_contenders(group, store, rounds) for group in benchmark.groups]
     with Bar(benchmark.name, sum(map(len, turns)) * (rounds + 1)) as bar:

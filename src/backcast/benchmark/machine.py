@@ -33,6 +33,14 @@ def describe_machine() -> dict[str, Any]:
     }
 
 
+def load() -> float | None:
+    """How many processes have wanted to compute, on average over the last minute."""
+    try:
+        return round(os.getloadavg()[0], 2)
+    except OSError:
+        return None
+
+
 def total_memory() -> int | None:
     """Bytes that processes here may use."""
     known = [size for size in (_meminfo("MemTotal"), _cgroup("memory.max")) if size is not None]
