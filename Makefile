@@ -16,8 +16,11 @@ check: .venv/installed
 	$(BIN)/mypy
 
 bench: .venv/installed
-	$(BIN)/python benchmarks/memory.py
-	$(BIN)/python benchmarks/step.py
+	$(BIN)/backcast benchmark step
+	$(BIN)/backcast benchmark recurrence
+	$(BIN)/backcast benchmark memory
+	$(BIN)/backcast benchmark stream
+	$(BIN)/backcast benchmark data
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -18,7 +18,8 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 TOY = ["--pretrain-epochs", "1", "--epochs", "1", "--hidden-size", "4", "--limit", "60", "--device", "cpu"]
 FLAGS = {flag(name) for name in FIELDS} | {"--preset", "--config", "--out", "--resume", "--overwrite", "--json", "--help",
-                                           "--split", "--version", "--methods", "--scale"}  # fmt: skip
+                                           "--split", "--version", "--methods", "--scale",
+                                           "--paper", "--segments", "--rounds", "--full", "--only", "--threads"}  # fmt: skip
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -55,7 +56,7 @@ def test_flags_and_files_that_a_page_names_exist(page: Path) -> None:
         assert name in FLAGS or name.replace("--no-", "--") in FLAGS, name
     for link in re.findall(r"\]\((?!http)([^)#]+)\)", text):
         assert (page.parent / link).exists(), link
-    for file in re.findall(r"`((?:docs|tests|src|benchmarks|\.ci)/[\w./-]+)`", text):
+    for file in re.findall(r"`((?:docs|tests|src|\.ci)/[\w./-]+)`", text):
         assert (ROOT / file).exists(), file
 
 
@@ -63,18 +64,6 @@ def test_make_targets_that_the_readme_names_exist() -> None:
     makefile = (ROOT / "Makefile").read_text()
     for target in re.findall(r"^make (\w+)", (ROOT / "README.md").read_text(), flags=re.MULTILINE):
         assert f"\n{target}:" in makefile
-
-
-@pytest.mark.parametrize(
-    "benchmark",
-    [["memory.py", "--lengths", "32"], ["step.py", "--rounds", "1", "--rows", "2", "--length", "20"]],
-)
-def test_the_benchmarks_run(benchmark: list[str]) -> None:
-    script, *arguments = benchmark
-    found = subprocess.run(
-        [sys.executable, ROOT / "benchmarks" / script, *arguments], check=True, capture_output=True, text=True
-    )
-    assert "| r-lstm" in found.stdout
 
 
 def test_the_demo_writes_its_summary_and_report_at_toy_size(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ LEVELS = {
     6: ["build"],
     7: ["run"],
     8: ["report", "doctor"],
-    9: ["demo"],
+    9: ["demo", "benchmark"],
     10: ["cli"],
     11: ["__main__"],
 }

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from backcast import process
-from backcast.config import FIELDS, Config, flag, nearest, read_yaml, resolve
+from backcast.benchmark.options import add_options, run_benchmark
+from backcast.config import FIELDS, Config, flag, nearest, read_yaml, resolve, whole
 from backcast.errors import InputError, RunError
 from backcast.presets import PRESETS
 
@@ -102,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
         default=Path("demo"),
         help="folder for runs, summary.json and report.html (default: demo)",
     )
-    demo.add_argument("--seed", default=0, type=_whole(0), help="of everything random (default: 0)")
+    demo.add_argument("--seed", default=0, type=whole(0), help="of everything random (default: 0)")
     demo.add_argument("--methods", help="only these, separated by commas; see `backcast ls demo`")
     demo.add_argument(
         "--scale", type=float, default=1.0, help="share of the epochs to train, for a quick look (default: 1)"
@@ -146,6 +147,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     report.add_argument("--data-dir", help=FIELDS["data_dir"].metadata["help"])
 
+    add_options(command("benchmark", run_benchmark, "seconds and memory on this machine, beside plain torch"))
+
     ls = command("ls", _ls, "what there is: methods, datasets, presets, demo")
     ls.add_argument("what", choices=("methods", "datasets", "presets", "demo"))
     command("doctor", _doctor, "what backcast uses on this machine, and why")
@@ -177,16 +180,7 @@ def _add_run_and_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data-dir", help=FIELDS["data_dir"].metadata["help"])
     parser.add_argument("--missing-label", help=FIELDS["missing_label"].metadata["help"])
     parser.add_argument("--device", default="auto", help=FIELDS["device"].metadata["help"])
-    parser.add_argument("--batch-size", default=256, type=_whole(1), help="rows at a time (default: 256)")
-
-
-def _whole(low: int) -> Callable[[str], int]:
-    def read(text: str) -> int:
-        if not text.lstrip("-").isdigit() or int(text) < low:
-            raise argparse.ArgumentTypeError(f"{text}: must be a whole number, at least {low}")
-        return int(text)
-
-    return read
+    parser.add_argument("--batch-size", default=256, type=whole(1), help="rows at a time (default: 256)")
 
 
 def _prepare_process(arguments: argparse.Namespace) -> None:

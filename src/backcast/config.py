@@ -6,10 +6,11 @@ heavy, so that `--help` answers at once.
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import difflib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -252,6 +253,17 @@ def flag(name: str) -> str:
     """The name of a setting on the command line."""
     special = {"data": "DATA", "from_run": "--from"}
     return special.get(name) or "--" + name.replace("_", "-")
+
+
+def whole(low: int) -> Callable[[str], int]:
+    """Reads a whole number from the command line, at least `low`."""
+
+    def read(text: str) -> int:
+        if not text.lstrip("-").isdigit() or int(text) < low:
+            raise argparse.ArgumentTypeError(f"{text}: must be a whole number, at least {low}")
+        return int(text)
+
+    return read
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -1,0 +1,36 @@
+"""Preparing batches: from rows in memory to padded, standardised tensors, no training."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from backcast.benchmark.work.base import Work as Base
+from backcast.benchmark.work.base import seconds
+from backcast.data.preprocessing import Preprocessing
+from backcast.data.sequences import Sequences
+
+
+class Work(Base):
+    """Settings: rows, length, shortest (rows have shortest .. length steps), batch. One channel of bytes, as MNIST's."""
+
+    def prepare(self, tiny: bool) -> int:
+        settings = self.settings
+        count = settings["batch"] if tiny else settings["rows"]
+        generator = np.random.default_rng(0)
+        lengths = generator.integers(settings["shortest"], settings["length"] + 1, count)
+        starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+        values = generator.integers(0, 256, (int(lengths.sum()), 1), np.uint8)
+        self.rows = Sequences(
+            "bytes", values, starts, lengths, np.arange(count) % 10, tuple(range(10)), np.arange(count)
+        )
+        self.preprocessing = Preprocessing(0, 1, (127.5,), (74.0,))
+        return values.nbytes
+
+    def run(self) -> dict[str, float]:
+        """Seconds of preparing all rows once, and how many steps they have."""
+        taken = seconds(self._prepare_all)
+        return {"seconds": taken, "elements": float(self.rows.lengths.sum())}
+
+    def _prepare_all(self) -> None:
+        for batch in self.preprocessing.batches(self.rows, self.settings["batch"]):
+            del batch
