@@ -254,6 +254,26 @@ def test_a_forked_process_computes_the_same(path: str) -> None:
     assert all(np.array_equal(one.numpy(), other) for one, other in zip(own, found, strict=True))
 
 
+@pytest.mark.parametrize("relu", [True, False])
+@pytest.mark.parametrize("shape", [(1, 1, 1), (97, 33, 5), (300, 70, 130), (2, 3, 100, 64, 65)], ids=str)
+def test_a_linear_map_is_torchs(path: str, shape: tuple[int, ...], relu: bool) -> None:
+    generator = torch.Generator().manual_seed(0)
+    *rows, inputs, outputs = shape
+    sizes = ((*rows, inputs), (outputs, inputs), (outputs,), (*rows, outputs))
+    *given, weights = (torch.randn(size, generator=generator, dtype=torch.float64) for size in sizes)
+
+    def results(dtype: torch.dtype) -> list[Tensor]:
+        parts = [part.to(dtype).requires_grad_() for part in given]
+        if dtype == torch.float32:
+            y = kernel.dense(*parts, relu)
+        else:
+            y = torch.nn.functional.linear(*parts)
+            y = y.relu() if relu else y
+        return [y.detach(), *torch.autograd.grad((y * weights).sum(), parts)]
+
+    assert_close(results(torch.float32), results(torch.float64), 1e-5)
+
+
 # How it is built.
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from backcast.kernel.call import usable
 from backcast.kernel.decode import Maps, decode
+from backcast.kernel.dense import dense
 from backcast.kernel.layer import lstm, sweep
 from backcast.kernel.library import KernelWarning, description, using
 
-__all__ = ["KernelWarning", "Maps", "decode", "description", "lstm", "sweep", "usable", "using"]
+__all__ = ["KernelWarning", "Maps", "decode", "dense", "description", "lstm", "sweep", "usable", "using"]

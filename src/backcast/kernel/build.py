@@ -17,7 +17,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 HERE = Path(__file__).parent
-SOURCES = (HERE / "lstm.cpp", HERE / "decode.cpp")
+SOURCES = (HERE / "lstm.cpp", HERE / "decode.cpp", HERE / "dense.cpp")
 HEADERS = (HERE / "layer.h", HERE / "vector.h")
 COMMON = ("-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC", "-pthread")
 COMPILERS = ("c++", "g++", "clang++")

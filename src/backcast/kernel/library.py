@@ -28,7 +28,14 @@ FLAGS = {
     "avx2": ("-DWIDTH=8", *AVX2),
     "portable": ("-DWIDTH=4",),
 }
-FUNCTIONS = ("backcast_forward", "backcast_backward", "backcast_sweep", "backcast_decode")
+FUNCTIONS = (
+    "backcast_forward",
+    "backcast_backward",
+    "backcast_sweep",
+    "backcast_decode",
+    "backcast_dense",
+    "backcast_dense_backward",
+)
 NAMES = ("auto", *FLAGS, "off")
 
 

@@ -6,6 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from backcast import kernel
+
+FEWEST_ROWS, FEWEST_OUTPUTS = 256, 32  # for the kernel: it packs the weights at each call, in blocks of 64
+
 
 class FeedForward(nn.Module):
     """Two hidden layers with ReLU, then a linear map; DropConnect on the second layer's weights.
@@ -33,6 +37,14 @@ class FeedForward(nn.Module):
     def forward(self, x: Tensor, second_weight: Tensor | None = None) -> Tensor:
         """x (..., input_size) to (..., output_size); `second_weight` from `drop` in training, else None."""
         weight = self.second.weight if second_weight is None else second_weight
-        x = F.relu(self.first(x))
-        x = F.relu(F.linear(x, weight, self.second.bias))
+        x = _linear_relu(x, self.first.weight, self.first.bias)
+        x = _linear_relu(x, weight, self.second.bias)
         return self.last(x)
+
+
+def _linear_relu(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """By our kernel where it is worth it: for many rows and not few outputs."""
+    many = x.numel() >= FEWEST_ROWS * x.shape[-1] and len(bias) >= FEWEST_OUTPUTS
+    if many and kernel.usable(x, weight):
+        return kernel.dense(x, weight, bias, relu=True)
+    return F.relu(F.linear(x, weight, bias))
