@@ -19,7 +19,7 @@ class Contender:
     settings   what that file's `Work` is made of
     needs      bytes that it is expected to need; 0: little, or unknown
     kernel     the recurrence kernel, as BACKCAST_KERNEL names it; None: as the caller's process has it
-    denormals  False: torch's default, numbers too small for a normal float are computed with
+    prepared   False: its process is as torch leaves it: it computes with denormals and gives freed memory back
     """
 
     name: str
@@ -27,7 +27,7 @@ class Contender:
     settings: Mapping[str, Any]
     needs: float = 0.0
     kernel: str | None = None
-    denormals: bool = True
+    prepared: bool = True
 
 
 @dataclass

@@ -38,7 +38,7 @@ def _contenders(shape: dict[str, int], truncation: int) -> list[Contender]:
     cut = min(truncation, shape["length"])
     return [
         plain(BASE, shape, None),
-        plain(f"{BASE}, denormals left alone", shape, None, denormals=False),
+        plain(f"{BASE}, process left alone", shape, None, prepared=False),
         method("full BPTT, recomputed", shape, {"method": "lstm", "truncation": None, "recompute": True}),
         method(f"lstm, truncated {truncation}", shape, {"method": "lstm", "truncation": cut}),
         plain(f"nn.LSTM, truncated {truncation}", shape, cut),
@@ -52,11 +52,11 @@ def _contenders(shape: dict[str, int], truncation: int) -> list[Contender]:
 
 
 def plain(
-    name: str, shape: dict[str, int], truncation: int | None, denormals: bool = True, precision: str = "fp32"
+    name: str, shape: dict[str, int], truncation: int | None, prepared: bool = True, precision: str = "fp32"
 ) -> Contender:
-    """The fastest that one would write with torch alone."""
+    """The fastest that one would write with torch alone; `prepared` as of a Contender."""
     settings = {**shape, "truncation": truncation, "precision": precision}
-    return Contender(name, "plain", settings, whole_graph(shape, truncation), denormals=denormals)
+    return Contender(name, "plain", settings, whole_graph(shape, truncation), prepared=prepared)
 
 
 def method(

@@ -1,6 +1,6 @@
 """One contender's process, seen from inside and from outside.
 
-Denormal flushing, threads, the kernel and peak memory belong to a process, so each contender has its own. It
+Denormal flushing, malloc, threads, the kernel and peak memory belong to a process, so each contender has its own. It
 computes when it is asked to and sleeps otherwise, so that only one of them computes at any time.
 """
 
@@ -101,10 +101,6 @@ def serve(pipe: Connection, contender: Contender | None, threads: int | None, id
 
         if threads is not None:
             torch.set_num_threads(threads)
-        if contender is not None and not contender.denormals:
-            torch.set_flush_denormal(
-                False
-            )  # before any parallel operation: threads take it over when they are made
         answers = {"describe": describe_machine}
         if contender is not None:
             bench = Bench(contender, idle_bytes)
@@ -175,6 +171,8 @@ def _set_up_process(contender: Contender | None) -> None:
     """How the process ends, then what must be settled before torch is imported, as the command does for itself."""
     if contender is not None and contender.kernel is not None:
         os.environ["BACKCAST_KERNEL"] = contender.kernel
+    if contender is not None and not contender.prepared:
+        os.environ[process.VARIABLE] = "as-is"
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which ends its workers
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):
