@@ -24,7 +24,7 @@ LEVELS = {
         "machine",
     ],
     1: ["config", "history", "sweep", "checkpoint", "predictions", "data", "kernel"],
-    2: ["nn"],
+    2: ["nn", "recompute"],
     3: ["objectives", "inference"],
     4: ["methods"],
     5: ["trainer"],

@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from backcast import rng, windows
+from backcast import recompute, rng, windows
 from backcast.batch import Batch
 from backcast.nn.decoder import Decoder
 from backcast.nn.lstm import LSTMState
 from backcast.nn.model import Model, full_precision
-from backcast.sweep import State, like, outputs_at, run_to_ends, sweep
+from backcast.sweep import State, like, run_to_ends, sweep
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,7 @@ class Classification:
 
     truncation  steps before the end of the row that carry a gradient; None: all of them (full BPTT);
                 0: no supervised gradient reaches the main network (section 4, figure 4)
-    recompute   keep only states at the borders of pieces, and compute a piece again when its gradient is due
-                (Chen et al. 2016): the same gradient, in memory of the square root of the length
+    recompute   with truncation None: the same gradient, in memory of the square root of the length
     """
 
     truncation: int | None
@@ -92,17 +91,26 @@ class Classification:
         labelled = (batch.labels >= 0).nonzero()[:, 0]
         if not len(labelled):
             return Term(torch.zeros((), device=batch.device), 0, 0)
-        lengths = batch.lengths[:, None] - plan.starts
-        x = batch.take(plan.starts[:, :, None] + np.arange(int(lengths.max())))[labelled]
-        last = torch.from_numpy(lengths[:, 0] - 1).to(batch.device)[labelled]
-        with torch.no_grad() if self.truncation == 0 else nullcontext():
-            start = like(states, [part[labelled] for part in states])
-            output = outputs_at(model.encoder, x, start, last, self.recompute)
+        if self.recompute:
+            output = recompute.last_outputs(model.encoder, batch)[labelled]
+        else:
+            with torch.no_grad() if self.truncation == 0 else nullcontext():
+                output = self._last_outputs(model, batch, plan, states, labelled)
         second_weight = model.classifier.drop(draw.generator("dropconnect/classifier", batch.device))
         logits = full_precision(model.classifier(output, second_weight))
         labels = batch.labels[labelled]
         correct = int((logits.argmax(dim=1) == labels).sum())
         return Term(F.cross_entropy(logits, labels, reduction="sum"), len(labelled), correct)
+
+    def _last_outputs(
+        self, model: Model, batch: Batch, plan: Plan, states: State, labelled: Tensor
+    ) -> Tensor:
+        """The labelled rows' windows, with a graph: the output at each one's last step."""
+        lengths = batch.lengths[:, None] - plan.starts
+        x = batch.take(plan.starts[:, :, None] + np.arange(int(lengths.max())))[labelled]
+        last = torch.from_numpy(lengths[:, 0] - 1).to(batch.device)[labelled]
+        outputs, _ = model.encoder(x, like(states, [part[labelled] for part in states]))
+        return outputs[torch.arange(len(labelled), device=batch.device), last]
 
 
 @dataclass(frozen=True)

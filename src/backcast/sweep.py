@@ -11,14 +11,12 @@ but `zero_state` and `forward`, and on a CPU it beats `nn.LSTM` on packed sequen
 
 from __future__ import annotations
 
-import math
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
 from backcast.batch import Batch
 
@@ -102,31 +100,6 @@ def run_to_ends(encoder: RecurrentEncoder, x: Tensor, state: State, lengths: NDA
         alive = [part[:going_on] for part in alive]
     back = torch.argsort(places)
     return like(state, [torch.cat(parts[::-1])[back] for parts in zip(*ended, strict=True)])
-
-
-def outputs_at(encoder: RecurrentEncoder, x: Tensor, state: State, last: Tensor, recompute: bool) -> Tensor:
-    """The outputs (N, H) at the steps `last` (N,) of x (N, L[, C]), read from `state`.
-
-    recompute   keep for the backward pass only the states at the borders of √L pieces
-    """
-
-    def read(x: Tensor, last: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
-        outputs, state = encoder(x, like(start, list(state)))
-        return outputs[torch.arange(len(x), device=x.device), last], *state
-
-    start, length = state, x.shape[1]
-    if not recompute:
-        return read(x, last, *state)[0]
-    piece = math.isqrt(length - 1) + 1
-    output = None
-    for now in range(0, length, piece):
-        place = (last - now).clamp(0, min(piece, length - now) - 1)
-        part = x[:, now : now + piece]
-        found, *state = checkpoint(read, part, place, *state, use_reentrant=False, preserve_rng_state=False)
-        is_here = ((last >= now) & (last < now + piece))[:, None]
-        output = found if output is None else torch.where(is_here, found, output)
-    assert output is not None
-    return output
 
 
 def _stops(sorted_steps: NDArray[np.int64]) -> list[int]:

@@ -46,6 +46,7 @@ def _contenders(shape: dict[str, int], truncation: int) -> list[Contender]:
         method(f"r-lstm 20×30, auxiliary truncation {truncation}", shape, {"truncation": cut, **SHORT, **FED, "aux_truncation": truncation}),
         method("r-lstm 20×30, scheduled sampling", shape, {"truncation": cut, **SHORT, **SCHEDULED}),
         method("p-lstm 20×30", shape, {"truncation": cut, **SHORT, "method": "p-lstm"}),
+        method("r-lstm 20×30, bf16", shape, {"truncation": cut, **SHORT, **FED}, precision="bf16"),
         method("r-lstm 20×30, kernel off", shape, {"truncation": cut, **SHORT, **FED}, kernel="off"),
         _transformer(shape),
     ]  # fmt: skip

@@ -39,6 +39,8 @@ def library(name: str, flags: tuple[str, ...], processor: str) -> Path:
 
     Raises BuildError where there is no compiler, it fails or hangs, or the cache cannot be trusted or written.
     """
+    if not hasattr(os, "getuid"):
+        raise BuildError("it is built on Linux and macOS only")
     folder = cache_folder()
     _make(folder)
     texts = [path.read_bytes() for path in (*SOURCES, *HEADERS)]

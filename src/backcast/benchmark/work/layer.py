@@ -23,7 +23,8 @@ class Work(Base):
     """Settings: input, hidden, batch, length, and
 
     layer  `backcast`: an LSTM behind its embedding, or without one for inputs as wide; `torch`: nn.LSTM
-    what   `sweep`: only the states at the end; `train`: all outputs, and the gradients of a random projection
+    what   `sweep`: only the states at the end; `half`: the same under autocast in bf16; `train`: all outputs,
+           and the gradients of a random projection
     pieces `torch` sweeps in calls of so many steps; None: in one call
     """
 
@@ -45,7 +46,9 @@ class Work(Base):
         return self.x.nbytes + self.projection.nbytes
 
     def run(self) -> dict[str, float]:
-        return {"seconds": seconds(self._sweep if self.settings["what"] == "sweep" else self._train)}
+        what = self.settings["what"]
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=what == "half"):
+            return {"seconds": seconds(self._train if what == "train" else self._sweep)}
 
     def _train(self) -> None:
         self._outputs().backward(self.projection)

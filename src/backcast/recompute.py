@@ -1,0 +1,68 @@
+"""Exact full BPTT in memory of the square root of the length (Chen et al. 2016), for the work of a sweep more.
+
+A sweep without a graph keeps the states at the borders of √T pieces. The backward pass takes the pieces from the
+last to the first: runs each again from its border, now with a graph, and hands the gradient of the state there on to the
+piece before.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from backcast.batch import Batch
+from backcast.sweep import like, sweep
+
+
+def last_outputs(encoder: nn.Module, batch: Batch) -> Tensor:
+    """The encoder's output at each row's own last step (B, H), with the gradient of full BPTT in its parameters."""
+    parameters = [parameter for parameter in encoder.parameters() if parameter.requires_grad]
+    output: Tensor = _LastOutputs.apply(encoder, batch, *parameters)
+    return output
+
+
+class _LastOutputs(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, encoder: Any, batch: Batch, *parameters: Tensor) -> Tensor:
+        last = batch.lengths[:, None] - 1
+        piece = math.isqrt(int(last.max())) + 1
+        borders = np.arange(0, int(last.max()) + 1, piece)
+        steps = np.concatenate([np.minimum(borders, last), last], axis=1)
+        states = sweep(encoder, batch, steps)
+        by_step = [part.unflatten(0, steps.shape) for part in states]
+        ctx.save_for_backward(*[part[:, :-1] for part in by_step])
+        ctx.encoder, ctx.batch, ctx.parameters = encoder, batch, parameters
+        ctx.half = torch.is_autocast_enabled(batch.device.type)
+        ctx.borders, ctx.piece, ctx.make_state = borders, piece, lambda parts: like(states, parts)
+        outputs, _ = encoder(batch.take(last[:, :, None]), ctx.make_state([part[:, -1] for part in by_step]))
+        return outputs[:, 0]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, d_output: Tensor) -> Any:
+        batch, last = ctx.batch, ctx.batch.lengths - 1
+        totals = [torch.zeros_like(parameter) for parameter in ctx.parameters]
+        d_state = [torch.zeros_like(part[:, 0]) for part in ctx.saved_tensors]
+        for number in reversed(range(len(ctx.borders))):
+            start = int(ctx.borders[number])
+            stop = min(start + ctx.piece, int(last.max()) + 1)
+            ending = np.flatnonzero((last >= start) & (last < stop))
+            rows = torch.from_numpy(ending).to(batch.device)
+            places = torch.from_numpy(last[ending] - start).to(batch.device)
+            half = torch.autocast(batch.device.type, dtype=torch.bfloat16, enabled=ctx.half)
+            with torch.enable_grad(), half:
+                border = [part[:, number].detach().requires_grad_() for part in ctx.saved_tensors]
+                outputs, state = ctx.encoder(batch.slice(start, stop), ctx.make_state(border))
+                ends = [outputs[rows, places], *state]
+            given = [d_output[rows], *d_state]
+            found = torch.autograd.grad(ends, [*ctx.parameters, *border], given, allow_unused=True)
+            for total, part in zip(totals, found[: len(totals)], strict=True):
+                if part is not None:
+                    total += part
+            d_state = [torch.zeros_like(part) if part is None else part for part in found[len(totals) :]]
+        return None, None, *totals
