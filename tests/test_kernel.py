@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import torch
 from torch import Tensor
 
 from backcast import kernel
+from backcast.activations import activation_bytes
 from backcast.cli import main
 from backcast.errors import InputError
 from backcast.kernel import build, library, reference
@@ -90,7 +92,7 @@ class Case:
 
 
 def assert_close(found: list[Tensor], wanted: list[Tensor], error: float) -> None:
-    assert len(found) == len(wanted)
+    assert [part.shape for part in found] == [part.shape for part in wanted]
     for one, other in zip(found, wanted, strict=True):
         assert float((one - other).detach().norm()) <= error * float(other.detach().norm()) + 1e-12
 
@@ -211,10 +213,71 @@ def test_the_encoder_is_the_same_with_and_without_it(path: str, symbols: int, em
 def test_only_what_needs_a_gradient_keeps_anything() -> None:
     case = Case.random(6, 4, 10, 2, 8)
     x, *others = case.in_single()
-    assert not kernel.lstm(x, None, *others)[0].requires_grad
+    kept = [activation_bytes(lambda: kernel.lstm(x, None, *others), others)]
+    graph = [part.requires_grad_() for part in others]
     with torch.no_grad():
-        assert not kernel.lstm(x, None, *[part.requires_grad_() for part in others])[0].requires_grad
-    assert kernel.lstm(x, None, *others)[0].requires_grad
+        kept.append(activation_bytes(lambda: kernel.lstm(x, None, *graph), graph))
+    assert kept == [0, 0]
+    cells = 4 * 4 * 10 * 16  # bytes, rows, steps, units padded to a whole vector; as many for each gate
+    wanted = 5 * cells + 4 * 4 * 10 * 8  # and the outputs
+    assert wanted <= activation_bytes(lambda: kernel.lstm(x, None, *graph), graph) <= wanted + x.nbytes
+
+
+def test_views_of_any_layout_are_read_as_they_are(path: str) -> None:
+    x, input_map, recurrent_map, base, h, c = Case.random(12, 6, 9, 3, 10).in_single()
+    turned = x.transpose(0, 1).contiguous().requires_grad_()
+    maps = [input_map.T.contiguous().T, recurrent_map, base]
+    views = [turned.transpose(0, 1), *maps, h.T.contiguous().T, c[:1].expand(6, 10)]
+    plain = [part.detach().contiguous().clone() for part in views]
+    plain[0].requires_grad_()
+    lengths = np.array([9, 3, 9, 0, 1, 5])
+    found, wanted = (kernel.lstm(parts[0], lengths, *parts[1:]) for parts in (views, plain))
+    for one, other in zip(found, wanted, strict=True):
+        assert torch.equal(one, other)
+    lengths[:] = 1  # the caller's array is the caller's
+    for parts in (found, wanted):
+        torch.stack([part.square().sum() for part in parts]).sum().backward()
+    assert torch.equal(turned.grad.transpose(0, 1), plain[0].grad)
+
+
+@pytest.mark.parametrize("shape", [(0, 5), (4, 0)])
+@pytest.mark.parametrize("symbols", [0, 3])
+def test_no_rows_or_no_steps_are_nothing(path: str, shape: tuple[int, int], symbols: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    rows, steps = shape
+    x = torch.zeros(rows, steps, dtype=torch.int64) if symbols else torch.zeros(rows, steps, 2)
+    base = torch.randn(*([symbols] if symbols else []), 28, generator=generator).requires_grad_()
+    recurrent_map = torch.randn(28, 7, generator=generator).requires_grad_()
+    state = torch.randn(rows, 7, generator=generator).requires_grad_()
+    input_map = None if symbols else torch.ones(28, 2)
+    outputs, h, c = kernel.lstm(x, None, input_map, recurrent_map, base, state, state)
+    assert outputs.shape == (*shape, 7) and torch.equal(h, state) and torch.equal(c, state)
+    (outputs.sum() + h.sum() + c.sum()).backward()
+    assert (base.grad == 0).all() and (recurrent_map.grad == 0).all() and (state.grad == 2).all()
+
+
+@pytest.mark.parametrize("broken", ["x", "input_map", "recurrent_map", "base", "h", "c"])
+def test_what_does_not_fit_is_refused_before_the_kernel_reads_it(path: str, broken: str) -> None:
+    names = ("x", "input_map", "recurrent_map", "base", "h", "c")
+    parts = dict(zip(names, Case.random(14, 3, 5, 2, 4).in_single(), strict=True))
+    for wrong in (parts[broken][:-1], parts[broken].double()):
+        x, *others = {**parts, broken: wrong}.values()
+        with pytest.raises(ValueError, match="must be float32"):
+            kernel.lstm(x, None, *others)
+    x, *others = parts.values()
+    for lengths in ([1, 2], [1, 2, 6], [-1, 2, 3]):
+        with pytest.raises(ValueError, match=r"lengths must be 3 numbers, 0 \.\. 5"):
+            kernel.lstm(x, np.array(lengths), *others)
+
+
+def test_nan_stays_nan(path: str) -> None:
+    x, *others = Case.random(15, 3, 5, 2, 4).in_single()
+    x[1, 2, 0] = float("nan")
+    outputs, _, c = kernel.lstm(x, None, *others)
+    assert outputs[1, 2:].isnan().all() and c[1].isnan().all()
+    assert outputs[[0, 2]].isfinite().all() and outputs[1, :2].isfinite().all()
+    y = kernel.dense(x.reshape(15, 2), torch.ones(40, 2), torch.zeros(40), relu=True)
+    assert y[7].isnan().all() and int(y.isnan().sum()) == 40
 
 
 def test_symbols_outside_of_the_table_are_an_error(path: str) -> None:
@@ -328,7 +391,11 @@ def test_a_link_in_place_of_the_library_is_refused(cache: Path, tmp_path: Path) 
         built()
 
 
-def test_two_processes_may_build_at_once(cache: Path) -> None:
+def test_two_processes_at_once_build_it_once(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = next(filter(None, map(shutil.which, build.COMPILERS)))
+    monkeypatch.setenv("CXX", compiler(tmp_path, f'echo built >> "{tmp_path}/count"; exec {real} "$@"'))
     code = "from backcast.kernel import library as l, build; print(build.library('portable', l.FLAGS['portable'], 'p'))"
     children = [
         subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(3)
@@ -336,6 +403,7 @@ def test_two_processes_may_build_at_once(cache: Path) -> None:
     found = {child.communicate(timeout=120)[0].strip() for child in children}
     assert len(found) == 1 and Path(found.pop()).exists()
     assert all(child.returncode == 0 for child in children)
+    assert (tmp_path / "count").read_text().split() == ["built"]
 
 
 def test_without_a_compiler_nn_lstm_takes_its_place_and_says_so(
@@ -376,6 +444,10 @@ def test_a_compiler_that_fails_or_hangs_is_given_up(
     )
     with pytest.warns(kernel.KernelWarning, match="cannot be loaded"):
         assert kernel.description().startswith("off")
+    monkeypatch.delenv("CXX")
+    monkeypatch.setattr(build, "BUILD_SECONDS", 120.0)
+    library._choose.cache_clear()
+    assert kernel.description().startswith(PATHS[0])  # what could not be loaded is not kept
 
 
 def test_a_cache_that_cannot_be_written_is_said(

@@ -150,17 +150,20 @@ def test_prediction_equals_the_step_by_step_definition(symbols: bool) -> None:
     assert_same(model, total, expected)
 
 
-@pytest.mark.parametrize("lengths", [[15, 15], [1, 2], RAGGED], ids=str)
-def test_recomputing_changes_nothing(lengths: list[int]) -> None:
+@pytest.mark.parametrize("lengths", [[15, 15], [1, 2], RAGGED, [200, 121, 90]], ids=str)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["slow", "kernel"])
+def test_recomputing_changes_nothing(lengths: list[int], dtype: torch.dtype) -> None:
     found = []
     for recompute in (False, True):
-        model, batch = make_model(), make_batch(lengths)
+        model, batch = make_model().to(dtype), make_batch(lengths)
+        batch = replace(batch, x=batch.x.to(dtype))
         objective = Classification(None, recompute)
         total, _ = run(model, objective, batch, objective.plan(batch, DRAW))
         total.backward()
         found.append([total.detach(), *(parameter.grad for parameter in model.parameters())])
     for one, other in zip(*found, strict=True):
-        assert one is other is None or torch.allclose(one, other, rtol=1e-12, atol=1e-14)
+        close = {"rtol": 1e-12, "atol": 1e-14} if dtype == torch.float64 else {"rtol": 1e-4, "atol": 1e-6}
+        assert one is other is None or torch.allclose(one, other, **close)
 
 
 def test_recomputing_keeps_the_square_root_of_the_length() -> None:
@@ -240,7 +243,10 @@ def test_the_kernels_first_pass_feeds_what_the_slow_one_feeds(
 
 @pytest.mark.parametrize("name", library.available())
 @pytest.mark.parametrize("symbols", [False, True])
-def test_all_losses_and_gradients_are_the_same_on_every_kernel(symbols: bool, name: str) -> None:
+def test_all_losses_and_gradients_are_the_same_on_every_kernel(
+    symbols: bool, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backcast.nn.lstm.FEWEST_STEPS", 0)  # the windows here are short
     objectives = [
         Classification(6),
         Reconstruction(3, 5, truncation=4, decoder_input="fed"),

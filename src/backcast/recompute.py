@@ -35,8 +35,8 @@ class _LastOutputs(torch.autograd.Function):
         steps = np.concatenate([np.minimum(borders, last), last], axis=1)
         states = sweep(encoder, batch, steps)
         by_step = [part.unflatten(0, steps.shape) for part in states]
-        ctx.save_for_backward(*[part[:, :-1] for part in by_step])
-        ctx.encoder, ctx.batch, ctx.parameters = encoder, batch, parameters
+        ctx.save_for_backward(*parameters, *[part[:, :-1] for part in by_step])
+        ctx.encoder, ctx.batch, ctx.count = encoder, batch, len(parameters)
         ctx.half = torch.is_autocast_enabled(batch.device.type)
         ctx.borders, ctx.piece, ctx.make_state = borders, piece, lambda parts: like(states, parts)
         outputs, _ = encoder(batch.take(last[:, :, None]), ctx.make_state([part[:, -1] for part in by_step]))
@@ -46,21 +46,24 @@ class _LastOutputs(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, d_output: Tensor) -> Any:
         batch, last = ctx.batch, ctx.batch.lengths - 1
-        totals = [torch.zeros_like(parameter) for parameter in ctx.parameters]
-        d_state = [torch.zeros_like(part[:, 0]) for part in ctx.saved_tensors]
+        parameters, states = ctx.saved_tensors[: ctx.count], ctx.saved_tensors[ctx.count :]
+        totals = [torch.zeros_like(parameter) for parameter in parameters]
+        d_state = [torch.zeros_like(part[:, 0]) for part in states]
         for number in reversed(range(len(ctx.borders))):
             start = int(ctx.borders[number])
             stop = min(start + ctx.piece, int(last.max()) + 1)
             ending = np.flatnonzero((last >= start) & (last < stop))
             rows = torch.from_numpy(ending).to(batch.device)
             places = torch.from_numpy(last[ending] - start).to(batch.device)
-            half = torch.autocast(batch.device.type, dtype=torch.bfloat16, enabled=ctx.half)
+            half = torch.autocast(
+                batch.device.type, dtype=torch.bfloat16, enabled=ctx.half, cache_enabled=False
+            )
             with torch.enable_grad(), half:
-                border = [part[:, number].detach().requires_grad_() for part in ctx.saved_tensors]
+                border = [part[:, number].detach().requires_grad_() for part in states]
                 outputs, state = ctx.encoder(batch.slice(start, stop), ctx.make_state(border))
                 ends = [outputs[rows, places], *state]
             given = [d_output[rows], *d_state]
-            found = torch.autograd.grad(ends, [*ctx.parameters, *border], given, allow_unused=True)
+            found = torch.autograd.grad(ends, [*parameters, *border], given, allow_unused=True)
             for total, part in zip(totals, found[: len(totals)], strict=True):
                 if part is not None:
                     total += part

@@ -279,4 +279,5 @@ class Trainer:
     def _autocast(self) -> Any:
         if not self.settings.bf16:
             return nullcontext()
-        return torch.autocast(self.settings.device.type, dtype=torch.bfloat16)
+        # No cache: it would keep casts that were made without a graph, for the pass that needs one.
+        return torch.autocast(self.settings.device.type, dtype=torch.bfloat16, cache_enabled=False)

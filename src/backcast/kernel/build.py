@@ -1,13 +1,14 @@
 """From C++ to a shared library, once a user and machine, in a cache that nobody else can write.
 
-What is loaded runs with the user's rights. So the folder and the library must belong to the user and be
-writable by nobody else, and the library must have the checksum that was noted when it was built.
+What is loaded runs with the user's rights. So the cache's own folder and the library must belong to the user and be
+writable by nobody else (the folders above are the user's to keep), and the library must have the checksum that was noted when it was built.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import shutil
 import stat
 import subprocess
@@ -31,7 +32,10 @@ class BuildError(Exception):
 def cache_folder() -> Path:
     """`$XDG_CACHE_HOME/backcast/kernel`, by default below `~/.cache`."""
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "backcast" / "kernel"
+    try:
+        return (Path(base) if base else Path.home() / ".cache") / "backcast" / "kernel"
+    except RuntimeError:
+        raise BuildError("this user has no home; set XDG_CACHE_HOME to a folder of yours") from None
 
 
 def library(name: str, flags: tuple[str, ...], processor: str) -> Path:
@@ -64,6 +68,11 @@ def library(name: str, flags: tuple[str, ...], processor: str) -> Path:
     return path
 
 
+def forget(path: Path) -> None:
+    """So that a library that cannot be loaded is built anew the next time."""
+    path.with_suffix(".sha256").unlink(missing_ok=True)
+
+
 def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -85,11 +94,9 @@ def _require_own(path: Path) -> None:
 def _is_good(path: Path) -> bool:
     """Is there a library with the checksum that was noted? Raises BuildError where it is not ours."""
     noted = path.with_suffix(".sha256")
-    if not (os.path.lexists(path) and os.path.lexists(noted)):
-        return False
-    _require_own(path)
-    _require_own(noted)
     try:
+        _require_own(path)
+        _require_own(noted)
         return noted.read_text(encoding="ascii").strip() == hashlib.sha256(path.read_bytes()).hexdigest()
     except (OSError, ValueError):
         return False
@@ -103,7 +110,7 @@ def _build(path: Path, flags: tuple[str, ...]) -> None:
         raise BuildError("there is no C++ compiler (c++, g++ or clang++)")
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         made = Path(folder) / path.name
-        command = [*compiler.split(), *COMMON, *flags, *map(str, SOURCES), "-o", str(made)]
+        command = [*shlex.split(compiler), *COMMON, *flags, *map(str, SOURCES), "-o", str(made)]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=BUILD_SECONDS)
         except subprocess.TimeoutExpired:

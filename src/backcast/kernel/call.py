@@ -46,5 +46,18 @@ def functions() -> ctypes.CDLL:
 
 
 def run(function: Any, *structures: ctypes.Structure) -> None:
-    """Calls one of the library's functions on `structures`."""
-    function(*map(ctypes.byref, structures))
+    """Calls one of the library's functions on `structures`. Raises MemoryError where it could not have what it needs."""
+    if function(*map(ctypes.byref, structures)):
+        raise MemoryError("out of memory in the recurrence kernel")
+
+
+def require_symbols(x: Tensor, count: int) -> None:
+    """Raises IndexError where x holds what is no symbol: the kernel looks nothing up twice."""
+    if x.numel() and not 0 <= int(x.min()) <= int(x.max()) < count:
+        raise IndexError(f"symbols must be 0 .. {count - 1}, not {int(x.min())} .. {int(x.max())}")
+
+
+def require_shape(name: str, tensor: Tensor, shape: tuple[int, ...]) -> None:
+    """Raises ValueError where a tensor is not what the kernel would take it to be: float32, of this shape."""
+    if tuple(tensor.shape) != shape or tensor.dtype != torch.float32:
+        raise ValueError(f"{name} must be float32 {shape}, not {tensor.dtype} {tuple(tensor.shape)}")

@@ -43,39 +43,37 @@ int64_t draw(const float* logits, int64_t count, float uniform) {
     return count - 1;
 }
 
-}  // namespace
-
-extern "C" void backcast_decode(const Decode* call) {
-    const int64_t hidden = call->hidden, channels = call->channels, length = call->steps;
-    const Layer bottom(hidden, channels, call->bottom_input, call->bottom_recurrent, call->bottom_base, std::max<int64_t>(call->symbols, 1));
+void run_decode(const Decode& call) {
+    const int64_t hidden = call.hidden, channels = call.channels, length = call.steps;
+    const Layer bottom(hidden, channels, call.bottom_input, call.bottom_recurrent, call.bottom_base, std::max<int64_t>(call.symbols, 1));
     std::optional<Layer> top;
-    if (call->top_input) top.emplace(hidden, hidden, call->top_input, call->top_recurrent, call->top_base, 1);
-    const Matrix first = transposed(call->first, call->first_bias, hidden, call->wide);
-    const Matrix second = transposed(call->second, call->second_bias, call->wide, call->wide);
-    const Matrix last = transposed(call->last, call->last_bias, call->wide, call->outputs);
+    if (call.top_input) top.emplace(hidden, hidden, call.top_input, call.top_recurrent, call.top_base, 1);
+    const Matrix first = transposed(call.first, call.first_bias, hidden, call.wide);
+    const Matrix second = transposed(call.second, call.second_bias, call.wide, call.wide);
+    const Matrix last = transposed(call.last, call.last_bias, call.wide, call.outputs);
     const int64_t padded = bottom.padded;
 
-    in_parallel(call->threads, [&](int64_t part) {
-        const int64_t begin = call->rows * part / call->threads, count = call->rows * (part + 1) / call->threads - begin;
+    in_parallel(call.threads, [&](int64_t part) {
+        const int64_t begin = call.rows * part / call.threads, count = call.rows * (part + 1) / call.threads - begin;
         Buffer states(6 * count * padded), one(count * first.padded), two(count * second.padded), three(count * last.padded);
         float *h = states.data(), *h_next = h + count * padded, *c = h_next + count * padded;
         float *upper = c + count * padded, *upper_next = upper + count * padded, *upper_c = upper_next + count * padded;
         std::vector<const float*> x(count), start(count), below(count), base(count, top ? top->base.data() : nullptr);
         for (int64_t n = 0; n < count; ++n) {
-            pad(call->h0 + (begin + n) * hidden, hidden, h + n * padded, padded);
-            pad(call->c0 + (begin + n) * hidden, hidden, c + n * padded, padded);
+            pad(call.h0 + (begin + n) * hidden, hidden, h + n * padded, padded);
+            pad(call.c0 + (begin + n) * hidden, hidden, c + n * padded, padded);
         }
         for (int64_t step = 0; step < length; ++step) {
             for (int64_t n = 0; n < count; ++n) {  // what is fed, and where the bottom layer finds it
                 const int64_t at = (begin + n) * length + step;
-                const bool truth = step == 0 || call->feed_truth[at];
-                if (call->symbols) {
-                    int64_t* fed = static_cast<int64_t*>(call->fed) + at;
-                    *fed = truth ? static_cast<const int64_t*>(call->truth)[at] : draw(&three[n * last.padded], call->outputs, call->uniform[at]);
+                const bool truth = step == 0 || call.feed_truth[at];
+                if (call.symbols) {
+                    int64_t* fed = static_cast<int64_t*>(call.fed) + at;
+                    *fed = truth ? static_cast<const int64_t*>(call.truth)[at] : draw(&three[n * last.padded], call.outputs, call.uniform[at]);
                     start[n] = &bottom.base[*fed * bottom.gates];
                 } else {
-                    float* fed = static_cast<float*>(call->fed) + at * channels;
-                    std::copy_n(truth ? static_cast<const float*>(call->truth) + at * channels : &three[n * last.padded], channels, fed);
+                    float* fed = static_cast<float*>(call.fed) + at * channels;
+                    std::copy_n(truth ? static_cast<const float*>(call.truth) + at * channels : &three[n * last.padded], channels, fed);
                     x[n] = fed;
                     start[n] = bottom.base.data();
                 }
@@ -95,4 +93,10 @@ extern "C" void backcast_decode(const Decode* call) {
             last.times<false>(two.data(), second.padded, three.data(), last.padded, count);
         }
     });
+}
+
+}  // namespace
+
+extern "C" int backcast_decode(const Decode* call) {
+    return without_exceptions([&] { run_decode(*call); });
 }

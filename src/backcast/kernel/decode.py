@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from backcast.kernel.call import addresses, fields, functions, run, threads_for
+from backcast.kernel.call import addresses, fields, functions, require_symbols, run, threads_for
 
 
 class _Decode(ctypes.Structure):
@@ -48,6 +48,8 @@ def decode(
     symbols = truth.ndim == 2
     rows, length = truth.shape[:2]
     truth = truth.contiguous()
+    if symbols:
+        require_symbols(truth, len(bottom.base))
     parts = [feed_truth, uniform.to(h.dtype), h, c, *bottom, *(top or (None, None, None)), *feedforward]
     dense = [None if part is None else part.detach().contiguous() for part in parts]
     fed = torch.empty_like(truth)

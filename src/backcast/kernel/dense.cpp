@@ -16,6 +16,10 @@ struct Dense {
     const float *x, *weight, *bias;
 };
 
+struct DenseOutput {
+    float* y;
+};
+
 // Gradients; d_x may be null: not wanted. y is read where `relu`.
 struct DenseBackward {
     const float *y, *d_y;
@@ -27,49 +31,43 @@ namespace {
 
 constexpr int64_t ROWS = 96;  // a piece: a multiple of the tile's height
 
-}  // namespace
-
-struct DenseOutput {
-    float* y;
-};
-
-extern "C" void backcast_dense(const Dense* call, const DenseOutput* output) {
-    float* const y = output->y;
-    const int64_t inputs = call->inputs, outputs = call->outputs;
-    const Matrix matrix(inputs, outputs, [&](int64_t k, int64_t j) { return call->weight[j * inputs + k]; }, call->bias);
-    in_parallel(call->threads, [&](int64_t part) {
-        const int64_t begin = call->rows * part / call->threads, end = call->rows * (part + 1) / call->threads;
+void run_dense(const Dense& call, const DenseOutput& output) {
+    float* const y = output.y;
+    const int64_t inputs = call.inputs, outputs = call.outputs;
+    const Matrix matrix(inputs, outputs, [&](int64_t k, int64_t j) { return call.weight[j * inputs + k]; }, call.bias);
+    in_parallel(call.threads, [&](int64_t part) {
+        const int64_t begin = call.rows * part / call.threads, end = call.rows * (part + 1) / call.threads;
         const bool direct = matrix.padded == outputs;
         Buffer piece(direct ? 0 : ROWS * matrix.padded);
         for (int64_t row = begin; row < end; row += ROWS) {
             const int64_t count = std::min(ROWS, end - row);
-            const float* from = call->x + row * inputs;
+            const float* from = call.x + row * inputs;
             float* to = direct ? y + row * outputs : piece.data();
-            if (call->relu) matrix.times<true>(from, inputs, to, matrix.padded, count);
+            if (call.relu) matrix.times<true>(from, inputs, to, matrix.padded, count);
             else matrix.times<false>(from, inputs, to, matrix.padded, count);
             for (int64_t n = 0; n < count && !direct; ++n) std::copy_n(to + n * matrix.padded, outputs, y + (row + n) * outputs);
         }
     });
 }
 
-extern "C" void backcast_dense_backward(const Dense* call, const DenseBackward* b) {
-    const int64_t inputs = call->inputs, outputs = call->outputs;
+void run_dense_backward(const Dense& call, const DenseBackward& b) {
+    const int64_t inputs = call.inputs, outputs = call.outputs;
     constexpr int V = Matrix::V;
     const int64_t wide = (outputs + V * W - 1) / (V * W) * (V * W);  // of d_y, padded with zeros
     const int64_t seen = inputs + 1, tall = (seen + TILE - 1) / TILE * TILE;  // x and a one for the bias, padded
-    const Matrix to_input(b->d_x ? wide : 0, inputs, [&](int64_t k, int64_t i) { return k < outputs ? call->weight[k * inputs + i] : 0.0f; });
-    std::vector<Buffer> sums(call->threads);
-    in_parallel(call->threads, [&](int64_t part) {
-        const int64_t begin = call->rows * part / call->threads, end = call->rows * (part + 1) / call->threads;
-        Buffer given(ROWS * wide), x(ROWS * tall), d_x(b->d_x ? ROWS * to_input.padded : 0);
+    const Matrix to_input(b.d_x ? wide : 0, inputs, [&](int64_t k, int64_t i) { return k < outputs ? call.weight[k * inputs + i] : 0.0f; });
+    std::vector<Buffer> sums(call.threads);
+    in_parallel(call.threads, [&](int64_t part) {
+        const int64_t begin = call.rows * part / call.threads, end = call.rows * (part + 1) / call.threads;
+        Buffer given(ROWS * wide), x(ROWS * tall), d_x(b.d_x ? ROWS * to_input.padded : 0);
         Buffer& sum = sums[part];
         sum.assign(tall * wide, 0.0f);
         for (int64_t row = begin; row < end; row += ROWS) {
             const int64_t count = std::min(ROWS, end - row);
             for (int64_t n = 0; n < count; ++n) {
-                const float *d_y = b->d_y + (row + n) * outputs, *y = b->y + (row + n) * outputs;
-                for (int64_t j = 0; j < outputs; ++j) given[n * wide + j] = !call->relu || y[j] > 0.0f ? d_y[j] : 0.0f;
-                std::copy_n(call->x + (row + n) * inputs, inputs, &x[n * tall]);
+                const float *d_y = b.d_y + (row + n) * outputs, *y = b.y + (row + n) * outputs;
+                for (int64_t j = 0; j < outputs; ++j) given[n * wide + j] = call.relu && y[j] <= 0.0f ? 0.0f : d_y[j];
+                std::copy_n(call.x + (row + n) * inputs, inputs, &x[n * tall]);
                 x[n * tall + inputs] = 1.0f;
             }
             for (int64_t column = 0; column < wide; column += V * W)
@@ -85,18 +83,28 @@ extern "C" void backcast_dense_backward(const Dense* call, const DenseBackward* 
                     for (int r = 0; r < TILE; ++r)
                         for (int v = 0; v < V; ++v) store(to + r * wide + v * W, tile[r][v]);
                 }
-            if (b->d_x) {
+            if (b.d_x) {
                 const bool direct = to_input.padded == inputs;
-                float* to = direct ? b->d_x + row * inputs : d_x.data();
+                float* to = direct ? b.d_x + row * inputs : d_x.data();
                 to_input.times<false>(given.data(), wide, to, to_input.padded, count);
-                for (int64_t n = 0; n < count && !direct; ++n) std::copy_n(to + n * to_input.padded, inputs, b->d_x + (row + n) * inputs);
+                for (int64_t n = 0; n < count && !direct; ++n) std::copy_n(to + n * to_input.padded, inputs, b.d_x + (row + n) * inputs);
             }
         }
     });
-    for (int64_t part = 1; part < call->threads; ++part)
+    for (int64_t part = 1; part < call.threads; ++part)
         std::transform(sums[0].begin(), sums[0].end(), sums[part].begin(), sums[0].begin(), std::plus<float>());
     for (int64_t j = 0; j < outputs; ++j) {
-        for (int64_t k = 0; k < inputs; ++k) b->d_weight[j * inputs + k] = sums[0][k * wide + j];
-        b->d_bias[j] = sums[0][inputs * wide + j];
+        for (int64_t k = 0; k < inputs; ++k) b.d_weight[j * inputs + k] = sums[0][k * wide + j];
+        b.d_bias[j] = sums[0][inputs * wide + j];
     }
+}
+
+}  // namespace
+
+extern "C" int backcast_dense(const Dense* call, const DenseOutput* output) {
+    return without_exceptions([&] { run_dense(*call, *output); });
+}
+
+extern "C" int backcast_dense_backward(const Dense* call, const DenseBackward* b) {
+    return without_exceptions([&] { run_dense_backward(*call, *b); });
 }

@@ -14,6 +14,17 @@
 
 namespace {
 
+// From the sums of a row's gates to its new state, for one block. Not inlined, so that there is one code for
+// tiles of all heights: which products are fused with which sums, and with them the last bits of a row, must not
+// depend on how many rows stand beside it.
+__attribute__((noinline)) void activate(vec i, vec f, vec g, vec o, float* h, float* c, float* activated) {
+    i = sigmoid(i), f = sigmoid(f), g = tanh(g), o = sigmoid(o);
+    vec cell = f * load(c) + i * g;
+    store(c, cell);
+    store(h, o * tanh(cell));
+    if (activated) store(activated, i), store(activated + W, f), store(activated + 2 * W, g), store(activated + 3 * W, o);
+}
+
 // The weights of a layer in packed order. `base` holds what a step begins with: the bias, or for symbols a row
 // of the table for each, in which the bias is contained.
 struct Layer {
@@ -41,21 +52,12 @@ struct Layer {
     // One step of `rows` rows. h_last and h (rows, padded), c (rows, padded) in place; x[row] and start[row] point
     // to the row's input and to its row of `base`. Where `activated` is given, it takes the gates (rows, gates).
     void step(const float* const* x, const float* const* start, const float* h_last, float* h, float* c, float* activated, int64_t rows) const {
-        for (int64_t block = 0; block < blocks; ++block) {
-            for (int64_t row = 0; row < rows; row += TILE) {
+        for (int64_t block = 0; block < blocks; ++block)
+            for_tiles(rows, [&](int64_t row, auto height) {
                 int64_t at = row * padded + block * W;
-                const float* last = h_last + row * padded;
                 float* gate = activated ? activated + row * gates + block * GATES * W : nullptr;
-                switch (std::min<int64_t>(TILE, rows - row)) {
-                    case 1: tile<1>(block, x + row, start + row, last, h + at, c + at, gate); break;
-                    case 2: tile<2>(block, x + row, start + row, last, h + at, c + at, gate); break;
-                    case 3: tile<3>(block, x + row, start + row, last, h + at, c + at, gate); break;
-                    case 4: tile<4>(block, x + row, start + row, last, h + at, c + at, gate); break;
-                    case 5: tile<5>(block, x + row, start + row, last, h + at, c + at, gate); break;
-                    default: tile<6>(block, x + row, start + row, last, h + at, c + at, gate);
-                }
-            }
-        }
+                tile<height>(block, x + row, start + row, h_last + row * padded, h + at, c + at, gate);
+            });
     }
 
    private:
@@ -94,24 +96,17 @@ struct HalfLayer : Layer {
         for (int64_t at = 0; at < rows * padded; at += W)
             _mm256_storeu_si256(reinterpret_cast<__m256i*>(&last[at / 2]), (__m256i)_mm512_cvtneps_pbh(_mm512_loadu_ps(h_last + at)));
         for (int64_t block = 0; block < blocks; ++block)
-            for (int64_t row = 0; row < rows; row += TILE) {
+            for_tiles(rows, [&](int64_t row, auto height) {
                 int64_t at = row * padded + block * W;
-                const uint32_t* from = &last[row * padded / 2];
-                switch (std::min<int64_t>(TILE, rows - row)) {
-                    case 1: tile<1>(block, x + row, start + row, from, h + at, c + at); break;
-                    case 2: tile<2>(block, x + row, start + row, from, h + at, c + at); break;
-                    case 3: tile<3>(block, x + row, start + row, from, h + at, c + at); break;
-                    case 4: tile<4>(block, x + row, start + row, from, h + at, c + at); break;
-                    case 5: tile<5>(block, x + row, start + row, from, h + at, c + at); break;
-                    default: tile<6>(block, x + row, start + row, from, h + at, c + at);
-                }
-            }
+                tile<height>(block, x + row, start + row, &last[row * padded / 2], h + at, c + at);
+            });
     }
 
    private:
     static uint32_t round_to_half(float value) {  // to the nearest, ties to even
         uint32_t bits;
         std::memcpy(&bits, &value, 4);
+        if (value != value) return 0x7fc0;
         return (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
     }
 
@@ -136,7 +131,7 @@ struct HalfLayer : Layer {
 };
 #endif
 
-// Rows (count, hidden) with any stride to padded rows, and back.
+// One row (hidden) to a padded one.
 void pad(const float* from, int64_t hidden, float* to, int64_t padded) {
     std::copy(from, from + hidden, to);
     std::fill(to + hidden, to + padded, 0.0f);

@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from backcast.kernel.call import addresses, fields, functions, run, threads_for
+from backcast.kernel.call import (
+    addresses,
+    fields,
+    functions,
+    require_shape,
+    require_symbols,
+    run,
+    threads_for,
+)
 
 WIDEST = 16  # floats in the longest vector of any kernel
 
@@ -49,7 +57,7 @@ def lstm(
     """What `reference.lstm` computes, with gradients in everything but symbols; no `lengths`: all steps."""
     floats = (x, input_map, recurrent_map, base, h, c)
     keep = torch.is_grad_enabled() and any(part is not None and part.requires_grad for part in floats)
-    ends = None if lengths is None else torch.from_numpy(np.ascontiguousarray(lengths))
+    ends = None if lengths is None else torch.from_numpy(np.array(lengths, dtype=np.int64))
     return _LSTM.apply(x, ends, input_map, recurrent_map, base, h, c, keep)
 
 
@@ -69,6 +77,7 @@ def sweep(
     in bf16 and their sums in float32, where the processor has an instruction for that; else it has no effect.
     """
     rows, wanted = steps.shape
+    steps = steps.astype(np.int64)
     order = np.argsort(steps, axis=1, kind="stable")
     first = np.arange(rows + 1, dtype=np.int64) * wanted
     places = np.ascontiguousarray(order + first[:-1, None])
@@ -105,7 +114,7 @@ class _LSTM(torch.autograd.Function):
         call, alive = _call(x, lengths, input_map, recurrent_map, base, h, c)
         rows, steps, hidden = call.rows, call.steps, call.hidden
         outputs = h.new_empty(rows, steps, hidden) if lengths is None else h.new_zeros(rows, steps, hidden)
-        last_h, last_c = torch.empty_like(h), torch.empty_like(c)
+        last_h, last_c = h.new_empty(h.shape), c.new_empty(c.shape)
         padded = -(-hidden // WIDEST) * WIDEST
         gates = h.new_empty(steps * rows * 4 * padded if keep else 0)
         cells = h.new_empty(steps * rows * padded if keep else 0)
@@ -131,8 +140,8 @@ class _LSTM(torch.autograd.Function):
         )  # what was kept lies in the order of the threads, and the widths of the kernel
         x, _, *others = read
         given = [None if part is None else part.contiguous() for part in (d_h, d_c, d_outputs)]
-        d_x = torch.zeros_like(x) if ctx.needs_input_grad[0] else None
-        wanted = [None if part is None else torch.empty_like(part) for part in others]
+        d_x = x.new_zeros(x.shape) if ctx.needs_input_grad[0] else None
+        wanted = [None if part is None else part.new_empty(part.shape) for part in others]
         run(
             ctx.library.backcast_backward,
             call,
@@ -153,22 +162,35 @@ def _call(
 ) -> tuple[Any, tuple[Tensor | None, ...]]:
     """The structure that the kernel reads, and the tensors behind it, which must live as long as it is in use."""
     symbols = x.ndim == 2
-    if symbols and x.numel() and not 0 <= int(x.min()) <= int(x.max()) < len(base):
-        raise IndexError(f"symbols must be 0 .. {len(base) - 1}, not {int(x.min())} .. {int(x.max())}")
+    rows, steps = x.shape[:2]
+    hidden = h.shape[-1]
+    if symbols:
+        require_symbols(x, len(base))
+    else:
+        require_shape("x", x, (rows, steps, x.shape[2]))
+        assert input_map is not None, "symbols alone need none"
+        require_shape("input_map", input_map, (4 * hidden, x.shape[2]))
+    require_shape("recurrent_map", recurrent_map, (4 * hidden, hidden))
+    require_shape("base", base, (len(base), 4 * hidden) if symbols else (4 * hidden,))
+    require_shape("h", h, (rows, hidden))
+    require_shape("c", c, (rows, hidden))
+    if lengths is not None and (
+        lengths.shape != (rows,) or (rows and not 0 <= int(lengths.min()) <= int(lengths.max()) <= steps)
+    ):
+        raise ValueError(f"lengths must be {rows} numbers, 0 .. {steps}")
     if x.numel() and x.stride(-1) != 1:
         x = x.contiguous()
     dense = [
         None if part is None else part.contiguous()
         for part in (lengths, input_map, recurrent_map, base, h, c)
     ]
-    rows, steps = x.shape[:2]
     counts = (
         threads_for(rows),
         rows,
         steps,
         0 if symbols else x.shape[2],
-        h.shape[1],
-        len(base),
+        hidden,
+        len(base) if symbols else 0,
     )
     elements = None if symbols else x.data_ptr(), x.stride(0), x.stride(1), x.data_ptr() if symbols else None
     return _Call(*counts, *elements, *addresses(*dense)), (x, *dense)

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from backcast.errors import InputError
-from backcast.kernel.build import BuildError, library
+from backcast.kernel.build import BuildError, forget, library
 from backcast.machine import instructions, processor
 
 VARIABLE = "BACKCAST_KERNEL"
@@ -85,13 +85,8 @@ def description() -> str:
 
 def available() -> list[str]:
     """The kernels that this processor can run, best first."""
-    capability = torch.backends.cpu.get_cpu_capability()
-    names = [
-        name
-        for name in ("avx512", "avx2")
-        if X86 and capability in ("AVX512", "AVX2")[: 1 + (name == "avx2")]
-    ]
-    return [*names, "portable"]
+    known = {"AVX512": ["avx512", "avx2"], "AVX2": ["avx2"]}
+    return [*(known.get(torch.backends.cpu.get_cpu_capability(), []) if X86 else []), "portable"]
 
 
 @cache
@@ -119,12 +114,18 @@ def _choose(name: str) -> Choice:
 
 def _load(name: str, reason: str) -> Choice:
     extra = HALF if name == "avx512" and "avx512_bf16" in instructions() else ()
-    path = library(name, FLAGS[name] + extra, processor())
+    try:
+        path = library(name, FLAGS[name] + extra, processor())
+    except BuildError:
+        if not extra:
+            raise
+        path = library(name, FLAGS[name], processor())  # an old compiler may not know bf16
     try:
         functions = ctypes.CDLL(str(path))
         for function in map(functions.__getattr__, FUNCTIONS):
-            function.restype = None
+            function.restype = ctypes.c_int
         half = bool(functions.backcast_has_half())
     except (OSError, AttributeError) as error:
+        forget(path)
         raise BuildError(f"{path}: cannot be loaded: {error}") from None
     return Choice(name, reason, functions, path, half)

@@ -81,15 +81,15 @@ std::vector<int64_t> by_length(const Call& call) {
 }
 
 Layer layer_of(const Call& call) {
-    return Layer(call.hidden, call.ids ? 0 : call.inputs, call.input_map, call.recurrent_map, call.base, call.ids ? call.symbols : 1);
+    return Layer(call.hidden, call.symbols ? 0 : call.inputs, call.input_map, call.recurrent_map, call.base, call.symbols ? call.symbols : 1);
 }
 
 // Points `x` and `start` to what the first `alive` rows of a share read at `step`.
 void aim(const Call& call, const Layer& layer, const Share& share, int64_t step, int64_t alive, const float** x, const float** start) {
     for (int64_t n = 0; n < alive; ++n) {
         int64_t row = share.rows[n];
-        x[n] = call.ids ? nullptr : call.x + row * call.x_row + step * call.x_step;
-        start[n] = call.ids ? &layer.base[call.ids[row * call.x_row + step] * layer.gates] : layer.base.data();
+        x[n] = call.symbols ? nullptr : call.x + row * call.x_row + step * call.x_step;
+        start[n] = call.symbols ? &layer.base[call.ids[row * call.x_row + step] * layer.gates] : layer.base.data();
     }
 }
 
@@ -134,82 +134,69 @@ void sweep_through(const Call& call, const AnyLayer& layer, const Kept& kept) {
     });
 }
 
-}  // namespace
-
-extern "C" {
-
-void backcast_forward(const Call* call, const Forward* to) {
-    Layer layer = layer_of(*call);
-    auto order = by_length(*call);
-    int64_t hidden = call->hidden, padded = layer.padded;
-    in_parallel(call->threads, [&](int64_t part) {
-        Share share(*call, order, part);
-        run(*call, layer, share, to->gates, [&](int64_t steps, int64_t alive, const float* h, const float* c) {
+void run_forward(const Call& call, const Forward& to) {
+    Layer layer = layer_of(call);
+    auto order = by_length(call);
+    int64_t hidden = call.hidden, padded = layer.padded;
+    in_parallel(call.threads, [&](int64_t part) {
+        Share share(call, order, part);
+        run(call, layer, share, to.gates, [&](int64_t steps, int64_t alive, const float* h, const float* c) {
             for (int64_t n = 0; n < alive; ++n) {
                 int64_t row = share.rows[n];
-                if (steps && to->outputs)
-                    std::copy(h + n * padded, h + n * padded + hidden, to->outputs + (row * call->steps + steps - 1) * hidden);
+                if (steps && to.outputs)
+                    std::copy(h + n * padded, h + n * padded + hidden, to.outputs + (row * call.steps + steps - 1) * hidden);
                 if (steps == share.lengths[n]) {
-                    std::copy(h + n * padded, h + n * padded + hidden, to->h + row * hidden);
-                    std::copy(c + n * padded, c + n * padded + hidden, to->c + row * hidden);
+                    std::copy(h + n * padded, h + n * padded + hidden, to.h + row * hidden);
+                    std::copy(c + n * padded, c + n * padded + hidden, to.c + row * hidden);
                 }
             }
-            if (steps && to->cells)
-                std::copy(c, c + alive * padded, to->cells + ((steps - 1) * call->rows + share.first_slot) * padded);
+            if (steps && to.cells)
+                std::copy(c, c + alive * padded, to.cells + ((steps - 1) * call.rows + share.first_slot) * padded);
         });
     });
 }
 
-// Can `backcast_sweep` work in bf16?
-int backcast_has_half() {
+void run_sweep(const Call& call, const Kept& kept) {
+    Layer layer = layer_of(call);
 #if defined(__AVX512BF16__)
-    return 1;
-#else
-    return 0;
+    if (kept.half) return sweep_through(call, HalfLayer(layer), kept);
 #endif
+    sweep_through(call, layer, kept);
 }
 
-void backcast_sweep(const Call* call, const Kept* kept) {
-    Layer layer = layer_of(*call);
-#if defined(__AVX512BF16__)
-    if (kept->half) return sweep_through(*call, HalfLayer(layer), *kept);
-#endif
-    sweep_through(*call, layer, *kept);
-}
-
-void backcast_backward(const Call* call, const Backward* b) {
-    Layer layer = layer_of(*call);
-    auto order = by_length(*call);
-    const int64_t hidden = call->hidden, inputs = layer.inputs, padded = layer.padded, gates = layer.gates, blocks = layer.blocks;
-    const int64_t bases = call->ids ? call->symbols : 1;
+void run_backward(const Call& call, const Backward& b) {
+    Layer layer = layer_of(call);
+    auto order = by_length(call);
+    const int64_t hidden = call.hidden, inputs = layer.inputs, padded = layer.padded, gates = layer.gates, blocks = layer.blocks;
+    const int64_t bases = call.symbols ? call.symbols : 1;
     std::vector<int64_t> from(gates, -1);  // packed order to gate unit
     for (int64_t j = 0; j < GATES * hidden; ++j) from[layer.place(j)] = j;
     Matrix to_state(gates, padded, [&](int64_t k, int64_t unit) {
-        return from[k] < 0 || unit >= hidden ? 0.0f : call->recurrent_map[from[k] * hidden + unit];
+        return from[k] < 0 || unit >= hidden ? 0.0f : call.recurrent_map[from[k] * hidden + unit];
     });
-    Matrix to_input(b->d_x ? gates : 0, inputs, [&](int64_t k, int64_t i) { return from[k] < 0 ? 0.0f : call->input_map[from[k] * inputs + i]; });
+    Matrix to_input(b.d_x ? gates : 0, inputs, [&](int64_t k, int64_t i) { return from[k] < 0 ? 0.0f : call.input_map[from[k] * inputs + i]; });
 
     // The gradient of all weights of a thread, as sums over samples (row, step) of [h | x | 1]ᵀ · gates' gradient.
     const int64_t seen = hidden + inputs + 1, tall = (seen + TILE - 1) / TILE * TILE;
-    std::vector<Buffer> weights(call->threads), tables(call->threads);
+    std::vector<Buffer> weights(call.threads), tables(call.threads);
 
-    in_parallel(call->threads, [&](int64_t part) {
-        Share share(*call, order, part);
+    in_parallel(call.threads, [&](int64_t part) {
+        Share share(call, order, part);
         const int64_t count = share.size();
         const int64_t piece = std::max<int64_t>(1, PIECE / std::max<int64_t>(count, 1));
         Buffer& sums = weights[part];
         sums.assign(tall * gates, 0.0f);
-        if (call->ids) tables[part].assign(bases * gates, 0.0f);
+        if (call.symbols) tables[part].assign(bases * gates, 0.0f);
         Buffer d_h(count * to_state.padded), d_c(count * padded), d_gates(piece * count * gates), seen_by(piece * count * tall);
-        Buffer d_inputs(b->d_x ? piece * count * to_input.padded : 0), starts(count * padded);
-        for (int64_t n = 0; n < count; ++n) pad(call->c0 + share.rows[n] * hidden, hidden, &starts[n * padded], padded);
+        Buffer d_inputs(b.d_x ? piece * count * to_input.padded : 0), starts(count * padded);
+        for (int64_t n = 0; n < count; ++n) pad(call.c0 + share.rows[n] * hidden, hidden, &starts[n * padded], padded);
         std::vector<std::pair<int64_t, int64_t>> samples;  // (slot of this thread, step)
         samples.reserve(piece * count);
 
         auto enter = [&](int64_t n) {  // row n's last state
             for (int64_t unit = 0; unit < hidden; ++unit) {
-                if (b->d_h) d_h[n * to_state.padded + unit] += b->d_h[share.rows[n] * hidden + unit];
-                if (b->d_c) d_c[n * padded + unit] += b->d_c[share.rows[n] * hidden + unit];
+                if (b.d_h) d_h[n * to_state.padded + unit] += b.d_h[share.rows[n] * hidden + unit];
+                if (b.d_c) d_c[n * padded + unit] += b.d_c[share.rows[n] * hidden + unit];
             }
         };
         auto finish_piece = [&]() {
@@ -218,12 +205,12 @@ void backcast_backward(const Call* call, const Backward* b) {
                 auto [n, step] = samples[s];
                 const int64_t row = share.rows[n];
                 float* z = &seen_by[s * tall];
-                const float* h_last = step ? b->outputs + (row * call->steps + step - 1) * hidden : call->h0 + row * hidden;
+                const float* h_last = step ? b.outputs + (row * call.steps + step - 1) * hidden : call.h0 + row * hidden;
                 std::copy(h_last, h_last + hidden, z);
-                if (inputs) std::copy_n(call->x + row * call->x_row + step * call->x_step, inputs, z + hidden);
+                if (inputs) std::copy_n(call.x + row * call.x_row + step * call.x_step, inputs, z + hidden);
                 z[hidden + inputs] = 1.0f;
-                if (call->ids) {
-                    float* table = &tables[part][call->ids[row * call->x_row + step] * gates];
+                if (call.symbols) {
+                    float* table = &tables[part][call.ids[row * call.x_row + step] * gates];
                     for (int64_t k = 0; k < gates; k += W) store(table + k, load(table + k) + load(&d_gates[s * gates + k]));
                 }
             }
@@ -240,10 +227,10 @@ void backcast_backward(const Call* call, const Backward* b) {
                     for (int r = 0; r < TILE; ++r)
                         for (int g = 0; g < GATES; ++g) store(to + r * gates + g * W, sum[r][g]);
                 }
-            if (b->d_x) {
+            if (b.d_x) {
                 to_input.times<false>(d_gates.data(), gates, d_inputs.data(), to_input.padded, total);
                 for (int64_t s = 0; s < total; ++s)
-                    std::copy_n(&d_inputs[s * to_input.padded], inputs, b->d_x + (share.rows[samples[s].first] * call->steps + samples[s].second) * inputs);
+                    std::copy_n(&d_inputs[s * to_input.padded], inputs, b.d_x + (share.rows[samples[s].first] * call.steps + samples[s].second) * inputs);
             }
             samples.clear();
         };
@@ -255,10 +242,10 @@ void backcast_backward(const Call* call, const Backward* b) {
             float* d_gate = &d_gates[samples.size() * gates];
             for (int64_t n = 0; n < alive; ++n) {
                 const int64_t slot = share.first_slot + n, row = share.rows[n];
-                const float* gate = b->gates + (step * call->rows + slot) * gates;
-                const float* cell = b->cells + (step * call->rows + slot) * padded;
-                const float* cell_last = step ? cell - call->rows * padded : &starts[n * padded];
-                const float* d_output = b->d_outputs ? b->d_outputs + (row * call->steps + step) * hidden : nullptr;
+                const float* gate = b.gates + (step * call.rows + slot) * gates;
+                const float* cell = b.cells + (step * call.rows + slot) * padded;
+                const float* cell_last = step ? cell - call.rows * padded : &starts[n * padded];
+                const float* d_output = b.d_outputs ? b.d_outputs + (row * call.steps + step) * hidden : nullptr;
                 for (int64_t block = 0; block < blocks; ++block) {
                     const int64_t unit = block * W;
                     vec i = load(gate + GATES * unit), f = load(gate + GATES * unit + W);
@@ -287,23 +274,48 @@ void backcast_backward(const Call* call, const Backward* b) {
         if (!samples.empty()) finish_piece();
         for (; entered < count; ++entered) enter(entered);  // rows without a step
         for (int64_t n = 0; n < count; ++n) {
-            if (b->d_h0) std::copy_n(&d_h[n * to_state.padded], hidden, b->d_h0 + share.rows[n] * hidden);
-            if (b->d_c0) std::copy_n(&d_c[n * padded], hidden, b->d_c0 + share.rows[n] * hidden);
+            if (b.d_h0) std::copy_n(&d_h[n * to_state.padded], hidden, b.d_h0 + share.rows[n] * hidden);
+            if (b.d_c0) std::copy_n(&d_c[n * padded], hidden, b.d_c0 + share.rows[n] * hidden);
         }
     });
 
-    for (int64_t part = 1; part < call->threads; ++part) {
+    for (int64_t part = 1; part < call.threads; ++part) {
         std::transform(weights[0].begin(), weights[0].end(), weights[part].begin(), weights[0].begin(), std::plus<float>());
         std::transform(tables[0].begin(), tables[0].end(), tables[part].begin(), tables[0].begin(), std::plus<float>());
     }
     for (int64_t j = 0; j < GATES * hidden; ++j) {
         const float* column = weights[0].data() + layer.place(j);
-        for (int64_t k = 0; k < hidden; ++k) b->d_recurrent_map[j * hidden + k] = column[k * gates];
-        for (int64_t k = 0; k < inputs; ++k) b->d_input_map[j * inputs + k] = column[(hidden + k) * gates];
-        if (call->ids)
-            for (int64_t n = 0; n < bases; ++n) b->d_base[n * GATES * hidden + j] = tables[0][n * gates + layer.place(j)];
+        for (int64_t k = 0; k < hidden; ++k) b.d_recurrent_map[j * hidden + k] = column[k * gates];
+        for (int64_t k = 0; k < inputs; ++k) b.d_input_map[j * inputs + k] = column[(hidden + k) * gates];
+        if (call.symbols)
+            for (int64_t n = 0; n < bases; ++n) b.d_base[n * GATES * hidden + j] = tables[0][n * gates + layer.place(j)];
         else
-            b->d_base[j] = column[(hidden + inputs) * gates];
+            b.d_base[j] = column[(hidden + inputs) * gates];
     }
+}
+
+}  // namespace
+
+extern "C" {
+
+int backcast_forward(const Call* call, const Forward* to) {
+    return without_exceptions([&] { run_forward(*call, *to); });
+}
+
+// Can `backcast_sweep` work in bf16?
+int backcast_has_half() {
+#if defined(__AVX512BF16__)
+    return 1;
+#else
+    return 0;
+#endif
+}
+
+int backcast_sweep(const Call* call, const Kept* kept) {
+    return without_exceptions([&] { run_sweep(*call, *kept); });
+}
+
+int backcast_backward(const Call* call, const Backward* b) {
+    return without_exceptions([&] { run_backward(*call, *b); });
 }
 }

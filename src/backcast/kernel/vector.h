@@ -5,11 +5,14 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <new>
+#include <system_error>
 #include <thread>
+#include <type_traits>
 #include <vector>
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -72,8 +75,8 @@ using Buffer = std::vector<float, Aligned<float>>;
 inline vec expm1(vec x) {
     constexpr float BOUND = 25.0f;
     constexpr float SHIFT = 12582912.0f;  // 1.5 · 2^23: adding it rounds to a whole number in the low bits
-    x = x < all(BOUND) ? x : all(BOUND);
-    x = x > all(-BOUND) ? x : all(-BOUND);
+    x = x > all(BOUND) ? all(BOUND) : x;  // in this order NaN stays NaN
+    x = x < all(-BOUND) ? all(-BOUND) : x;
     vec shifted = x * 1.44269504f + SHIFT;
     vec n = shifted - SHIFT;
     ivec exponent = ((ivec)shifted + 127) << 23;  // a cast between vectors keeps the bits
@@ -96,17 +99,6 @@ inline vec tanh(vec x) {
     return e / (e + 2.0f);
 }
 
-// From the sums of a row's gates to its new state, for one block. Not inlined, so that there is one code for
-// tiles of all heights: which products are fused with which sums, and with them the last bits of a row, must not
-// depend on how many rows stand beside it.
-__attribute__((noinline)) void activate(vec i, vec f, vec g, vec o, float* h, float* c, float* activated) {
-    i = sigmoid(i), f = sigmoid(f), g = tanh(g), o = sigmoid(o);
-    vec cell = f * load(c) + i * g;
-    store(c, cell);
-    store(h, o * tanh(cell));
-    if (activated) store(activated, i), store(activated + W, f), store(activated + 2 * W, g), store(activated + 3 * W, o);
-}
-
 // ------------------------------------------------------------------------------------------------ products
 
 // sums[r][v] += Σ_k a[r][k·a_step] · b[k·b_step + v·W ..]
@@ -119,6 +111,24 @@ inline __attribute__((always_inline)) void multiply(vec (&sums)[R][V], const flo
         for (int r = 0; r < R; ++r) {
             float factor = a[r][k * a_step];
             for (int v = 0; v < V; ++v) sums[r][v] += factor * column[v];
+        }
+    }
+}
+
+// Calls run(first row, height) for tiles of at most TILE rows, all about as high as each other: a low tile reads as many
+// weights as a high one. The height is a constant for the compiler.
+template <class Run>
+inline void for_tiles(int64_t rows, Run run) {
+    const int64_t tiles = (rows + TILE - 1) / TILE;
+    for (int64_t tile = 0; tile < tiles; ++tile) {
+        const int64_t row = rows * tile / tiles;
+        switch (rows * (tile + 1) / tiles - row) {
+            case 1: run(row, std::integral_constant<int, 1>()); break;
+            case 2: run(row, std::integral_constant<int, 2>()); break;
+            case 3: run(row, std::integral_constant<int, 3>()); break;
+            case 4: run(row, std::integral_constant<int, std::min(4, TILE)>()); break;
+            case 5: run(row, std::integral_constant<int, std::min(5, TILE)>()); break;
+            default: run(row, std::integral_constant<int, std::min(6, TILE)>());
         }
     }
 }
@@ -143,19 +153,9 @@ struct Matrix {
     template <bool relu>
     void times(const float* from, int64_t from_stride, float* to, int64_t to_stride, int64_t rows) const {
         for (int64_t first = 0; first < padded; first += V * W)
-            for (int64_t row = 0; row < rows; row += TILE) {
-                const float* block = values.data() + first * inputs;
-                const float* one = from + row * from_stride;
-                float* result = to + row * to_stride + first;
-                switch (std::min<int64_t>(TILE, rows - row)) {
-                    case 1: tile<1, relu>(one, from_stride, block, &bias[first], result, to_stride); break;
-                    case 2: tile<2, relu>(one, from_stride, block, &bias[first], result, to_stride); break;
-                    case 3: tile<3, relu>(one, from_stride, block, &bias[first], result, to_stride); break;
-                    case 4: tile<4, relu>(one, from_stride, block, &bias[first], result, to_stride); break;
-                    case 5: tile<5, relu>(one, from_stride, block, &bias[first], result, to_stride); break;
-                    default: tile<6, relu>(one, from_stride, block, &bias[first], result, to_stride);
-                }
-            }
+            for_tiles(rows, [&](int64_t row, auto height) {
+                tile<height, relu>(from + row * from_stride, from_stride, &values[first * inputs], &bias[first], to + row * to_stride + first, to_stride);
+            });
     }
 
    private:
@@ -171,24 +171,49 @@ struct Matrix {
         for (int r = 0; r < R; ++r)
             for (int v = 0; v < V; ++v) {
                 vec value = sums[r][v];
-                store(to + r * to_stride + v * W, relu ? (value > 0.0f ? value : vec{}) : value);
+                store(to + r * to_stride + v * W, relu ? (value < 0.0f ? vec{} : value) : value);
             }
     }
 };
 
 // ------------------------------------------------------------------------------------------------- threads
 
-// Calls work(0) here and work(1) .. work(threads - 1) in threads of their own.
+// Calls work(0) .. work(threads - 1), each in a thread of its own where there is one to be had. What one of them
+// throws is thrown here, when all have ended.
 template <class Work>
 void in_parallel(int64_t threads, Work work) {
     std::vector<std::thread> others;
-    auto flushed = [&](int64_t part) {
+    std::atomic<bool> failed(false);
+    auto run = [&](int64_t part) {
         FlushDenormals flush;
-        work(part);
+        try {
+            work(part);
+        } catch (...) {
+            failed = true;
+        }
     };
-    for (int64_t part = 1; part < threads; ++part) others.emplace_back(flushed, part);
-    flushed(0);
+    others.reserve(threads);
+    for (int64_t part = 1; part < threads; ++part) {
+        try {
+            others.emplace_back(run, part);
+        } catch (const std::system_error&) {  // no more threads for us
+            run(part);
+        }
+    }
+    run(0);
     for (auto& other : others) other.join();
+    if (failed) throw std::bad_alloc();  // nothing else is thrown here
+}
+
+// For calls from outside of C++, which no exception may leave: 0, or 1 where memory ran out.
+template <class Work>
+int without_exceptions(Work work) {
+    try {
+        work();
+        return 0;
+    } catch (...) {
+        return 1;
+    }
 }
 
 }  // namespace

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from backcast import kernel
 from backcast.nn.embedding import Embedding, InputMap
 
+FEWEST_STEPS = 8  # for the kernel, which packs the weights at each call
+
 
 class LSTMState(NamedTuple):
     """Hidden and cell state, each (B, H)."""
@@ -27,8 +29,8 @@ class LSTMState(NamedTuple):
 class LSTMLayer(nn.Module):
     """One LSTM layer over (N, L, input_size), from any state, to (N, L, hidden_size).
 
-    On a CPU in float32 it is computed by our kernel where there is one (`backcast doctor` says), else by
-    `nn.LSTM`, whose parameters it has.
+    On a CPU in float32 and for more than a few steps it is computed by our kernel where there is one
+    (`backcast doctor` says), else by `nn.LSTM`, whose parameters it has.
     """
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
@@ -71,13 +73,17 @@ class LSTMLayer(nn.Module):
         lengths  (N,) 0 .. L: the state is that behind each row's own last step. Needs the kernel
         """
         recurrent = self.weights[1]
-        if kernel.usable(x, recurrent, *state):
+        table = folded is not None and folded.weight is None  # which only the kernel reads
+        worth_it = not 0 < x.shape[1] < FEWEST_STEPS or table or lengths is not None
+        if worth_it and kernel.usable(x, recurrent, *state):
             outputs, h, c = kernel.lstm(x, lengths, *self.maps(folded), *state)
             return outputs, LSTMState(h, c)
+        assert lengths is None and not table, "only the kernel takes lengths and tables"
         carried = (state.h[None], state.c[None])
-        if folded is None or folded.weight is None:
+        if folded is None:
             outputs, (h, c) = self.lstm(x, carried)
         else:
+            assert folded.weight is not None
             outputs, h, c = torch.lstm(
                 x, carried, [folded.weight, recurrent, folded.base, torch.zeros_like(folded.base)],
                 has_biases=True, num_layers=1, dropout=0.0, train=self.training, bidirectional=False, batch_first=True,
@@ -116,15 +122,15 @@ class EmbeddedLSTM(nn.Module):
 
         None where the kernel cannot. Under autocast in bf16, where the processor can.
         """
-        half = torch.is_autocast_enabled("cpu")
+        half = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
         state = self.zero_state(len(x))
         with torch.no_grad(), torch.autocast("cpu", enabled=False):
             folded = self.layer.fold(self.embedding, x)
-            if not kernel.usable(x if folded else self.layer.weights[0], *state):
-                return None
             elements = x if folded else self.embedding(x)
+            if not kernel.usable(elements, *state):
+                return None
             return LSTMState(*kernel.sweep(elements, steps, *self.layer.maps(folded), *state, half))
 
     def run_to_ends(self, x: Tensor, state: LSTMState, lengths: NDArray[np.int64]) -> LSTMState | None:
         """The states behind the first `lengths` (N,) steps of each row of x by the kernel, or None as above."""
-        return self(x, state, lengths)[1] if kernel.usable(x, *self.layer.weights) else None
+        return self(x, state, lengths)[1] if kernel.usable(x, *self.layer.weights, *state) else None
