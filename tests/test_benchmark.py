@@ -87,12 +87,12 @@ def test_each_benchmark_fills_its_own_columns(files: Path) -> None:
         ("nn.LSTM, full BPTT", 12), ("r-lstm 20×30", 12), ("nn.LSTM, full BPTT", 20), ("r-lstm 20×30", 20)
     ]  # fmt: skip
     assert all(row["kept_bytes"] > 0 for row in rows["step"] + rows["memory"])
-    assert [row["what"] for row in rows["recurrence"]] == ["sweep", "forward + backward"]
+    assert [row["what"] for row in rows["recurrence"]] == ["sweep", "sweep in bf16", "forward + backward"]
     for row in rows["recurrence"]:
         assert row["times_as_fast"] == pytest.approx(row["rival_seconds"] / row["seconds"])
         assert 0 < row["peak_fraction"] < 1 and row["peak_gflops"] > 0
     operations = 2 * 4 * 4 * (4 + 3) * 2 * 70
-    sweep, train = rows["recurrence"]
+    sweep, _, train = rows["recurrence"]
     assert sweep["gflops"] * sweep["seconds"] == pytest.approx(operations / 1e9)
     assert train["gflops"] * train["seconds"] == pytest.approx(3 * operations / 1e9)
     assert len(rows["stream"]) == 9 and {row["batch"] for row in rows["stream"]} == {1, 1024}
