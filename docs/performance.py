@@ -16,9 +16,14 @@ from typing import Any
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import AutoLocator
 
 from backcast.report.figures import COLOURS, STYLE
 
+TELLING = (
+    "nn.LSTM, full BPTT", "nn.LSTM, full BPTT, process left alone", "full BPTT, recomputed", "nn.LSTM, truncated 300",
+    "lstm, truncated 300", "r-lstm 20×30", "r-lstm 20×30, bf16", "Transformer encoder",
+)  # fmt: skip
 Rows = list[dict[str, Any]]
 GRID: dict[str, Any] = {"axes.grid": True, "grid.color": "#e8e8e8", "axes.axisbelow": True}
 GREY, MARKERS = "#b0b0b0", "osD^vPX<>*h"
@@ -36,8 +41,10 @@ def main(folder: Path, out: Path) -> None:
 
 
 def draw_length(figure: Figure, rows: Rows) -> None:
-    """Seconds and bytes of a step against the length, a line a method."""
+    """Seconds and bytes of a step against the length, a line a method; of many methods, those that tell most."""
     left, right = figure.subplots(1, 2)
+    some = [row for row in rows if row["contender"] in TELLING]
+    rows = some if len({row["contender"] for row in rows}) > len(COLOURS) else rows
     _lines(left, rows, "seconds", 1.0, spread=True)
     _lines(right, rows, "peak_bytes", 1e-6)
     _logarithmic(left, "seconds of a training step")
@@ -50,6 +57,9 @@ def draw_memory(figure: Figure, rows: Rows) -> None:
     axes = figure.subplots()
     _lines(axes, rows, "resident_bytes", 1e-6)
     _logarithmic(axes, "peak memory, less the input, MB")
+    axes.set_yscale("linear")
+    axes.yaxis.set_major_locator(AutoLocator())
+    axes.set_ylim(0, 1.15e-6 * max(row.get("resident_bytes") or 0 for row in rows))
     axes.legend(fontsize=7.5)
 
 
@@ -69,7 +79,7 @@ def draw_segments(figure: Figure, rows: Rows) -> None:
 
 def draw_peak(figure: Figure, rows: Rows) -> None:
     """Share of the machine's matrix product that the recurrence reaches, the kernel beside nn.LSTM."""
-    kinds = _kinds(rows)
+    kinds = [kind for kind in _kinds(rows) if "bf16" not in kind]  # whose peak is another
     for axes, kind in zip(figure.subplots(1, len(kinds), sharex=True, squeeze=False)[0], kinds, strict=True):
         own = [row for row in rows if row["what"] == kind and "seconds" in row]
         places = range(len(own))
