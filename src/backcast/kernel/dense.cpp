@@ -52,8 +52,7 @@ void run_dense(const Dense& call, const DenseOutput& output) {
 
 void run_dense_backward(const Dense& call, const DenseBackward& b) {
     const int64_t inputs = call.inputs, outputs = call.outputs;
-    constexpr int V = Matrix::V;
-    const int64_t wide = (outputs + V * W - 1) / (V * W) * (V * W);  // of d_y, padded with zeros
+    const int64_t wide = (outputs + Matrix::V * W - 1) / (Matrix::V * W) * (Matrix::V * W);  // of d_y, padded with zeros
     const int64_t seen = inputs + 1, tall = (seen + TILE - 1) / TILE * TILE;  // x and a one for the bias, padded
     const Matrix to_input(b.d_x ? wide : 0, inputs, [&](int64_t k, int64_t i) { return k < outputs ? call.weight[k * inputs + i] : 0.0f; });
     std::vector<Buffer> sums(call.threads);
@@ -70,19 +69,7 @@ void run_dense_backward(const Dense& call, const DenseBackward& b) {
                 std::copy_n(call.x + (row + n) * inputs, inputs, &x[n * tall]);
                 x[n * tall + inputs] = 1.0f;
             }
-            for (int64_t column = 0; column < wide; column += V * W)
-                for (int64_t k = 0; k < seen; k += TILE) {
-                    vec tile[TILE][V];
-                    const float* a[TILE];
-                    float* to = &sum[k * wide + column];
-                    for (int r = 0; r < TILE; ++r) {
-                        a[r] = &x[k + r];
-                        for (int v = 0; v < V; ++v) tile[r][v] = load(to + r * wide + v * W);
-                    }
-                    multiply<TILE, V>(tile, a, tall, &given[column], wide, count);
-                    for (int r = 0; r < TILE; ++r)
-                        for (int v = 0; v < V; ++v) store(to + r * wide + v * W, tile[r][v]);
-                }
+            add_transposed_product(x.data(), tall, seen, given.data(), wide, count, sum.data());
             if (b.d_x) {
                 const bool direct = to_input.padded == inputs;
                 float* to = direct ? b.d_x + row * inputs : d_x.data();

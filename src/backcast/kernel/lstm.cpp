@@ -214,19 +214,7 @@ void run_backward(const Call& call, const Backward& b) {
                     for (int64_t k = 0; k < gates; k += W) store(table + k, load(table + k) + load(&d_gates[s * gates + k]));
                 }
             }
-            for (int64_t block = 0; block < blocks; ++block)
-                for (int64_t k = 0; k < seen; k += TILE) {
-                    vec sum[TILE][GATES];
-                    const float* a[TILE];
-                    float* to = &sums[k * gates + block * GATES * W];
-                    for (int r = 0; r < TILE; ++r) {
-                        a[r] = &seen_by[k + r];
-                        for (int g = 0; g < GATES; ++g) sum[r][g] = load(to + r * gates + g * W);
-                    }
-                    multiply<TILE, GATES>(sum, a, tall, &d_gates[block * GATES * W], gates, total);
-                    for (int r = 0; r < TILE; ++r)
-                        for (int g = 0; g < GATES; ++g) store(to + r * gates + g * W, sum[r][g]);
-                }
+            add_transposed_product(seen_by.data(), tall, seen, d_gates.data(), gates, total, sums.data());
             if (b.d_x) {
                 to_input.times<false>(d_gates.data(), gates, d_inputs.data(), to_input.padded, total);
                 for (int64_t s = 0; s < total; ++s)

@@ -133,6 +133,25 @@ inline void for_tiles(int64_t rows, Run run) {
     }
 }
 
+// to (tall, wide) += aᵀ (tall, samples) · b (samples, wide): the gradient of weights. `tall` is a multiple of TILE, `wide` of
+// four vectors; only the first `seen` rows matter.
+inline void add_transposed_product(const float* a, int64_t tall, int64_t seen, const float* b, int64_t wide, int64_t samples, float* to) {
+    constexpr int V = 4;
+    for (int64_t column = 0; column < wide; column += V * W)
+        for (int64_t k = 0; k < seen; k += TILE) {
+            vec sums[TILE][V];
+            const float* rows[TILE];
+            float* corner = to + k * wide + column;
+            for (int r = 0; r < TILE; ++r) {
+                rows[r] = a + k + r;
+                for (int v = 0; v < V; ++v) sums[r][v] = load(corner + r * wide + v * W);
+            }
+            multiply<TILE, V>(sums, rows, tall, b + column, wide, samples);
+            for (int r = 0; r < TILE; ++r)
+                for (int v = 0; v < V; ++v) store(corner + r * wide + v * W, sums[r][v]);
+        }
+}
+
 // A matrix (inputs, outputs) in the order in which `Matrix::times` reads it: four vectors of columns at a time.
 struct Matrix {
     static constexpr int V = 4;
