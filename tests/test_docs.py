@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 TOY = ["--pretrain-epochs", "1", "--epochs", "1", "--hidden-size", "4", "--limit", "60", "--device", "cpu"]
 FLAGS = {flag(name) for name in FIELDS} | {"--preset", "--config", "--out", "--resume", "--overwrite", "--json", "--help",
-                                           "--split", "--version", "--methods", "--scale", "--lengths", "--rounds", "--only",
+                                           "--split", "--version", "--methods", "--scale", "--lengths",
                                            "--paper", "--segments", "--rounds", "--full", "--only", "--threads"}  # fmt: skip
 
 
