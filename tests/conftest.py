@@ -14,8 +14,8 @@ from backcast.config import Config
 from backcast.data.preprocessing import Preprocessing
 from backcast.nn.model import Model
 
-REAL = Preprocessing(symbols=0, channels=2, mean=(0.0, 0.0), std=(1.0, 1.0))
-SYMBOLS = Preprocessing(symbols=5, channels=1, mean=(), std=())
+REAL = Preprocessing("real", channels=2, mean=(0.0, 0.0), std=(1.0, 1.0))
+SYMBOLS = Preprocessing("integers", channels=1, mean=(), std=(), vocabulary=(0, 1, 2, 3))
 
 
 def make_model(method: str = "rp-lstm", symbols: bool = False, **settings: object) -> Model:

@@ -148,7 +148,7 @@ def test_a_run_that_is_there_is_not_touched_unless_asked(
     ("arguments", "message"),
     [
         (["nothing.npz"], "nothing.npz: there is no such file"),
-        (["digit-silence"], "did you mean digits-silence?"),
+        (["digit-silence"], "did you mean 'digits-silence'?"),
         (["DATA", "--trunction", "3"], "unknown option --trunction; did you mean '--truncation'?"),
         (["DATA", "--method", "rlstm"], "did you mean 'r-lstm'?"),
         (["DATA", "--preset", "paper/minst"], "did you mean 'paper/mnist'?"),

@@ -13,7 +13,8 @@ from PIL import Image
 
 from backcast.data.arrays import from_arrays
 from backcast.data.preprocessing import Preprocessing
-from backcast.data.sources import load, split_validation
+from backcast.data.sources import load
+from backcast.data.splitting import split_validation
 from backcast.errors import InputError
 
 
@@ -150,7 +151,6 @@ INF[1, 0, 0] = np.inf
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"x": NAN}, "row 2, step 3, channel 1 is nan"),
         ({"x": INF}, "row 1, step 0, channel 0 is inf"),
         ({"x": X[:0]}, "no rows"),
         ({"x": X[:, :0]}, "at least one step"),
@@ -161,12 +161,11 @@ INF[1, 0, 0] = np.inf
         ({"x": X, "lengths": [1, 2, 6, 3]}, "row 2 has the length 6; it must lie between 1 and 5"),
         ({"x": X, "lengths": [1.5, 2, 3, 4]}, "lengths must be 4 whole numbers"),
         ({"x": X, "y": [0, 1]}, r"y has the shape \(2,\); there are 4 rows"),
-        ({"x": X, "y": [0, 1, np.nan, 1]}, "row 2 has the label nan.*--missing-label nan"),
         ({"x": X, "ids": [1, 2, 2, 4]}, "the id .*2.* stands more than once"),
         ({"x": X, "ids": [b"a", b"b", b"c", b"d"]}, "whole numbers or strings"),
         ({"x": ZERO - 1, "kind": "symbols"}, "row 0, step 0 is -1"),
         ({"x": X[:, :, 0] + 0.5, "kind": "symbols"}, "row 0, step 0 is 0.5"),
-        ({"x": X, "kind": "symbols"}, "symbols come as"),
+        ({"x": X, "kind": "symbols"}, "row 0 has 2 numbers a step; symbols come one a step"),
         ({"x": X, "y": [0, 1, 0, 1], "missing_label": "no"}, "--missing-label no"),
     ],
 )
@@ -177,8 +176,20 @@ def test_arrays_that_do_not_fit_are_refused_with_row_and_step(
         from_arrays(**arrays, name="mine.npz")  # type: ignore[arg-type]
 
 
-def test_nan_behind_a_rows_end_is_padding() -> None:
-    assert len(from_arrays(NAN, lengths=[5, 5, 3, 5])) == 4
+def test_nan_behind_a_rows_end_is_padding_and_within_it_refused_with_its_place() -> None:
+    assert from_arrays(NAN, lengths=[5, 5, 3, 5]).missing is None
+    with pytest.raises(
+        InputError, match=r"row 2, step 3, channel 1 is missing \(1 values in all.*--fill-missing"
+    ):
+        Preprocessing.fit(from_arrays(NAN))
+
+
+def test_missing_values_are_filled_with_the_last_known_one_or_the_mean() -> None:
+    x = np.array([[np.nan, 1.0, np.nan, np.nan, 3.0], [2.0, 2.0, 2.0, 2.0, np.nan]])
+    rows = from_arrays(x, fill_missing=True)
+    np.testing.assert_array_equal(rows.row(0)[:, 0], [np.nan, 1.0, 1.0, 1.0, 3.0])
+    batch = Preprocessing.fit(rows).batch(rows, np.arange(2))
+    assert batch.x[0, 0, 0] == 0 and bool(batch.x.isfinite().all())
 
 
 @pytest.mark.parametrize("damage", ["cut", "text", "pickled", "no x", "zip"])

@@ -29,7 +29,7 @@ LEVELS = {
     4: ["methods"],
     5: ["trainer"],
     6: ["build"],
-    7: ["run"],
+    7: ["run", "evaluation"],
     8: ["report", "doctor"],
     9: ["demo", "benchmark"],
     10: ["cli"],

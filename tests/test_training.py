@@ -233,7 +233,7 @@ def test_the_best_epoch_on_validation_is_taken_and_without_validation_the_last(
     train(config(npz, method="lstm", epochs=12, learning_rate=0.02), tmp_path / "best")
     scores = [e["validation_accuracy"] for e in read_metrics(tmp_path / "best" / "metrics.jsonl")]
     prepared = prepare(config(npz, method="lstm"))
-    assert load_model(tmp_path / "best").accuracy(prepared.validation).accuracy == max(scores)
+    assert load_model(tmp_path / "best").evaluate(prepared.validation).accuracy == max(scores)
     train(config(npz, method="lstm", validation=0), tmp_path / "last")
     entries = read_metrics(tmp_path / "last" / "metrics.jsonl")
     assert "validation_accuracy" not in entries[-1]
@@ -255,7 +255,7 @@ def test_the_config_of_a_run_starts_the_same_run_again(npz: Path, tmp_path: Path
 def test_pretrain_once_then_fine_tune(npz: Path, tmp_path: Path) -> None:
     train(config(npz, epochs=0), tmp_path / "pretrained")
     with pytest.raises(InputError, match="only been pretrained"):
-        load_model(tmp_path / "pretrained").accuracy(prepare(config(npz)).train)
+        load_model(tmp_path / "pretrained").evaluate(prepare(config(npz)).train)
     tuned = train(config(npz, method="lstm", from_run=str(tmp_path / "pretrained")), tmp_path / "tuned")
     fresh = train(config(npz, method="lstm"), tmp_path / "fresh")
     source = load_model(tmp_path / "pretrained")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -10,19 +11,33 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 
+class Reader(Protocol):
+    """Elements that are read when they are asked for; steps behind a row's end are zeros."""
+
+    shape: tuple[int, ...]  # (B, T, C), or (B, T) for symbols
+    device: torch.device
+
+    def read(self, start: int, stop: int) -> Tensor:
+        """Steps start .. stop-1 of all rows: (B, stop-start[, C])."""
+
+    def gather(self, positions: NDArray[np.int64]) -> Tensor:
+        """The elements at `positions` (B, m) of each row, 0 .. T-1: (B, m[, C])."""
+
+
 @dataclass(frozen=True)
 class Batch:
     """B rows, padded behind their ends to the longest of them.
 
-    x        (B, T, C) float for real vectors, (B, T) int64 for symbols; on the training device
+    x        (B, T, C) float for real vectors, (B, T) int64 for symbols; on the training device, or read from disk
+             piece by piece
     lengths  (B,) int64, 1 .. T; on the host, because plans are made there
     labels   (B,) int64 on the training device; -1 for a row without a label
     rows     (B,) int64: each row's number in its data set, the key of its randomness
 
-    Nothing else reads x, so that a batch may one day come from disk piece by piece.
+    Nothing else reads x, so that a batch may come from disk.
     """
 
-    x: Tensor
+    x: Tensor | Reader
     lengths: NDArray[np.int64]
     labels: Tensor
     rows: NDArray[np.int64]
@@ -34,9 +49,13 @@ class Batch:
     def device(self) -> torch.device:
         return self.x.device
 
+    @property
+    def on_disk(self) -> bool:
+        return not isinstance(self.x, Tensor)
+
     def slice(self, start: int, stop: int) -> Tensor:
         """Steps start .. stop-1 of all rows: (B, stop-start[, C])."""
-        return self.x[:, start:stop]
+        return self.x[:, start:stop] if isinstance(self.x, Tensor) else self.x.read(start, stop)
 
     def take(self, positions: NDArray[np.int64]) -> Tensor:
         """The elements at `positions` (B, m, L) of each row: (B·m, L[, C]).
@@ -46,6 +65,8 @@ class Batch:
         """
         count, windows, length = positions.shape
         flat = np.clip(positions, 0, self.x.shape[1] - 1).reshape(count, windows * length)
+        if not isinstance(self.x, Tensor):
+            return self.x.gather(flat).reshape(count * windows, length, *self.x.shape[2:])
         index = torch.from_numpy(flat).to(self.device)
         row = torch.arange(count, device=self.device)[:, None]
         return self.x[row, index].reshape(count * windows, length, *self.x.shape[2:])

@@ -20,7 +20,7 @@ from backcast.data.preprocessing import Preprocessing
 from backcast.data.sequences import Picture, Sequences
 from backcast.errors import InputError
 from backcast.methods import METHODS, phases
-from backcast.metrics import Accuracy
+from backcast.metrics import Scores
 from backcast.nn.decoder import Decoder, Predictor
 from backcast.nn.embedding import Embedding
 from backcast.nn.feedforward import FeedForward
@@ -29,7 +29,7 @@ from backcast.nn.lstm import EmbeddedLSTM
 from backcast.nn.model import Model
 from backcast.trainer import Settings, Trainer
 
-MODEL_FORMAT = "backcast model 1"
+MODEL_FORMAT = "backcast model 2"
 WEIGHTS, DESCRIPTION = "model.safetensors", "config.json"
 
 
@@ -61,14 +61,14 @@ class TrainedModel:
         )
         return scores.softmax(dim=1).numpy()
 
-    def accuracy(self, rows: Sequences, batch_size: int = 256) -> Accuracy:
-        """Over the rows that have a label. Raises InputError where there is none."""
+    def evaluate(self, rows: Sequences, batch_size: int = 256) -> Scores:
+        """Accuracy, balanced accuracy, macro-F1, loss and confusion over the rows that have a label. Raises InputError where there is none."""
         rows = self.prepare(rows)
         if not (rows.labels >= 0).any():
             raise InputError(
                 f"{rows.name}: no row has a label, so there is nothing to measure; `predict` needs none"
             )
-        return inference.accuracy(
+        return inference.evaluate(
             self.network, self.preprocessing, rows, batch_size=batch_size, device=self.device
         )
 
@@ -136,8 +136,16 @@ def build_trainer(
         seed=config.seed,
         device=device,
         checkpoint_seconds=config.checkpoint_minutes * 60,
+        balanced=config.class_weights == "balanced",
     )
-    return Trainer(network, preprocessing, train, validation, phases(config), settings)
+    weights = class_weights(train) if config.class_weights == "balanced" else None
+    return Trainer(network, preprocessing, train, validation, phases(config, weights), settings)
+
+
+def class_weights(rows: Sequences) -> tuple[float, ...]:
+    """rows / (classes × rows of the class), over the labelled rows, as scikit-learn's "balanced": their mean is 1."""
+    counts = np.bincount(rows.labels[rows.labels >= 0], minlength=len(rows.classes))
+    return tuple((counts.sum() / (len(counts) * np.maximum(counts, 1))).tolist())
 
 
 def describe_model(

@@ -17,8 +17,8 @@ from typing import Any, NoReturn
 
 from backcast import process
 from backcast.benchmark.options import add_options, run_benchmark
-from backcast.config import FIELDS, Config, flag, nearest, read_yaml, resolve, whole
-from backcast.errors import InputError, RunError
+from backcast.config import FIELDS, READING, Config, flag, read_yaml, resolve, whole
+from backcast.errors import InputError, RunError, nearest
 from backcast.presets import PRESETS
 
 EPILOG = """examples:
@@ -122,20 +122,10 @@ def _parser() -> argparse.ArgumentParser:
 
     evaluate = command("evaluate", _evaluate, "accuracy of the model in RUN on DATA")
     _add_run_and_data(evaluate)
-    evaluate.add_argument(
-        "--split",
-        choices=("train", "test", "all"),
-        help="default: the test split where there is one, else all rows",
-    )
     evaluate.add_argument("--json", type=Path, metavar="FILE", help="write the result as JSON, too")
 
     predict = command("predict", _predict, "class and probabilities for every row of DATA")
     _add_run_and_data(predict)
-    predict.add_argument(
-        "--split",
-        choices=("train", "test", "all"),
-        help="default: the test split where there is one, else all rows",
-    )
     predict.add_argument("--out", type=Path, required=True, metavar="FILE", help=".csv, .parquet or .jsonl")
 
     report = command(
@@ -177,8 +167,17 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 def _add_run_and_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", type=Path, metavar="RUN", help="a run folder")
     parser.add_argument("data", metavar="DATA", help=FIELDS["data"].metadata["help"])
-    parser.add_argument("--data-dir", help=FIELDS["data_dir"].metadata["help"])
-    parser.add_argument("--missing-label", help=FIELDS["missing_label"].metadata["help"])
+    parser.add_argument(
+        "--split",
+        choices=("train", "validation", "test", "all"),
+        help="default: the test split where there is one, else all rows",
+    )
+    for name in (*(name for name in READING if name != "kind"), "data_dir", "missing_label", "max_length"):
+        text = FIELDS[name].metadata["help"] + " (default: as in training)"
+        if FIELDS[name].metadata["kind"] is bool:
+            parser.add_argument(flag(name), action=argparse.BooleanOptionalAction, default=None, help=text)
+        else:
+            parser.add_argument(flag(name), help=text)
     parser.add_argument("--device", default="auto", help=FIELDS["device"].metadata["help"])
     parser.add_argument("--batch-size", default=256, type=whole(1), help="rows at a time (default: 256)")
 
@@ -275,52 +274,32 @@ def _stop_on_signals() -> Callable[[], bool]:
 def _load_for(arguments: argparse.Namespace) -> tuple[Any, Any, str]:
     """The model, the rows of the wanted split, and the split's name."""
     _prepare_process(arguments)
-    from dataclasses import replace
-
-    import numpy as np
-
     from backcast.build import load_model
-    from backcast.data.sequences import concatenate
-    from backcast.data.sources import load
+    from backcast.evaluation import OF_DATA, rows_for
 
     model = load_model(arguments.source, arguments.device)
-    data_dir = arguments.data_dir or model.config.data_dir
-    splits = load(
-        arguments.data,
-        data_dir=None if data_dir is None else Path(data_dir),
-        kind="symbols" if model.preprocessing.symbols else "real",
-        missing_label=arguments.missing_label or model.config.missing_label,
-        permutation_seed=model.config.permutation_seed,
-    )
-    split = arguments.split or ("test" if splits.test is not None else "all")
-    if split == "test" and splits.test is None:
-        raise InputError(f"{arguments.data}: has no test split; all its rows are in --split all")
-    if split == "test":
-        rows = splits.test
-    elif split == "train" or splits.test is None:
-        rows = splits.train
-    else:
-        rows = replace(
-            concatenate(splits.train, splits.test), ids=np.arange(len(splits.train) + len(splits.test))
-        )
-    return model, rows, split
+    given = {name: value for name in OF_DATA if (value := getattr(arguments, name)) is not None}
+    return model, *rows_for(model, arguments.data, arguments.split, given, _say)
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
     model, rows, split = _load_for(arguments)
-    found = model.accuracy(rows, arguments.batch_size)
+    found = model.evaluate(rows, arguments.batch_size)
     if arguments.json is not None:
         from backcast.files import write_json
 
         result = {
-            "accuracy": found.accuracy, "correct": found.correct, "rows": found.count, "loss": found.loss,
+            **found.to_json(), "classes": model.classes,
             "data": arguments.data, "split": split, "run": str(arguments.source),
         }  # fmt: skip
         try:
             write_json(arguments.json, result)
         except OSError as error:
             raise InputError(f"--json {arguments.json}: cannot be written: {error.strerror}") from None
-    print(f"accuracy {found.accuracy:.4f} ({found.correct} of {found.count} rows, {arguments.data}, {split})")
+    print(
+        f"accuracy {found.accuracy:.4f} ({found.correct} of {found.count} rows, {arguments.data}, {split}), "
+        f"balanced {found.balanced_accuracy:.4f}, macro-F1 {found.macro_f1:.4f}, loss {found.loss:.4f}"
+    )
     return 0
 
 
@@ -373,7 +352,15 @@ def _ls(arguments: argparse.Namespace) -> int:
         from backcast.data.sources import BUILT_IN
 
         lines = {name: source.description for name, source in BUILT_IN.items()}
-        lines["FILE.npz"] = "arrays of your own: x (n, T) or (n, T, C), y (n,), optionally lengths and ids"
+        lines["FILE"] = (
+            "CSV, TSV, JSON lines (also .gz), Parquet, Arrow, .npz, .npy, .ts; `backcast inspect FILE` says what is in it"
+        )
+        lines["FOLDER"] = (
+            "a sub-folder a class (texts, pictures, WAV, .npy, any bytes), or files named train and test"
+        )
+        lines["hf:owner/name"] = (
+            "a data set of the Hugging Face Hub; hf:owner/name:config where it has several"
+        )
     elif arguments.what == "methods":
         from backcast.methods import METHODS
 

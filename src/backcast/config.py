@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import difflib
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from backcast.errors import InputError
+from backcast.errors import InputError, nearest
 
 METHOD_NAMES = ("lstm", "r-lstm", "p-lstm", "rp-lstm")
 NONE_WORDS = ("none", "null")
@@ -43,6 +42,8 @@ def _option(
 
 
 SMALLEST = 1e-12
+READING = ("kind", "id", "x", "text", "label", "time", "wide", "header", "fill_missing", "side")
+"""Settings that say how files are read: `data.reading.Reading`."""
 DATA, METHOD, SEGMENTS, NETWORK, TRAINING = (
     "data", "method and truncation", "auxiliary loss", "network", "training",
 )  # fmt: skip
@@ -52,7 +53,9 @@ DATA, METHOD, SEGMENTS, NETWORK, TRAINING = (
 class Config:
     """The settings of one run. Fields are the flags of `backcast train`, with _ for -."""
 
-    data: str | None = _option(None, DATA, "a built-in data set or a .npz file", kind=str, optional=True)
+    data: str | None = _option(
+        None, DATA, "a built-in data set, a file, a folder or hf:owner/name", kind=str, optional=True
+    )
     data_dir: str | None = _option(
         None, DATA, "local copies of the built-in sets, in the Hub's layout", kind=str, optional=True
     )
@@ -73,7 +76,7 @@ class Config:
     missing_label: str | None = _option(
         None,
         DATA,
-        "the value in y that means 'no label', such as -1 or nan",
+        "the label that means 'none', such as -1, nan or \"\"; rows without a label are refused unless this is given",
         kind=str,
         optional=True,
         literal=True,
@@ -81,8 +84,39 @@ class Config:
     kind: str = _option(
         "auto",
         DATA,
-        "how to read whole numbers: as symbols or as real vectors",
-        choices=("auto", "real", "symbols"),
+        "what the elements are; auto: text is characters, a list of whole numbers or words symbols",
+        choices=("auto", "real", "symbols", "characters", "bytes"),
+    )
+    id: str | None = _option(None, DATA, "column of the rows' ids; none: `id`", kind=str, optional=True)
+    x: str | None = _option(
+        None,
+        DATA,
+        "column of the elements, several for several channels; none: `x`, or with --wide and --time all that are left",
+        kind=str,
+        optional=True,
+    )
+    text: str | None = _option(None, DATA, "column of the text; none: `text`", kind=str, optional=True)
+    label: str | None = _option(None, DATA, "column of the labels; none: `label`", kind=str, optional=True)
+    time: str | None = _option(
+        None, DATA, "column of the time: a table with one row a step", kind=str, optional=True
+    )
+    wide: bool = _option(False, DATA, "a table with one column a step")
+    header: bool = _option(True, DATA, "CSV files begin with their columns' names; else these are 1, 2, 3 …")
+    fill_missing: bool = _option(False, DATA, "take the last known value where one is missing")
+    max_length: int | None = _option(
+        None, DATA, "cut rows to their first so many steps", kind=int, low=1, optional=True
+    )
+    side: int | None = _option(
+        None, DATA, "scale pictures to side × side", kind=int, low=1, high=4096, optional=True
+    )
+    labeled: float = _option(
+        1.0, DATA, "share of the training labels to keep, by class and seed", low=SMALLEST, high=1.0
+    )
+    class_weights: str = _option(
+        "none",
+        DATA,
+        "balanced: a rare class counts as much as a frequent one",
+        choices=("none", "balanced"),
     )
     validation: float = _option(
         0.1,
@@ -197,6 +231,10 @@ class Config:
             raise InputError(
                 "--unlabeled: rows without labels train the auxiliary loss, which lstm has not; choose another --method"
             )
+        if self.x is not None and self.text is not None:
+            raise InputError("--x and --text exclude each other")
+        if self.wide and self.time is not None:
+            raise InputError("--wide (one column a step) and --time (one row a step) exclude each other")
         if not self.epochs and (self.method == "lstm" or not self.pretrain_epochs):
             raise InputError(
                 "--epochs 0 leaves nothing to train; with an auxiliary loss, --pretrain-epochs may stand alone"
@@ -264,12 +302,6 @@ def whole(low: int) -> Callable[[str], int]:
         return int(text)
 
     return read
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """'; did you mean X?' where there is something near, else nothing."""
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f"; did you mean '{near[0]}'?" if near else ""
 
 
 def _checked(field: dataclasses.Field[Any], value: Any) -> Any:

@@ -23,10 +23,10 @@ import torch
 from backcast import process
 from backcast.activations import activation_bytes
 from backcast.build import TrainedModel, build_network, build_trainer
-from backcast.config import Config, nearest, resolve
+from backcast.config import Config, resolve
 from backcast.data.sequences import Sequences
 from backcast.data.sources import load
-from backcast.errors import InputError, RunError
+from backcast.errors import InputError, RunError, nearest
 from backcast.files import write_json
 from backcast.history import read_metrics
 from backcast.methods import phases
@@ -262,7 +262,7 @@ def _summarise(
         "truncation": config.truncation,
         "seed": config.seed,
         "epochs": [phase.epochs for phase in phases(config)],
-        "test_accuracy": model.accuracy(test_rows).accuracy,
+        "test_accuracy": model.evaluate(test_rows).accuracy,
         "train_accuracy": last["accuracy"],
         "train_seconds": last["seconds"],
         "peak_activation_bytes": training_activation_bytes(config),

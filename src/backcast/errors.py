@@ -1,4 +1,9 @@
-"""The two ways in which backcast refuses to go on."""
+"""The two ways in which backcast refuses to go on, and a word that messages use."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
 
 
 class InputError(ValueError):
@@ -13,3 +18,9 @@ class RunError(RuntimeError):
 
     The last good checkpoint is kept, and the message says how to resume.
     """
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """'; did you mean X?' where there is something near, else nothing."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"; did you mean '{near[0]}'?" if near else ""

@@ -8,9 +8,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from backcast.batch import Batch
+from backcast.data.batching import by_length
 from backcast.data.preprocessing import Preprocessing
 from backcast.data.sequences import Sequences
-from backcast.metrics import Accuracy
+from backcast.metrics import Scores
 from backcast.nn.model import Model
 from backcast.sweep import sweep
 
@@ -32,26 +33,29 @@ def logits(
     batch_size: int = 256,
     device: torch.device | str = "cpu",
 ) -> Tensor:
-    """The classifier's logits for all rows in order, (n, classes), on the CPU."""
+    """The classifier's logits for all rows in order, (n, classes), on the CPU. Rows of similar length are read together."""
     assert model.classifier is not None
-    found = []
-    for batch in preprocessing.batches(rows, batch_size, device):
+    found, places = [], by_length(rows.lengths, batch_size)
+    for which in places:
+        batch = preprocessing.batch(rows, which, device)
         with torch.no_grad():
             found.append(model.classifier(last_outputs(model, batch)).cpu())
-    return torch.cat(found)
+    scores = torch.cat(found)
+    result = torch.empty_like(scores)
+    result[torch.from_numpy(np.concatenate(places))] = scores
+    return result
 
 
-def accuracy(
+def evaluate(
     model: Model,
     preprocessing: Preprocessing,
     rows: Sequences,
     *,
     batch_size: int = 256,
     device: torch.device | str = "cpu",
-) -> Accuracy:
+) -> Scores:
     """Over the rows that have a label; there must be one."""
     labelled = rows.select(np.flatnonzero(rows.labels >= 0))
     scores = logits(model, preprocessing, labelled, batch_size=batch_size, device=device)
-    labels = torch.from_numpy(labelled.labels)
-    correct = int((scores.argmax(dim=1) == labels).sum())
-    return Accuracy(correct, len(labels), float(F.cross_entropy(scores, labels)))
+    loss = float(F.cross_entropy(scores, torch.from_numpy(labelled.labels)))
+    return Scores.of(labelled.labels, scores.argmax(dim=1).numpy(), scores.shape[1], loss)

@@ -38,13 +38,22 @@ class Phase:
     learning_rate: float
     halve_at: tuple[int, ...]
 
+    @property
+    def supervised(self) -> bool:
+        """Is classification all there is, so that rows without a label teach nothing?"""
+        return all(isinstance(objective, Classification) for objective in self.objectives)
+
+    @property
+    def classifies(self) -> bool:
+        return any(isinstance(objective, Classification) for objective in self.objectives)
+
     def rate(self, epoch: int) -> float:
         """The learning rate in `epoch`, counted from 0 within the phase."""
         return self.learning_rate * 0.5 ** sum(epoch >= date for date in self.halve_at)
 
 
-def phases(config: Config) -> list[Phase]:
-    """The phases of a run; those without epochs are left out."""
+def phases(config: Config, class_weights: tuple[float, ...] | None = None) -> list[Phase]:
+    """The phases of a run; those without epochs are left out. `class_weights`: how much a row of each class counts."""
     method = METHODS[config.method]
     auxiliary: tuple[Objective, ...] = ()
     if method.reconstruction:
@@ -63,7 +72,7 @@ def phases(config: Config) -> list[Phase]:
         )
     if method.prediction:
         auxiliary += (Prediction(config.anchors, config.segment_length),)
-    classification = Classification(config.truncation, config.recompute)
+    classification = Classification(config.truncation, config.recompute, class_weights)
     joint = auxiliary if config.joint else ()
     both = [
         Phase("pretraining", config.pretrain_epochs, auxiliary, config.pretrain_learning_rate, config.pretrain_halve_at),

@@ -75,10 +75,12 @@ class Classification:
     truncation  steps before the end of the row that carry a gradient; None: all of them (full BPTT);
                 0: no supervised gradient reaches the main network (section 4, figure 4)
     recompute   with truncation None: the same gradient, in memory of the square root of the length
+    weights     how much a row of each class counts, 1 on average; None: all the same
     """
 
     truncation: int | None
     recompute: bool = False
+    weights: tuple[float, ...] | None = None
     name: str = "classification"
 
     def plan(self, batch: Batch, draw: Draw) -> Plan:
@@ -100,7 +102,10 @@ class Classification:
         logits = full_precision(model.classifier(output, second_weight))
         labels = batch.labels[labelled]
         correct = int((logits.argmax(dim=1) == labels).sum())
-        return Term(F.cross_entropy(logits, labels, reduction="sum"), len(labelled), correct)
+        losses = F.cross_entropy(logits, labels, reduction="none")
+        if self.weights is not None:
+            losses = losses * losses.new_tensor(self.weights)[labels]
+        return Term(losses.sum(), len(labelled), correct)
 
     def _last_outputs(
         self, model: Model, batch: Batch, plan: Plan, states: State, labelled: Tensor

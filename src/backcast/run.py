@@ -43,10 +43,13 @@ from backcast.build import (
     take_over,
 )
 from backcast.checkpoint import Checkpoint, load_last, save_checkpoint
-from backcast.config import Config, flag, read_yaml, resolve
+from backcast.config import READING, Config, flag, read_yaml, resolve
+from backcast.data.describe import describe
 from backcast.data.preprocessing import Preprocessing
-from backcast.data.sequences import Sequences, concatenate
-from backcast.data.sources import load, split_validation
+from backcast.data.sequences import Sequences, Splits, concatenate
+from backcast.data.sources import load
+from backcast.data.splitting import keep_labels, split_validation
+from backcast.data.writer import values_checksum
 from backcast.errors import InputError, RunError
 from backcast.files import write_atomically, write_json
 from backcast.kernel import description as kernel_in_use
@@ -72,19 +75,33 @@ class Prepared:
     classes: tuple[Any, ...]  # none where nothing is classified
 
 
-def prepare(config: Config, rows: Sequences | None = None) -> Prepared:
-    """Loads DATA (or takes `rows` in its place), checks and splits. Raises InputError."""
+def prepare(
+    config: Config, rows: Sequences | None = None, say: Callable[[str], None] = lambda line: None
+) -> Prepared:
+    """Loads DATA (or takes `rows` in its place), checks, says what it is, and splits. Raises InputError.
+
+    Validation rows are those that DATA brings, else some of the training rows.
+    """
+    held_out: Sequences | None = None
     if rows is None:
         if config.data is None:
-            raise InputError("which DATA? Name a built-in set (`backcast ls datasets`) or a .npz file")
-        rows = _load(config, config.data)
+            raise InputError("which DATA? Name a built-in set (`backcast ls datasets`), a file or a folder")
+        splits = _load(config, config.data, say=say)
+        rows, held_out = splits.train, splits.validation
     if config.epochs:
         _check_labels(rows, config)
-    rows, held_out = split_validation(rows, config.validation if config.epochs else 0.0, config.seed)
+    if not config.epochs:
+        held_out = None
+    elif held_out is None:
+        rows, held_out = split_validation(rows, config.validation, config.seed)
+    else:
+        held_out = held_out.relabel(rows.classes)
+    rows = keep_labels(rows, config.labeled, config.seed)
     if config.unlabeled is not None:
-        rows = concatenate(rows, _load(replace(config, limit=None), config.unlabeled, labels=False))
+        more = _load(replace(config, limit=None), config.unlabeled, labels=False, say=say).train
+        rows = concatenate(rows, more)
     source = None if config.from_run is None else load_model(config.from_run)
-    preprocessing = Preprocessing.fit(rows, held_out) if source is None else source.preprocessing
+    preprocessing = Preprocessing.fit(rows) if source is None else source.preprocessing
     for part in (rows, held_out):
         if part is not None:
             preprocessing.check(part)
@@ -92,22 +109,25 @@ def prepare(config: Config, rows: Sequences | None = None) -> Prepared:
     return Prepared(rows, held_out, preprocessing, source, _checksum(rows, held_out), classes)
 
 
-def _load(config: Config, data: str, labels: bool = True) -> Sequences:
+def _load(config: Config, data: str, *, labels: bool = True, say: Callable[[str], None]) -> Splits:
     return load(
         data,
-        data_dir=None if config.data_dir is None else Path(config.data_dir),
+        data_dir=config.data_dir,
         limit=config.limit,
-        kind=config.kind,
+        max_length=config.max_length,
         missing_label=config.missing_label,
         permutation_seed=config.permutation_seed,
         labels=labels,
-    ).train
+        say=say,
+        **{name: getattr(config, name) for name in READING},
+    )
 
 
 def _check_labels(rows: Sequences, config: Config) -> None:
     if not rows.classes:
         raise InputError(
-            f"{rows.name}: the rows have no labels (an array `y`); to pretrain without any, say --epochs 0"
+            f"{rows.name}: the rows have no labels (a column `label`, or the one that --label names; an array `y`); "
+            "to pretrain without any, say --epochs 0"
         )
     if len(rows.classes) == 1:
         raise InputError(
@@ -123,7 +143,8 @@ def _checksum(*parts: Sequences | None) -> str:
     digest = hashlib.sha256()
     for part in parts:
         if part is not None:
-            for array in (part.values, part.starts, part.lengths, part.labels):
+            digest.update((part.checksum or values_checksum(part.values)).encode())
+            for array in (part.starts, part.lengths, part.labels):
                 digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
 
@@ -238,7 +259,7 @@ def train(
             f"--out {out}: there is a run in it already; say --resume, --overwrite or another folder"
         )
     device = choose_device(config.device)
-    prepared = prepare(config, rows)
+    prepared = prepare(config, rows, say)
     if going_on and read_environment(out).get("data_sha256") != prepared.checksum:
         raise InputError(
             f"--resume: the rows of {config.data} are not those that the run in {out} began with"
@@ -255,6 +276,7 @@ def train(
         if checkpoint is not None:
             trainer.restore(checkpoint)
         else:
+            say(describe(prepared.train, config.kind))
             if going_on:
                 say(f"{out}: there is no checkpoint to go on from; starting over")
             folder.begin(config, prepared, device)

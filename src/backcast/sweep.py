@@ -25,6 +25,8 @@ State = tuple[Tensor, ...]
 
 PIECE = 64
 """Steps per call of a sweep: long calls store outputs that nobody reads and are slower for it."""
+DISK_PIECE = 1 << 18
+"""Steps of all rows together that are read from disk at a time."""
 
 
 class RecurrentEncoder(Protocol):
@@ -41,8 +43,8 @@ class RecurrentEncoder(Protocol):
 class FastEncoder(Protocol):
     """What an encoder may offer besides: the same results, with nothing lost between the wanted states."""
 
-    def sweep(self, x: Tensor, steps: NDArray[np.int64]) -> State | None:
-        """As `sweep` below, of x (B, T[, C]); None where it cannot here and now."""
+    def sweep(self, x: Tensor, steps: NDArray[np.int64], state: State | None = None) -> State | None:
+        """As `sweep` below, of x (B, T[, C]) from `state` (None: s_0); None where it cannot here and now."""
 
     def run_to_ends(self, x: Tensor, state: State, lengths: NDArray[np.int64]) -> State | None:
         """As `run_to_ends` below; None where it cannot."""
@@ -54,7 +56,7 @@ def sweep(encoder: RecurrentEncoder, batch: Batch, steps: NDArray[np.int64]) -> 
     It stops at the largest step asked for, and what lies behind a row's end never reaches its states.
     """
     if isinstance(encoder, FastEncoder):
-        found = encoder.sweep(batch.slice(0, int(steps.max())), steps)
+        found = _fast_sweep(encoder, batch, steps)
         if found is not None:
             return found
     with torch.no_grad():
@@ -72,6 +74,30 @@ def sweep(encoder: RecurrentEncoder, batch: Batch, steps: NDArray[np.int64]) -> 
                 for store, part in zip(kept, state, strict=True):
                     store[places] = part[places // steps.shape[1]].to(store.dtype)
     return like(state, kept)
+
+
+def _fast_sweep(encoder: FastEncoder, batch: Batch, steps: NDArray[np.int64]) -> State | None:
+    """The encoder's own sweep; of a batch on disk, piece by piece."""
+    end = int(steps.max())
+    if not batch.on_disk:
+        return encoder.sweep(batch.slice(0, end), steps)
+    piece = max(PIECE, DISK_PIECE // len(batch))
+    last = steps.max(axis=1, keepdims=True)
+    state: State | None = None
+    kept: list[Tensor] = []
+    for start in range(0, max(end, 1), piece):
+        stop = min(start + piece, end)
+        wanted = np.concatenate([steps, last], axis=1)
+        found = encoder.sweep(batch.slice(start, stop), np.clip(wanted - start, 0, stop - start), state)
+        if found is None:
+            return None
+        split = [part.unflatten(0, wanted.shape) for part in found]
+        state = like(found, [part[:, -1].contiguous() for part in split])
+        own = torch.from_numpy(steps > start)[..., None]
+        now = [part[:, :-1] for part in split]
+        kept = [torch.where(own, new, old) for new, old in zip(now, kept, strict=True)] if kept else now
+    assert state is not None
+    return like(state, [part.flatten(0, 1) for part in kept])
 
 
 def run_to_ends(encoder: RecurrentEncoder, x: Tensor, state: State, lengths: NDArray[np.int64]) -> State:

@@ -13,15 +13,17 @@ from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from backcast import rng
 from backcast.checkpoint import Checkpoint
+from backcast.data.batching import epoch_batches
 from backcast.data.preprocessing import Preprocessing
 from backcast.data.sequences import Sequences
 from backcast.errors import RunError
-from backcast.inference import accuracy
+from backcast.inference import evaluate
 from backcast.methods import Phase
 from backcast.nn.model import Model
 from backcast.objectives import Draw, Term, losses
@@ -37,6 +39,7 @@ class Settings:
     clip_norm   the gradient's norm is cut to this
     bf16        mixed precision: bf16 in the networks, float32 in weights and losses
     checkpoint_seconds   time between two checkpoints within an epoch
+    balanced    the epoch is chosen by balanced accuracy, not by accuracy
     """
 
     batch_size: int
@@ -46,6 +49,7 @@ class Settings:
     seed: int
     device: torch.device
     checkpoint_seconds: float
+    balanced: bool = False
 
 
 class Recorder(Protocol):
@@ -106,13 +110,16 @@ class Trainer:
         self.optimizer = self._new_optimizer()
         self._saved_at = time.monotonic()
 
-    @property
-    def steps_per_epoch(self) -> int:
-        return math.ceil(len(self.train) / self.settings.batch_size)
+    def rows_of(self, phase: Phase) -> NDArray[np.int64]:
+        """The rows that teach something in `phase`: all, or those with a label."""
+        return np.flatnonzero(self.train.labels >= 0) if phase.supervised else np.arange(len(self.train))
 
     @property
     def total_steps(self) -> int:
-        return self.steps_per_epoch * sum(phase.epochs for phase in self.phases)
+        return sum(
+            phase.epochs * math.ceil(len(self.rows_of(phase)) / self.settings.batch_size)
+            for phase in self.phases
+        )
 
     def fit(self, recorder: Recorder, stop: Callable[[], bool] = lambda: False) -> None:
         """Trains to the end from wherever `position` is; the result is in `model`.
@@ -168,20 +175,20 @@ class Trainer:
         self.optimizer.load_state_dict({"state": slots, "param_groups": groups})
 
     def _run_epoch(self, phase: Phase, recorder: Recorder, stop: Callable[[], bool]) -> None:
-        at, size = self.position, self.settings.batch_size
+        at = self.position
         epoch = at.epochs_before + at.epoch
-        order = rng.permutation(len(self.train), self.settings.seed, "order", epoch)
+        size, seed = self.settings.batch_size, self.settings.seed
+        batches = epoch_batches(self.train.lengths, self.rows_of(phase), size, seed, epoch)
         for group in self.optimizer.param_groups:
             group["lr"] = phase.rate(at.epoch)
-        while at.batch < self.steps_per_epoch:
+        while at.batch < len(batches):
             began = time.monotonic()
-            rows = order[at.batch * size : (at.batch + 1) * size]
-            self._update(self.step_terms(phase, rows, Draw(self.settings.seed, epoch, at.step)), phase)
+            self._update(self.step_terms(phase, batches[at.batch], Draw(seed, epoch, at.step)), phase)
             at.batch += 1
             at.step += 1
             at.seconds += time.monotonic() - began
             recorder.advance(f"{phase.name} epoch {at.epoch + 1}/{phase.epochs}")
-            if at.batch == self.steps_per_epoch:
+            if at.batch == len(batches):
                 break
             if at.step % LOG_EVERY == 0:
                 recorder.metrics(self._entry("step", phase))
@@ -228,18 +235,20 @@ class Trainer:
     def _end_epoch(self, phase: Phase, recorder: Recorder) -> None:
         at = self.position
         entry = self._entry("epoch", phase)
-        classifies = any(objective.name == "classification" for objective in phase.objectives)
-        if classifies and self.validation is not None:
+        if phase.classifies and self.validation is not None:
             began = time.monotonic()
-            found = accuracy(self.model, self.preprocessing, self.validation, device=self.settings.device)
+            found = evaluate(self.model, self.preprocessing, self.validation, device=self.settings.device)
             at.seconds += time.monotonic() - began
             entry |= {
                 "validation_accuracy": found.accuracy,
+                "validation_balanced_accuracy": found.balanced_accuracy,
+                "validation_macro_f1": found.macro_f1,
                 "validation_loss": found.loss,
                 "seconds": at.seconds,
             }
-            if (found.accuracy, -found.loss) > (at.best_accuracy, -at.best_loss):
-                at.best_accuracy, at.best_loss = found.accuracy, found.loss
+            chosen = found.balanced_accuracy if self.settings.balanced else found.accuracy
+            if (chosen, -found.loss) > (at.best_accuracy, -at.best_loss):
+                at.best_accuracy, at.best_loss = chosen, found.loss
                 self.best = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
         recorder.metrics(entry)
         at.epoch, at.batch, at.sums = at.epoch + 1, 0, {}

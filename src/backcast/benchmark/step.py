@@ -8,8 +8,7 @@ from typing import Any
 from backcast.benchmark.plan import Benchmark, Contender, Group, single
 from backcast.benchmark.table import Column, Record, megabytes, outcome, significant, spread, text
 from backcast.benchmark.transformer_size import LAYERS, lstm_parameters, width_like
-from backcast.config import nearest
-from backcast.errors import InputError
+from backcast.errors import InputError, nearest
 
 BASE = "nn.LSTM, full BPTT"
 LSTM_BYTES, TRANSFORMER_BYTES = 22 * 4, 16 * LAYERS * 4

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from backcast.data.cache import import_rows, memory_rows
+from backcast.data.frames import BOMB_BYTES, BOMB_RATIO
+from backcast.data.reading import Reading
 from backcast.data.sequences import Sequences
+from backcast.data.writer import RowWriter
 from backcast.errors import InputError
 
-MOST_SYMBOLS = 65_536
+CHUNK_BYTES = 16 << 20
+MOST_ROWS = 1 << 31
+SMALL = ("y", "lengths", "ids")
 
 
 def from_arrays(
@@ -25,6 +33,7 @@ def from_arrays(
     name: str = "x",
     kind: str = "auto",
     missing_label: str | None = None,
+    fill_missing: bool = False,
 ) -> Sequences:
     """Rows from an array, checked.
 
@@ -34,150 +43,204 @@ def from_arrays(
     ids      (n,); None: 0 .. n-1
     kind     `real` vectors, `symbols` (whole numbers from 0, (n, T)), or `auto`: symbols where x is an
              (n, T) array of non-negative integers
-    missing_label  the value in y that stands for "no label", as text ("nan" for not-a-number)
+    missing_label  the value in y that stands for "no label", as text; NaN always does
+    fill_missing   NaN becomes the value before it
 
     Raises InputError, naming row and step, for anything that does not fit.
     """
     values = np.asarray(x)
-    if values.dtype.kind not in "fiub":
-        raise InputError(f"{name}: x has the type {values.dtype}; it must hold numbers")
-    if values.ndim not in (2, 3):
-        raise InputError(
-            f"{name}: x has the shape {values.shape}; it must be (rows, steps) or (rows, steps, channels)"
-        )
-    if not len(values):
-        raise InputError(f"{name}: there are no rows in it")
-    if not values.shape[1] or (values.ndim == 3 and not values.shape[2]):
-        raise InputError(f"{name}: x has the shape {values.shape}; rows need at least one step of one number")
-    count, steps = values.shape[:2]
-    row_lengths = _lengths(lengths, count, steps, name)
-    symbols = kind == "symbols" or (
-        kind == "auto" and values.ndim == 2 and values.dtype.kind in "iu" and int(values.min()) >= 0
-    )
-    if symbols:
-        values = _symbols(values, row_lengths, name)
-    else:
-        values = values.reshape(count, steps, -1)
-        if values.dtype.kind == "f":
-            values = values.astype(np.float32) if values.dtype == np.float16 else values
-            check_finite(values, row_lengths, name)
-        elif values.dtype != np.uint8:
-            values = values.astype(np.float32)
-    labels, classes = read_labels(y, count, name, missing_label)
-    return Sequences(
-        name=name,
-        values=values.reshape(count * steps, *values.shape[2:]),
-        starts=np.arange(count, dtype=np.int64) * steps,
-        lengths=row_lengths,
-        labels=labels,
-        classes=classes,
-        ids=_ids(ids, count, name),
-    )
+    shape = _checked_shape(values.shape, values.dtype, name)
+    plan = _Plan(shape, y, lengths, ids, name)
+
+    def read(writer: RowWriter) -> None:
+        plan.write(writer, [values])
+
+    rows = memory_rows(name, read, kind=kind, dtype=_stored(values.dtype), fill=fill_missing)
+    return rows if missing_label is None else rows.without_class(missing_label)
 
 
-def read_npz(
-    path: Path, *, kind: str = "auto", missing_label: str | None = None, labels: bool = True
-) -> Sequences:
+def read_npz(path: Path, reading: Reading) -> Sequences:
     """`.npz` with `x`, and optionally `y`, `lengths` and `ids`; `.npy` with x alone. See `from_arrays`.
 
-    Pickled objects are refused: nothing that is loaded can run code.
+    Read piece by piece into the cache. Pickled objects are refused: nothing that is loaded can run code.
     """
+    name = str(path)
+    with _arrays(path) as arrays:
+        shape = _checked_shape(arrays["x"].shape, arrays["x"].dtype, name)
+        dtype = _stored(arrays["x"].dtype)
+        small = {key: arrays[key].whole() for key in SMALL if key in arrays}
+        plan = _Plan(shape, small.get("y"), small.get("lengths"), small.get("ids"), name)
+
+        def read(writer: RowWriter) -> None:
+            plan.write(writer, arrays["x"].chunks())
+
+        return import_rows(
+            name, [path], {"form": "npz"}, read, kind=reading.kind, dtype=dtype, fill=reading.fill_missing
+        )
+
+
+class _Plan:
+    """What stands beside x, checked."""
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        y: ArrayLike | None,
+        lengths: ArrayLike | None,
+        ids: ArrayLike | None,
+        name: str,
+    ) -> None:
+        count, steps = shape[:2]
+        self.shape, self.name = shape, name
+        self.lengths = _lengths(lengths, count, steps, name)
+        self.labels: list[Any] = [None] * count
+        if y is not None:
+            labels = np.asarray(y)
+            if labels.shape != (count,):
+                raise InputError(
+                    f"{name}: y has the shape {labels.shape}; there are {count} rows, so it must be ({count},)"
+                )
+            if labels.dtype.kind not in "iubfUO":
+                raise InputError(
+                    f"{name}: y has the type {labels.dtype}; labels are numbers, booleans or strings"
+                )
+            self.labels = labels.tolist()
+        self.ids: list[Any] | None = None
+        if ids is not None:
+            given = np.asarray(ids)
+            if given.shape != (count,):
+                raise InputError(f"{name}: ids has the shape {given.shape}; there are {count} rows")
+            if given.dtype.kind not in "iuUO":
+                raise InputError(
+                    f"{name}: ids have the type {given.dtype}; they must be whole numbers or strings"
+                )
+            self.ids = given.tolist()
+
+    def write(self, writer: RowWriter, chunks: Any) -> None:
+        """Hands the rows of `chunks`, arrays (m, T[, C]) behind each other, to the writer."""
+        row = 0
+        for chunk in chunks:
+            for values in chunk:
+                writer.add(
+                    values[: self.lengths[row]], self.labels[row], None if self.ids is None else self.ids[row]
+                )
+                row += 1
+
+
+class _Member:
+    """An array in a file, read from its beginning to its end, once at a time."""
+
+    def __init__(self, file: BinaryIO, name: str, size: int) -> None:
+        self.file, self.name = file, name
+        try:
+            version = np.lib.format.read_magic(file)
+            header = (
+                np.lib.format.read_array_header_1_0
+                if version == (1, 0)
+                else np.lib.format.read_array_header_2_0
+            )
+            self.shape, self.fortran, self.dtype = header(file)
+        except (ValueError, SyntaxError, TypeError, RecursionError, EOFError) as error:
+            raise InputError(f"{name}: cannot be read: {' '.join(str(error).split())[:150]}") from None
+        if self.dtype.hasobject:
+            raise InputError(f"{name}: it holds Python objects, which are not loaded; save plain arrays")
+        self.begin = file.tell()
+        count = 1
+        for side in self.shape:
+            count *= side
+        if count * self.dtype.itemsize != size - self.begin:
+            raise InputError(
+                f"{name}: its header says {self.shape} of {self.dtype}, which is {count * self.dtype.itemsize} bytes, "
+                f"but there are {size - self.begin}; the file is damaged"
+            )
+
+    def whole(self) -> NDArray[Any]:
+        content = self.file.read()
+        array = np.frombuffer(content, self.dtype)
+        return array.reshape(self.shape, order="F" if self.fortran else "C")
+
+    def chunks(self) -> Iterator[NDArray[Any]]:
+        if self.fortran:  # the rows do not lie behind each other
+            yield self.whole()
+            return
+        row_bytes = max(1, int(np.prod(self.shape[1:], dtype=np.int64)) * self.dtype.itemsize)
+        at_a_time = max(1, CHUNK_BYTES // row_bytes)
+        for first in range(0, self.shape[0], at_a_time):
+            count = min(at_a_time, self.shape[0] - first)
+            content = self.file.read(count * row_bytes)
+            if len(content) < count * row_bytes:
+                raise InputError(
+                    f"{self.name}: ends in row {first + len(content) // row_bytes}; the file is cut"
+                )
+            yield np.frombuffer(content, self.dtype).reshape(count, *self.shape[1:])
+        self.file.read(1)  # at its end a zip member's checksum is checked
+
+
+@contextmanager
+def _arrays(path: Path) -> Iterator[dict[str, _Member]]:
     name = str(path)
     try:
         with path.open("rb") as file:
-            loaded = np.load(file, allow_pickle=False)
-            arrays = (
-                {"x": loaded}
-                if isinstance(loaded, np.ndarray)
-                else {key: loaded[key] for key in loaded.files}
-            )
-    except ValueError as error:
-        if "pickle" in str(error):
+            if path.suffix == ".npy":
+                yield {"x": _Member(file, name, path.stat().st_size)}
+                return
+            with zipfile.ZipFile(file) as archive:
+                yield _members(archive, name)
+    except InputError:
+        raise
+    except (
+        OSError,
+        EOFError,
+        zipfile.BadZipFile,
+        zlib.error,
+        NotImplementedError,
+        RuntimeError,
+        ValueError,
+    ) as error:
+        raise InputError(
+            f"{name}: cannot be read as {path.suffix}: {' '.join(str(error).split())[:150]}"
+        ) from None
+
+
+def _members(archive: zipfile.ZipFile, name: str) -> dict[str, _Member]:
+    members = {}
+    for info in archive.infolist():
+        key = info.filename.removesuffix(".npy")
+        if key not in ("x", *SMALL) or not info.filename.endswith(".npy"):
+            continue
+        if info.file_size > max(BOMB_BYTES, BOMB_RATIO * info.compress_size):
             raise InputError(
-                f"{name}: it holds Python objects, which are not loaded; save plain arrays"
-            ) from None
-        raise InputError(f"{name}: cannot be read as .npz: {error}") from None
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, KeyError) as error:
-        raise InputError(f"{name}: cannot be read as .npz: {error}") from None
-    if "x" not in arrays:
-        found = ", ".join(arrays) or "nothing"
+                f"{name}: `{key}` expands more than {BOMB_RATIO} times, to {info.file_size >> 20} MB; "
+                "if that is right, save it with np.savez"
+            )
+        members[key] = _Member(archive.open(info), f"{name}: `{key}`", info.file_size)  # type: ignore[arg-type]
+    if "x" not in members:
+        found = ", ".join(member.removesuffix(".npy") for member in archive.namelist()[:12]) or "nothing"
         raise InputError(
             f"{name}: there is no array `x` in it (it holds {found}); save it as np.savez(file, x=..., y=...)"
         )
-    return from_arrays(
-        arrays["x"], arrays.get("y") if labels else None, arrays.get("lengths"), arrays.get("ids"),
-        name=name, kind=kind, missing_label=missing_label,
-    )  # fmt: skip
+    return members
 
 
-def check_finite(values: NDArray[Any], lengths: NDArray[np.int64], name: str) -> None:
-    """Raises InputError at the first NaN or infinity of (n, T, C) that lies within its row."""
-    for row, length in enumerate(lengths):
-        bad = ~np.isfinite(values[row, :length])
-        if bad.any():
-            step, channel = np.argwhere(bad)[0]
-            raise InputError(
-                f"{name}: row {row}, step {step}, channel {channel} is {values[row, step, channel]}; "
-                "fill or drop such values first"
-            )
-
-
-def read_labels(
-    y: ArrayLike | None, count: int, name: str, missing_label: str | None
-) -> tuple[NDArray[np.int64], tuple[Any, ...]]:
-    """Labels as numbers into the sorted classes, and the classes."""
-    if y is None:
-        return np.full(count, -1, np.int64), ()
-    labels = np.asarray(y)
-    if labels.shape != (count,):
+def _checked_shape(shape: tuple[int, ...], dtype: np.dtype[Any], name: str) -> tuple[int, ...]:
+    if dtype.kind not in "fiub":
+        raise InputError(f"{name}: x has the type {dtype}; it must hold numbers")
+    if len(shape) not in (2, 3):
         raise InputError(
-            f"{name}: y has the shape {labels.shape}; there are {count} rows, so it must be ({count},)"
+            f"{name}: x has the shape {shape}; it must be (rows, steps) or (rows, steps, channels)"
         )
-    if labels.dtype.kind not in "iubfU":
-        raise InputError(f"{name}: y has the type {labels.dtype}; labels are numbers, booleans or strings")
-    missing = np.zeros(count, bool)
-    if missing_label is not None:
-        missing = _equals_text(labels, missing_label)
-    if labels.dtype.kind == "f":
-        bad = ~np.isfinite(labels) & ~missing
-        if bad.any():
-            row = int(np.flatnonzero(bad)[0])
-            raise InputError(
-                f"{name}: row {row} has the label {labels[row]}; if that means 'no label', say --missing-label nan"
-            )
-        if (labels[~missing] == np.round(labels[~missing])).all():
-            labels = np.where(missing, 0, labels).astype(np.int64)
-    classes, numbers = np.unique(labels[~missing], return_inverse=True)
-    result = np.full(count, -1, np.int64)
-    result[~missing] = numbers
-    return result, tuple(classes.tolist())
+    if not shape[0]:
+        raise InputError(f"{name}: there are no rows in it")
+    if not all(shape[1:]):
+        raise InputError(f"{name}: x has the shape {shape}; rows need at least one step of one number")
+    return shape
 
 
-def _equals_text(labels: NDArray[Any], text: str) -> NDArray[np.bool_]:
-    """Which labels are the value written as `text`."""
-    if labels.dtype.kind == "U":
-        return labels == text
-    try:
-        value = float(text)
-    except ValueError:
-        raise InputError(
-            f"--missing-label {text}: the labels are numbers, so this must be one, or nan"
-        ) from None
-    numbers = labels.astype(np.float64)
-    return np.isnan(numbers) if np.isnan(value) else numbers == value
-
-
-def _symbols(values: NDArray[Any], lengths: NDArray[np.int64], name: str) -> NDArray[Any]:
-    if values.ndim != 2:
-        raise InputError(f"{name}: symbols come as (rows, steps), but x has the shape {values.shape}")
-    inside = np.arange(values.shape[1]) < lengths[:, None]
-    bad = inside & ((values < 0) | (values >= MOST_SYMBOLS) | (values != np.floor(values)))
-    if bad.any():
-        row, step = np.argwhere(bad)[0]
-        raise InputError(
-            f"{name}: row {row}, step {step} is {values[row, step]}; symbols are whole numbers from 0 to {MOST_SYMBOLS - 1}"
-        )
-    return np.where(inside, values, 0).astype(np.int64)
+def _stored(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The type in which values are kept: their own, but for halves, booleans and other byte orders."""
+    if dtype.kind == "b":
+        return np.dtype(np.uint8)
+    return np.dtype(np.float32) if dtype.itemsize == 2 and dtype.kind == "f" else dtype.newbyteorder("=")
 
 
 def _lengths(lengths: ArrayLike | None, count: int, steps: int, name: str) -> NDArray[np.int64]:
@@ -196,18 +259,14 @@ def _lengths(lengths: ArrayLike | None, count: int, steps: int, name: str) -> ND
     return given.astype(np.int64)
 
 
-def _ids(ids: ArrayLike | None, count: int, name: str) -> NDArray[Any]:
-    if ids is None:
-        return np.arange(count)
-    given = np.asarray(ids)
-    if given.shape != (count,):
-        raise InputError(f"{name}: ids has the shape {given.shape}; there are {count} rows")
-    if given.dtype.kind not in "iuU":
-        raise InputError(f"{name}: ids have the type {given.dtype}; they must be whole numbers or strings")
-    unique, first, counts = np.unique(given, return_index=True, return_counts=True)
-    if len(unique) < count:
-        row = int(first[counts > 1][0])
-        raise InputError(
-            f"{name}: the id {given[row]!r} stands more than once (first in row {row}); ids must differ"
-        )
-    return given
+def read_array(path: Path) -> NDArray[Any]:
+    """One `.npy` file as one row, (T,) or (T, C), memory-mapped. Raises InputError for what is none."""
+    with _arrays(path) as arrays:
+        member = arrays["x"]
+        if member.dtype.kind not in "fiub" or len(member.shape) not in (1, 2) or not all(member.shape):
+            raise InputError(
+                f"{path}: holds {member.dtype} {member.shape}; one row is numbers (T,) or (T, C)"
+            )
+        if member.fortran:
+            return np.memmap(path, member.dtype, "r", member.begin, member.shape, order="F")
+        return np.memmap(path, member.dtype, "r", member.begin, member.shape)

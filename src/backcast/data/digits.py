@@ -10,7 +10,7 @@ SILENCE = 64
 TEST_SHARE = 4  # one row in four, as in the first trials of this project
 
 
-def load_digits_silence(limit: int | None = None) -> Splits:
+def load_digits_silence() -> Splits:
     """scikit-learn's 8×8 digits, one pixel a step, then 64 blank steps: T = 128, 10 classes.
 
     All that matters lies 64 to 128 steps before the end. 1,347 rows to train on and 450 to test, split by
@@ -28,6 +28,7 @@ def load_digits_silence(limit: int | None = None) -> Splits:
     steps = x.shape[1]
     everything = Sequences(
         name="digits-silence",
+        kind="real",
         values=x.reshape(-1, 1),
         starts=np.arange(len(x), dtype=np.int64) * steps,
         lengths=np.full(len(x), steps, np.int64),
@@ -36,4 +37,4 @@ def load_digits_silence(limit: int | None = None) -> Splits:
         ids=np.arange(len(x)),
         picture=Picture(steps // 8, 8),
     )
-    return Splits(everything.select(train[:limit]), everything.select(test))
+    return Splits(everything.select(train), everything.select(test))

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import io
-import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-import pyarrow.parquet as pq
-from PIL import Image, UnidentifiedImageError
-
 from backcast import rng
-from backcast.data.sequences import Permutation, Picture, Sequences, Splits
+from backcast.data.builtin import split_paths
+from backcast.data.reading import Reading
+from backcast.data.sequences import Permutation, Sequences, Splits
+from backcast.data.table_files import read_tables
 from backcast.errors import InputError
 
 
@@ -33,21 +30,13 @@ SOURCES = {
 }
 
 
-def load_images(name: str, data_dir: Path | None, limit: int | None = None) -> Splits:
+def load_images(name: str, data_dir: Path | None, side: int | None = None) -> Splits:
     """The training and test pictures of `name`, one pixel a step, line by line.
 
     data_dir  a folder with `name`/train-*.parquet and test-*.parquet in it, or that folder itself; None: the Hub
-    limit     read only the first so many training rows
+    side      scaled to side × side; None: as they are
     """
-    source = SOURCES[name]
-    train = _read(name, "train", _files(name, "train", data_dir), limit)
-    test = _read(name, "test", _files(name, "test", data_dir), None)
-    for split in (train, test):
-        if split.channels != source.channels:
-            raise InputError(
-                f"{split.name}: pictures of {split.channels} channels; {name} has {source.channels}"
-            )
-    return Splits(train, test)
+    return Splits(_read(name, "train", data_dir, side), _read(name, "test", data_dir, side))
 
 
 def permuted(splits: Splits, seed: int) -> Splits:
@@ -65,97 +54,14 @@ def permuted(splits: Splits, seed: int) -> Splits:
     )
 
 
-def _files(name: str, split: str, data_dir: Path | None) -> list[Path]:
+def _read(name: str, split: str, data_dir: Path | None, side: int | None) -> Sequences:
     source = SOURCES[name]
-    if data_dir is None:
-        return [_from_hub(name, split)]
-    if not data_dir.is_dir():
-        raise InputError(f"--data-dir {data_dir}: there is no such folder")
-    for folder in (data_dir / name, data_dir / name / source.folder, data_dir, data_dir / source.folder):
-        files = sorted(folder.glob(f"{split}-*.parquet"))
-        if files:
-            return files
-    raise InputError(
-        f"--data-dir {data_dir}: there is no {name}/{split}-*.parquet in it; "
-        f"download the data set {source.repository} from the Hugging Face Hub into {data_dir / name}"
-    )
-
-
-def _from_hub(name: str, split: str) -> Path:
-    from huggingface_hub import hf_hub_download
-
-    source = SOURCES[name]
-    file = f"{source.folder}/{split}-00000-of-00001.parquet"
-    logger = logging.getLogger("huggingface_hub")
-    level = logger.level
-    logger.setLevel(logging.ERROR)  # its retries; what goes wrong in the end is said once, below
-    try:
-        return Path(hf_hub_download(source.repository, file, repo_type="dataset"))
-    except Exception as error:  # the hub's client raises many kinds; each means that the data are not here
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    files = split_paths(name, source.repository, source.folder, split, data_dir)
+    rows = read_tables(files, Reading(kind="real", side=side), f"{name} {split}", source.classes)
+    if rows.channels != source.channels:
+        raise InputError(f"{rows.name}: pictures of {rows.channels} channels; {name} has {source.channels}")
+    if (rows.labels < 0).any() or rows.classes != tuple(sorted(source.classes)):
         raise InputError(
-            f"{name}: could not fetch {file} of the data set {source.repository} from the Hugging Face Hub ({reason}); "
-            f"where there is no network, put the file into DIR/{name}/ and say --data-dir DIR"
-        ) from None
-    finally:
-        logger.setLevel(level)
-
-
-def _read(name: str, split: str, files: list[Path], limit: int | None) -> Sequences:
-    """Decodes the pictures of `files` into one uint8 array, (pixels of all rows, channels)."""
-    pictures: list[np.ndarray] = []
-    labels: list[int] = []
-    for file in files:
-        try:
-            parquet = pq.ParquetFile(file)
-            columns = parquet.schema_arrow.names
-            column = next((candidate for candidate in ("image", "img") if candidate in columns), None)
-            if column is None or "label" not in columns:
-                raise InputError(
-                    f"{file}: it has the columns {', '.join(columns)}; `image` and `label` are needed"
-                )
-            for group in parquet.iter_batches(columns=[column, "label"]):
-                for cell in group.column(column):
-                    pictures.append(_decode(cell.as_py(), file, len(pictures)))
-                labels.extend(group.column("label").to_pylist())
-                if limit is not None and len(pictures) >= limit:
-                    break
-        except (OSError, ValueError) as error:
-            if isinstance(error, InputError):
-                raise
-            raise InputError(f"{file}: cannot be read as Parquet: {error}") from None
-    pictures, labels = pictures[:limit], labels[:limit]
-    if not pictures:
-        raise InputError(f"{files[0]}: there are no rows in it")
-    height, width, channels = pictures[0].shape
-    for row, picture in enumerate(pictures):
-        if picture.shape != pictures[0].shape:
-            raise InputError(
-                f"{name} {split}: picture {row} is {picture.shape}, the first is {pictures[0].shape}"
-            )
-        if labels[row] is None or not 0 <= labels[row] < len(SOURCES[name].classes):
-            raise InputError(
-                f"{name} {split}: picture {row} has the label {labels[row]}, which is none of its classes"
-            )
-    count, steps = len(pictures), height * width
-    return Sequences(
-        name=f"{name} {split}",
-        values=np.stack(pictures).reshape(count * steps, channels),
-        starts=np.arange(count, dtype=np.int64) * steps,
-        lengths=np.full(count, steps, np.int64),
-        labels=np.array(labels, np.int64),
-        classes=SOURCES[name].classes,
-        ids=np.arange(count),
-        picture=Picture(height, width),
-    )
-
-
-def _decode(cell: dict[str, bytes] | None, file: Path, row: int) -> np.ndarray:
-    """One picture as (height, width, channels) uint8."""
-    try:
-        with Image.open(io.BytesIO((cell or {})["bytes"])) as image:
-            grey = image.mode in ("1", "L", "I", "I;16")
-            pixels = np.asarray(image.convert("L" if grey else "RGB"))
-    except (KeyError, TypeError, UnidentifiedImageError, OSError) as error:
-        raise InputError(f"{file}: row {row} holds no readable picture ({error})") from None
-    return pixels[:, :, None] if grey else pixels
+            f"{files[0]}: `label` does not hold the numbers of all {len(source.classes)} classes"
+        )
+    return rows

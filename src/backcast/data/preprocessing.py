@@ -12,47 +12,55 @@ import torch
 from numpy.typing import NDArray
 
 from backcast.batch import Batch
-from backcast.data.sequences import Sequences, describe_channels, describe_elements
+from backcast.data.sequences import Kind, Sequences, describe_elements, describe_kind
 from backcast.errors import InputError
+
+BATCH_BYTES = 32 << 20  # a batch that would be larger is read from disk piece by piece
+PIECE = 1 << 20  # steps of a row that statistics look at together
 
 
 @dataclass(frozen=True)
 class Preprocessing:
     """What is done to every row before the network reads it. Saved with the model.
 
-    symbols           the number of symbols, 0 for real vectors
+    kind              what the elements are
     channels          numbers in an element
     mean, std         of the training rows, one a channel (real vectors); a constant channel has std 1
+    vocabulary        the symbols of the training rows, in order; any other is read as one more, "unknown"
     permutation       the order in which the steps are read, or None
     permutation_name  what it is called
     """
 
-    symbols: int
+    kind: Kind
     channels: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    vocabulary: tuple[Any, ...] = ()
     permutation: tuple[int, ...] | None = None
     permutation_name: str | None = None
 
     @staticmethod
-    def fit(rows: Sequences, validation: Sequences | None = None) -> Preprocessing:
-        """Statistics of the training rows; symbols that only `validation` holds are counted, too."""
+    def fit(rows: Sequences) -> Preprocessing:
+        """Statistics of the training rows. Raises InputError where values are missing."""
+        _require_no_missing(rows)
         order = rows.permutation
         permutation = None if order is None else tuple(order.order.tolist())
         name = None if order is None else order.name
         if rows.is_symbols:
-            parts = [rows] if validation is None else [rows, validation]
-            symbols = max(int(part.row(i).max()) for part in parts for i in range(len(part))) + 1
-            return Preprocessing(symbols, 1, (), (), permutation, name)
-        count, every = int(rows.lengths.sum()), range(len(rows))
-        mean = (
-            sum((rows.row(i).sum(axis=0, dtype=np.float64) for i in every), np.zeros(rows.channels)) / count
-        )
-        # About the mean, in a second pass: the difference of two large sums would lose a small spread.
-        spread = sum((np.square(rows.row(i) - mean).sum(axis=0) for i in every), np.zeros(rows.channels))
-        std = np.sqrt(spread / count)
-        std = np.where(std > 1e-12 * np.abs(mean), std, 1.0)
-        return Preprocessing(0, rows.channels, tuple(mean.tolist()), tuple(std.tolist()), permutation, name)
+            vocabulary = tuple(rows.symbols[number] for number in np.flatnonzero(count_symbols(rows)))
+            return Preprocessing(rows.kind, 1, (), (), vocabulary, permutation, name)
+        mean, std = _statistics(rows)
+        return Preprocessing("real", rows.channels, mean, std, (), permutation, name)
+
+    @property
+    def symbols(self) -> int:
+        """The number of symbols that the network reads, the unknown one among them; 0 for real vectors."""
+        return 0 if self.kind == "real" else len(self.vocabulary) + 1
+
+    @property
+    def reads(self) -> str:
+        """The `--kind` with which other data are to be read."""
+        return "symbols" if self.kind in ("integers", "categories") else self.kind
 
     @property
     def permutation_checksum(self) -> str | None:
@@ -63,21 +71,13 @@ class Preprocessing:
 
     def check(self, rows: Sequences) -> None:
         """Raises InputError where `rows` are not what the model reads."""
-        if bool(self.symbols) != rows.is_symbols or (not self.symbols and self.channels != rows.channels):
-            expected = "symbols" if self.symbols else describe_channels(self.channels)
-            hint = " (--kind says how to read whole numbers)" if bool(self.symbols) != rows.is_symbols else ""
+        if self.kind != rows.kind or (not self.symbols and self.channels != rows.channels):
+            hint = " (--kind says how to read them)" if self.kind != rows.kind else ""
             raise InputError(
-                f"{rows.name}: it holds {describe_elements(rows)}, but the model reads {expected}{hint}"
+                f"{rows.name}: it holds {describe_elements(rows)}, but the model reads "
+                f"{describe_kind(self.kind, self.channels)}{hint}"
             )
-        if self.symbols:
-            for i in range(len(rows)):
-                row = rows.row(i)
-                if row.max() >= self.symbols:
-                    step = int(row.argmax())
-                    raise InputError(
-                        f"{rows.name}: row {i}, step {step} is the symbol {row[step]}; "
-                        f"the model knows 0 to {self.symbols - 1}"
-                    )
+        _require_no_missing(rows)
         if self.permutation is not None:
             wrong = np.flatnonzero(rows.lengths != len(self.permutation))
             if len(wrong):
@@ -91,23 +91,28 @@ class Preprocessing:
                 f"{self.permutation_name or 'the plain order'}"
             )
 
-    def batch(self, rows: Sequences, which: NDArray[np.int64], device: torch.device | str = "cpu") -> Batch:
-        """The rows numbered `which`, padded with zeros to the longest of them.
+    def unknown(self, rows: Sequences) -> tuple[int, list[Any]]:
+        """How many elements of `rows` are symbols that the training rows had not, and which symbols those are."""
+        if not self.symbols or set(rows.symbols) <= set(self.vocabulary):
+            return 0, []
+        counts = count_symbols(rows)
+        new = np.flatnonzero((self.codes(rows) == len(self.vocabulary)) & (counts > 0))
+        return int(counts[new].sum()), [rows.symbols[number] for number in new]
 
-        Real vectors become float32, standardised; symbols int64.
+    def codes(self, rows: Sequences) -> NDArray[np.int64]:
+        """For each of the rows' symbols its number in the vocabulary; that behind the last for unknown ones."""
+        number = {name: i for i, name in enumerate(self.vocabulary)}
+        return np.array([number.get(name, len(number)) for name in rows.symbols], np.int64)
+
+    def batch(self, rows: Sequences, which: NDArray[np.int64], device: torch.device | str = "cpu") -> Batch:
+        """The rows numbered `which`, padded with zeros to the longest of them; from disk where that is much.
+
+        Real vectors become float32, standardised, a missing value the mean; symbols int64.
         """
-        lengths = rows.lengths[which]
-        longest = int(lengths.max())
-        shape = (len(which), longest) if self.symbols else (len(which), longest, self.channels)
-        x = np.zeros(shape, np.int64 if self.symbols else np.float64)
-        order = slice(None) if self.permutation is None else np.array(self.permutation)
-        for place, i in enumerate(which):
-            x[place, : lengths[place]] = rows.row(int(i))[order]
-        if not self.symbols:
-            x = ((x - np.array(self.mean)) / np.array(self.std)).astype(np.float32)
-            x *= (np.arange(longest) < lengths[:, None])[:, :, None]
-        labels = torch.from_numpy(rows.labels[which])
-        return Batch(torch.from_numpy(x).to(device), lengths, labels.to(device), which)
+        reader = RowReader(self, rows, which, torch.device(device))
+        labels = torch.from_numpy(rows.labels[which]).to(device)
+        x = reader if reader.bytes > BATCH_BYTES else reader.read(0, reader.shape[1])
+        return Batch(x, rows.lengths[which], labels, which)
 
     def batches(self, rows: Sequences, size: int, device: torch.device | str = "cpu") -> Iterator[Batch]:
         """All rows in order, `size` at a time."""
@@ -121,10 +126,113 @@ class Preprocessing:
     def from_json(saved: dict[str, Any]) -> Preprocessing:
         order = saved["permutation"]
         return Preprocessing(
-            saved["symbols"],
+            saved["kind"],
             saved["channels"],
             tuple(saved["mean"]),
             tuple(saved["std"]),
+            tuple(saved["vocabulary"]),
             None if order is None else tuple(order),
             saved["permutation_name"],
+        )
+
+
+class RowReader:
+    """Some rows as the network reads them: a `batch.Reader`. Nothing is kept between two calls."""
+
+    def __init__(
+        self, preprocessing: Preprocessing, rows: Sequences, which: NDArray[np.int64], device: torch.device
+    ) -> None:
+        self.preprocessing, self.rows, self.which, self.device = preprocessing, rows, which, device
+        self.lengths = rows.lengths[which]
+        longest = int(self.lengths.max())
+        symbols = bool(preprocessing.symbols)
+        self.shape: tuple[int, ...] = (len(which), longest) + (() if symbols else (preprocessing.channels,))
+        self.bytes = int(np.prod(self.shape)) * (8 if symbols else 4)
+        self._codes = None
+        if symbols and rows.symbols != preprocessing.vocabulary:
+            self._codes = preprocessing.codes(rows)
+        permutation = preprocessing.permutation
+        self._order = None if permutation is None else np.array(permutation)
+
+    def read(self, start: int, stop: int) -> torch.Tensor:
+        """Steps start .. stop-1 of all rows, (B, stop-start[, C]); zeros behind their ends."""
+        x = np.zeros((len(self.which), stop - start, *self.shape[2:]), self._raw_type())
+        for place, i in enumerate(self.which):
+            end = min(stop, int(self.lengths[place]))
+            if end > start:
+                x[place, : end - start] = self._steps(int(i), start, end)
+        inside = np.arange(start, stop) < self.lengths[:, None]
+        return self._finished(x, inside)
+
+    def gather(self, positions: NDArray[np.int64]) -> torch.Tensor:
+        """The elements at `positions` (B, m) of each row: (B, m[, C]); zeros behind their ends."""
+        x = np.zeros((*positions.shape, *self.shape[2:]), self._raw_type())
+        inside = positions < self.lengths[:, None]
+        for place, i in enumerate(self.which):
+            within = np.where(inside[place], positions[place], 0)
+            low, high = int(within.min()), int(within.max()) + 1
+            if high - low <= 4 * len(within):  # close together: one read, which a map of a file likes better
+                x[place] = self._steps(int(i), low, high)[within - low]
+            else:
+                order = within if self._order is None else self._order[within]
+                x[place] = self.rows.values[int(self.rows.starts[i]) + order]
+        return self._finished(x, inside)
+
+    def _steps(self, i: int, start: int, stop: int) -> NDArray[Any]:
+        if self._order is None:
+            return self.rows.steps(i, start, stop)
+        return self.rows.row(i)[self._order[start:stop]]
+
+    def _raw_type(self) -> type[np.generic]:
+        return np.int64 if self.preprocessing.symbols else np.float64
+
+    def _finished(self, x: NDArray[Any], inside: NDArray[np.bool_]) -> torch.Tensor:
+        if self.preprocessing.symbols:
+            if self._codes is not None:
+                x = self._codes[x]
+            return torch.from_numpy(np.where(inside, x, 0)).to(self.device)
+        x = ((x - np.array(self.preprocessing.mean)) / np.array(self.preprocessing.std)).astype(np.float32)
+        np.nan_to_num(x, copy=False)
+        x *= inside[:, :, None]
+        return torch.from_numpy(x).to(self.device)
+
+
+def count_symbols(rows: Sequences) -> NDArray[np.int64]:
+    """How often each of the rows' symbols stands in them."""
+    counts = np.zeros(len(rows.symbols), np.int64)
+    for piece in pieces(rows):
+        counts += np.bincount(piece, minlength=len(counts))
+    return counts
+
+
+def pieces(rows: Sequences) -> Iterator[NDArray[Any]]:
+    """All elements of all rows, at most `PIECE` steps of a row at a time."""
+    for i, length in enumerate(rows.lengths.tolist()):
+        for start in range(0, length, PIECE):
+            yield rows.steps(i, start, min(start + PIECE, length))
+
+
+def _statistics(rows: Sequences) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel; missing values do not count."""
+    present = np.zeros(rows.channels)
+    total = np.zeros(rows.channels)
+    for piece in pieces(rows):
+        total = total + np.nansum(piece, axis=0, dtype=np.float64)
+        present += (~np.isnan(piece)).sum(axis=0) if piece.dtype.kind == "f" else len(piece)
+    mean = total / np.maximum(present, 1)
+    # About the mean, in a second pass: the difference of two large sums would lose a small spread.
+    spread = np.zeros(rows.channels)
+    for piece in pieces(rows):
+        spread = spread + np.nansum(np.square(piece - mean), axis=0)
+    std = np.sqrt(spread / np.maximum(present, 1))
+    std = np.where(std > 1e-12 * np.abs(mean), std, 1.0)
+    return tuple(mean.tolist()), tuple(std.tolist())
+
+
+def _require_no_missing(rows: Sequences) -> None:
+    if rows.missing is not None:
+        total, row, step, channel = rows.missing
+        raise InputError(
+            f"{rows.name}: row {row}, step {step}, channel {channel} is missing ({total} values in all are); "
+            "--fill-missing takes the last known value, or fill them first"
         )

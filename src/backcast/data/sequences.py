@@ -1,14 +1,24 @@
-"""`Sequences`: rows of any lengths over one flat array, and `Splits` of them."""
+"""`Sequences`: rows of any lengths over flat values, and `Splits` of them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from backcast.data.values import Joined
 from backcast.errors import InputError
+
+Kind = Literal["real", "characters", "bytes", "integers", "categories"]
+ELEMENTS: dict[Kind, str] = {
+    "real": "real vectors",
+    "characters": "characters",
+    "bytes": "bytes",
+    "integers": "whole numbers as symbols",
+    "categories": "words as symbols",
+}
 
 
 @dataclass(frozen=True)
@@ -27,30 +37,47 @@ class Permutation:
     order: NDArray[np.int64]
 
 
+class Missing(NamedTuple):
+    """Values that are not there (NaN): how many, and where the first one stands."""
+
+    total: int
+    row: int
+    step: int
+    channel: int
+
+
 @dataclass(frozen=True)
 class Sequences:
     """n rows. Row i is `values[starts[i] : starts[i] + lengths[i]]`.
 
     name         what the user calls it, for messages
-    values       (N, C) real vectors, or (N,) integers where the elements are symbols
+    kind         what the elements are; all but `real` are symbols
+    values       (N, C) real vectors, or (N,) numbers into `symbols`; in memory or mapped from a file
     starts       (n,) int64
     lengths      (n,) int64, all at least 1
     labels       (n,) int64 into `classes`; -1 where there is none
     classes      the labels' names in order: int, float, str or bool as the user wrote them
     ids          (n,) of anything that can be printed; each row's own
+    symbols      the symbols in order: str or int; none where the elements are real
+    missing      the values that are not there, or None
     picture      how to show a row, where it is a picture
     permutation  to be applied by the model's preprocessing, not applied here (pMNIST)
+    checksum     SHA-256 of what a file's rows hold, where it is known already
     """
 
     name: str
-    values: NDArray[Any]
+    kind: Kind
+    values: NDArray[Any] | Joined
     starts: NDArray[np.int64]
     lengths: NDArray[np.int64]
     labels: NDArray[np.int64]
     classes: tuple[Any, ...]
     ids: NDArray[Any]
+    symbols: tuple[Any, ...] = ()
+    missing: Missing | None = None
     picture: Picture | None = None
     permutation: Permutation | None = None
+    checksum: str | None = None
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -58,15 +85,20 @@ class Sequences:
     @property
     def channels(self) -> int:
         """Numbers in an element; 1 for symbols."""
-        return 1 if self.values.ndim == 1 else self.values.shape[1]
+        return 1 if self.is_symbols else self.values.shape[1]
 
     @property
     def is_symbols(self) -> bool:
-        return self.values.ndim == 1
+        return self.kind != "real"
 
     def row(self, i: int) -> NDArray[Any]:
-        """Row i: (T, C), or (T,) for symbols."""
-        return self.values[self.starts[i] : self.starts[i] + self.lengths[i]]
+        """Row i: (T, C), or (T,) numbers into `symbols`."""
+        return self.steps(i, 0, int(self.lengths[i]))
+
+    def steps(self, i: int, start: int, stop: int) -> NDArray[Any]:
+        """Steps start .. stop-1 of row i, which must lie within it."""
+        first = int(self.starts[i])
+        return self.values[first + start : first + stop]
 
     def select(self, rows: NDArray[np.int64]) -> Sequences:
         """Some of the rows, in the order given; the values are not copied."""
@@ -74,27 +106,48 @@ class Sequences:
             self, starts=self.starts[rows], lengths=self.lengths[rows], labels=self.labels[rows], ids=self.ids[rows]
         )  # fmt: skip
 
+    def cut(self, longest: int) -> Sequences:
+        """The first `longest` steps of every row; the values are not copied."""
+        return replace(self, lengths=np.minimum(self.lengths, longest))
+
     def without_labels(self) -> Sequences:
         return replace(self, labels=np.full(len(self), -1, np.int64))
 
     def relabel(self, classes: tuple[Any, ...]) -> Sequences:
-        """The same rows with labels that point into `classes`.
+        """The same rows with labels that point into `classes`; a name that is written alike is the same.
 
         Raises InputError for a row whose label is not among them.
         """
         if self.classes == classes:
             return self
-        known = {name: number for number, name in enumerate(classes)}
-        table = np.array([known.get(name, -2) for name in self.classes], np.int64)
+        known = {str(name): number for number, name in enumerate(classes)}
+        table = np.array([known.get(str(name), -2) for name in self.classes], np.int64)
         labels = np.where(self.labels >= 0, table[self.labels] if len(table) else -1, -1)
         unknown = np.flatnonzero(labels == -2)
         if len(unknown):
             row = int(unknown[0])
             raise InputError(
                 f"{self.name}: row {row} has the label {self.classes[self.labels[row]]!r}, which the model was not "
-                f"trained on; it knows {_some(classes)}"
+                f"trained on; it knows {some(classes)}"
             )
         return replace(self, labels=labels, classes=classes)
+
+    def without_class(self, name: str) -> Sequences:
+        """The same rows with those of the class that is written `name` unlabelled.
+
+        Raises InputError where no row has it, or the names are numbers and this is none.
+        """
+        if not self.classes:
+            return self
+        wanted = [number for number, known in enumerate(self.classes) if _same(known, name)]
+        if not wanted:
+            _require_comparable(self.classes, name)
+            return self
+        kept = tuple(known for number, known in enumerate(self.classes) if number not in wanted)
+        numbers = np.cumsum([number not in wanted for number in range(len(self.classes))]) - 1
+        numbers[wanted] = -1
+        labels = np.where(self.labels >= 0, numbers[self.labels], -1)
+        return replace(self, labels=labels, classes=kept)
 
 
 @dataclass(frozen=True)
@@ -103,36 +156,73 @@ class Splits:
 
     train: Sequences
     test: Sequences | None = None
+    validation: Sequences | None = None
+
+    def parts(self) -> dict[str, Sequences]:
+        """Those that are there, by name."""
+        named = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: part for name, part in named.items() if part is not None}
 
 
 def concatenate(first: Sequences, second: Sequences) -> Sequences:
-    """The rows of both, with the classes, the picture and the permutation of the first."""
-    if first.is_symbols != second.is_symbols or first.channels != second.channels:
+    """The rows of both, with the classes, the picture and the permutation of the first; nothing is copied."""
+    if first.kind != second.kind or first.channels != second.channels:
         raise InputError(
             f"{second.name} holds {describe_elements(second)}, but {first.name} holds {describe_elements(first)}; "
-            "rows without labels must look like the labelled ones"
+            "rows that are put together must look alike"
         )
     second = second.relabel(first.classes)
+    symbols = first.symbols
+    tables: list[NDArray[Any] | None] = [None, None]
+    if first.symbols != second.symbols:
+        symbols = tuple(sorted({*first.symbols, *second.symbols}))
+        number = {name: i for i, name in enumerate(symbols)}
+        tables = [np.array([number[name] for name in part.symbols], np.int64) for part in (first, second)]
+    checksums = (first.checksum, second.checksum)
     return replace(
         first,
-        values=np.concatenate([first.values, second.values]),
+        values=Joined((first.values, second.values), tuple(tables)),
         starts=np.concatenate([first.starts, second.starts + len(first.values)]),
         lengths=np.concatenate([first.lengths, second.lengths]),
         labels=np.concatenate([first.labels, second.labels]),
         ids=np.concatenate([first.ids.astype(object), second.ids.astype(object)]),
+        symbols=symbols,
+        missing=first.missing or second.missing,
+        checksum=None if None in checksums else " ".join(map(str, checksums)),
     )
 
 
 def describe_elements(sequences: Sequences) -> str:
-    if sequences.is_symbols:
-        return "symbols"
-    return describe_channels(sequences.channels)
+    return describe_kind(sequences.kind, sequences.channels)
 
 
-def describe_channels(channels: int) -> str:
+def describe_kind(kind: Kind, channels: int) -> str:
+    if kind != "real":
+        return ELEMENTS[kind]
     return f"real vectors of {channels} channel{'s' if channels > 1 else ''}"
 
 
-def _some(classes: tuple[Any, ...]) -> str:
-    shown = ", ".join(repr(name) for name in classes[:12])
-    return shown if len(classes) <= 12 else f"{shown}, … ({len(classes)} in all)"
+def some(names: tuple[Any, ...]) -> str:
+    """The first names of many, as a message shows them."""
+    shown = ", ".join(repr(name) for name in names[:12])
+    return shown if len(names) <= 12 else f"{shown}, … ({len(names)} in all)"
+
+
+def _require_comparable(classes: tuple[Any, ...], text: str) -> None:
+    """Text that is no number cannot be meant where all labels are."""
+    try:
+        float(text)
+    except ValueError:
+        if text and not any(isinstance(name, str) for name in classes):
+            raise InputError(
+                f"--missing-label {text}: the labels are numbers, so this must be one, or nan"
+            ) from None
+
+
+def _same(known: Any, text: str) -> bool:
+    if str(known) == text:
+        return True
+    try:
+        return not isinstance(known, str) and float(known) == float(text)
+    except ValueError:
+        return False

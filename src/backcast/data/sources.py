@@ -1,42 +1,73 @@
-"""What DATA may be: a built-in name or a file of one's own."""
+"""One door: what DATA may be, and what comes of it."""
 
 from __future__ import annotations
 
-import difflib
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from backcast.data import hub
+from backcast.data.folders import files_of, read_folder
+from backcast.data.frames import table_suffix
+from backcast.data.reading import Reading
 from backcast.data.sequences import Sequences, Splits
-from backcast.errors import InputError
+from backcast.data.table_files import FILE_SUFFIXES, read_files
+from backcast.errors import InputError, nearest
 
-FILE_SUFFIXES = (".npz", ".npy")
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a built-in data set is asked for: `--data-dir`, `--side`, `--permutation-seed`."""
+
+    data_dir: Path | None
+    side: int | None
+    permutation_seed: int
 
 
 @dataclass(frozen=True)
 class Source:
-    """A built-in data set: what it is, and how to load it (data_dir, limit, seed)."""
+    """A built-in data set: what it is, how to load it, and where its rows are cut."""
 
     description: str
-    load: Callable[[Path | None, int | None, int], Splits]
+    load: Callable[[Request], Splits]
+    max_length: int | None = None
 
 
-def _digits(data_dir: Path | None, limit: int | None, seed: int) -> Splits:
+def _digits(request: Request) -> Splits:
     from backcast.data.digits import load_digits_silence
 
-    return load_digits_silence(limit)
+    return load_digits_silence()
 
 
-def _images(name: str) -> Callable[[Path | None, int | None, int], Splits]:
-    def load(data_dir: Path | None, limit: int | None, seed: int) -> Splits:
+def _images(name: str) -> Callable[[Request], Splits]:
+    def load(request: Request) -> Splits:
         from backcast.data.images import load_images, permuted
 
-        splits = load_images("mnist" if name == "pmnist" else name, data_dir, limit)
-        return permuted(splits, seed) if name == "pmnist" else splits
+        splits = load_images("mnist" if name == "pmnist" else name, request.data_dir, request.side)
+        return permuted(splits, request.permutation_seed) if name == "pmnist" else splits
 
     return load
+
+
+def _texts(name: str) -> Callable[[Request], Splits]:
+    def load(request: Request) -> Splits:
+        from backcast.data.zhang import load_texts
+
+        return load_texts(name, request.data_dir)
+
+    return load
+
+
+def _dogs(request: Request) -> Splits:
+    from backcast.data.dogs import load_dogs
+
+    return load_dogs(request.data_dir, request.side)
 
 
 BUILT_IN = {
@@ -48,64 +79,124 @@ BUILT_IN = {
         "MNIST in one random order of the pixels that follows from --permutation-seed", _images("pmnist")
     ),
     "cifar10": Source("CIFAR-10 pixel by pixel: T = 1,024, 3 channels, 10 classes", _images("cifar10")),
+    "stanford-dogs": Source(
+        "Stanford Dogs pixel by pixel, scaled to --side (10 to 128): T = side², 3 channels, 120 classes",
+        _dogs,
+    ),
+    "dbpedia": Source(
+        "DBpedia's titles and abstracts, character by character: 14 classes", _texts("dbpedia"), 1014
+    ),
+    "ag-news": Source("AG's News, character by character: 4 classes", _texts("ag-news"), 1014),
 }
 
 
 def load(
-    data: str,
+    data: Any,
+    y: Any = None,
     *,
-    data_dir: Path | None = None,
+    ids: Any = None,
+    data_dir: Path | str | None = None,
     limit: int | None = None,
-    kind: str = "auto",
+    max_length: int | None = None,
     missing_label: str | None = None,
     permutation_seed: int = 0,
     labels: bool = True,
+    say: Say = lambda line: None,
+    **reading: Any,
 ) -> Splits:
-    """The rows of DATA; a file's rows are all in `train`.
+    """The rows of DATA, whatever it is; without splits of its own all are in `train`.
 
-    data              a built-in name (`BUILT_IN`) or the path of a `.npz` or `.npy` file
-    data_dir          a local copy of the built-in sets, in the Hub's layout
-    limit             only the first so many training rows
-    labels            False: leave labels unread
-    kind, missing_label   see `arrays.from_arrays`; for files only
+    data           a built-in name (`BUILT_IN`); a file (CSV, TSV, JSON lines, Parquet, Arrow, `.npz`, `.npy`, `.ts`);
+                   a folder with a sub-folder a class, or with a file a split; `hf:owner/name[:config]`; or what
+                   `python_objects.from_python` takes (arrays, lists, tensors, DataFrames, `datasets.Dataset`)
+    y, ids         (n,) labels and ids, for arrays and lists
+    data_dir       a local copy of the built-in sets
+    limit          only the first so many training rows
+    max_length     only the first so many steps of a row; `say` is told how many rows that cuts
+    missing_label  the label that means "none", as text; empty ones and NaN always do
+    labels         False: leave them unread
+    reading        columns and kinds: see `reading.Reading`
 
     Raises InputError for what does not exist or cannot be read.
     """
+    how = _reading(reading)
+    if isinstance(data, (str, Path)):
+        splits, default = _named(str(data), how, Request(_folder(data_dir), how.side, permutation_seed))
+        max_length = max_length or default
+    else:
+        from backcast.data.python_objects import from_python
+
+        splits = from_python(data, how, y, ids)
+    parts = {name: _finished(part, missing_label, max_length, say) for name, part in splits.parts().items()}
+    train = (
+        parts["train"] if limit is None else parts["train"].select(np.arange(min(limit, len(parts["train"]))))
+    )
+    parts["train"] = train if labels else train.without_labels()
+    return Splits(**parts)
+
+
+def _finished(rows: Sequences, missing_label: str | None, max_length: int | None, say: Say) -> Sequences:
+    if missing_label:
+        rows = rows.without_class(missing_label)
+    if max_length is not None and (count := int((rows.lengths > max_length).sum())):
+        say(f"{rows.name}: {count} of {len(rows)} rows are cut to {max_length} steps")
+        rows = rows.cut(max_length)
+    return rows
+
+
+def _named(data: str, reading: Reading, request: Request) -> tuple[Splits, int | None]:
     if data in BUILT_IN:
-        splits = BUILT_IN[data].load(data_dir, limit, permutation_seed)
-        return splits if labels else Splits(splits.train.without_labels(), splits.test)
+        source = BUILT_IN[data]
+        return source.load(request), source.max_length
+    if data.startswith("hf:"):
+        return _read_folder(hub.fetch(data.removeprefix("hf:")), reading, data), None
     path = Path(data)
     if path.is_dir():
-        raise InputError(f"{data}: is a folder; a .npz file or one of {', '.join(BUILT_IN)} is expected")
+        return _read_folder(path, reading, data), None
     if not path.exists():
-        near = difflib.get_close_matches(data, BUILT_IN, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"built-in sets: {', '.join(BUILT_IN)}"
-        raise InputError(f"{data}: there is no such file or data set; {hint}")
-    if path.suffix not in FILE_SUFFIXES:
+        known = f"built-in sets are {', '.join(BUILT_IN)}"
         raise InputError(
-            f"{data}: the ending {path.suffix or '(none)'} is not known; save it as .npz with x and y"
+            f"{data}: there is no such file or data set{nearest(data, BUILT_IN) or f'; {known}'}"
         )
-    from backcast.data.arrays import read_npz
-
-    rows = read_npz(path, kind=kind, missing_label=missing_label, labels=labels)
-    return Splits(rows if limit is None else rows.select(np.arange(min(limit, len(rows)))))
+    return Splits(read_files([path], reading)), None
 
 
-def split_validation(rows: Sequences, share: float, seed: int) -> tuple[Sequences, Sequences | None]:
-    """Training and validation rows, by class and seed: `share` of each class, rounded, is held out.
+def _read_folder(folder: Path, reading: Reading, name: str) -> Splits:
+    files = hub.split_files(folder)
+    if files:
+        read = {split: _split(paths, reading, name, split, len(files) > 1) for split, paths in files.items()}
+        return _with_train(read, name)
+    inside = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")]
+    if inside and all(path.name.lower() in hub.SPLITS for path in inside):
+        read = {hub.SPLITS[path.name.lower()]: read_folder(path, reading) for path in inside}
+        return _with_train(read, name)
+    if not files_of(folder):
+        raise InputError(
+            f"{folder}: there are no data in it; a sub-folder a class, or files of rows ({', '.join(FILE_SUFFIXES)}), are read"
+        )
+    return Splits(read_folder(folder, reading))
 
-    Rows without a label stay in training. None where nothing is held out: share 0, or no label at all.
-    """
-    from backcast import rng
 
-    held: list[np.ndarray] = []
-    for number in range(len(rows.classes)):
-        members = np.flatnonzero(rows.labels == number)
-        order = members[rng.permutation(len(members), seed, "validation", number)]
-        count = min(int(np.floor(len(members) * share + 0.5)), max(len(members) - 1, 0))
-        held.append(order[:count])
-    validation = np.sort(np.concatenate(held)) if held else np.zeros(0, np.int64)
-    if not len(validation):
-        return rows, None
-    training = np.setdiff1d(np.arange(len(rows)), validation)
-    return rows.select(training), rows.select(validation)
+def _split(paths: list[Path], reading: Reading, name: str, split: str, several: bool) -> Sequences:
+    suffixes = sorted({table_suffix(path) or path.suffix for path in paths})
+    if len(suffixes) > 1:
+        raise InputError(f"{name}: there are {' and '.join(suffixes)} files of {split}; name the one to read")
+    return read_files(paths, reading, f"{name} {split}" if several else str(paths[0]))
+
+
+def _with_train(read: dict[str, Sequences], name: str) -> Splits:
+    if "train" not in read:
+        raise InputError(f"{name}: there is a split {next(iter(read))}, but no train")
+    return Splits(**read)
+
+
+def _reading(given: dict[str, Any]) -> Reading:
+    known = [field.name for field in dataclasses.fields(Reading)]
+    for name in given:
+        if name not in known:
+            raise InputError(f"load(): unknown option '{name}'{nearest(name, known)}")
+    return Reading(**given)
+
+
+def _folder(data_dir: Path | str | None) -> Path | None:
+    return None if data_dir is None else Path(data_dir)

@@ -117,19 +117,21 @@ class EmbeddedLSTM(nn.Module):
         folded = self.layer.fold(self.embedding, x)
         return self.layer(x if folded else self.embedding(x), state, folded, lengths)
 
-    def sweep(self, x: Tensor, steps: NDArray[np.int64]) -> LSTMState | None:
+    def sweep(
+        self, x: Tensor, steps: NDArray[np.int64], state: tuple[Tensor, ...] | None = None
+    ) -> LSTMState | None:
         """The states of each row of x (B, T[, C]) after its own `steps` (B, m) by the kernel, (B·m, H), no graph.
 
-        None where the kernel cannot. Under autocast in bf16, where the processor can.
+        From `state`, or zeros. None where the kernel cannot. Under autocast in bf16, where the processor can.
         """
         half = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
-        state = self.zero_state(len(x))
+        start = self.zero_state(len(x)) if state is None else LSTMState(*state)
         with torch.no_grad(), torch.autocast("cpu", enabled=False):
             folded = self.layer.fold(self.embedding, x)
             elements = x if folded else self.embedding(x)
-            if not kernel.usable(elements, *state):
+            if not kernel.usable(elements, *start):
                 return None
-            return LSTMState(*kernel.sweep(elements, steps, *self.layer.maps(folded), *state, half))
+            return LSTMState(*kernel.sweep(elements, steps, *self.layer.maps(folded), *start, half))
 
     def run_to_ends(self, x: Tensor, state: LSTMState, lengths: NDArray[np.int64]) -> LSTMState | None:
         """The states behind the first `lengths` (N,) steps of each row of x by the kernel, or None as above."""

@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 
 from backcast.build import TrainedModel, load_model
-from backcast.config import FIELDS, Config, flag
+from backcast.config import FIELDS, READING, Config, flag
 from backcast.data.sequences import Sequences, Splits
-from backcast.data.sources import load, split_validation
+from backcast.data.sources import load
+from backcast.data.splitting import split_validation
 from backcast.errors import InputError
 from backcast.history import read_metrics
 from backcast.methods import phases
+from backcast.metrics import Scores
 from backcast.report.memory import MemoryCurve, memory_curve
 from backcast.run import METRICS, read_config, read_environment
 
@@ -27,7 +29,7 @@ class RunResult:
     """One run, measured on rows it was not trained on.
 
     `measured` differs from run to run where the data have no test split: each seed holds out its own rows.
-    `accuracy` is 0 .. 1; None where the run classifies nothing.
+    `scores` is None where the run classifies nothing.
     """
 
     path: Path
@@ -36,8 +38,13 @@ class RunResult:
     environment: dict[str, Any]
     epochs: list[dict[str, Any]]
     measured: Sequences
-    accuracy: float | None
+    scores: Scores | None
     memory: MemoryCurve
+
+    @property
+    def accuracy(self) -> float | None:
+        """0 .. 1."""
+        return None if self.scores is None else self.scores.accuracy
 
     @property
     def parameters(self) -> int:
@@ -136,11 +143,11 @@ def collect(paths: list[Path], data_dir: str | None, say: Callable[[str], None])
             )
         model.preprocessing.check(measured)
         labelled = bool(model.classes) and bool((measured.labels >= 0).any())
-        accuracy = model.accuracy(measured).accuracy if labelled else None
+        scores = model.evaluate(measured) if labelled else None
         curve = memory_curve(model, train, measured)
         if paths[1:]:
             say(f"measured {path}")
-        runs.append(RunResult(path, config, model, read_environment(path), epochs, measured, accuracy, curve))
+        runs.append(RunResult(path, config, model, read_environment(path), epochs, measured, scores, curve))
     return Results(_groups(runs), *parts[0])
 
 
@@ -153,22 +160,20 @@ def _rows(
     """
     assert config.data is not None
     where = data_dir if data_dir is not None else config.data_dir
-    key = (where, config.limit, config.kind, config.missing_label, config.permutation_seed)
+    options = {
+        name: getattr(config, name)
+        for name in (*READING, "limit", "max_length", "missing_label", "permutation_seed")
+    }
+    key = (where, config.data, *options.values())
     if key not in loaded:
-        loaded[key] = load(
-            config.data,
-            data_dir=None if where is None else Path(where),
-            limit=config.limit,
-            kind=config.kind,
-            missing_label=config.missing_label,
-            permutation_seed=config.permutation_seed,
-        )
+        loaded[key] = load(config.data, data_dir=where, **options)
     splits = loaded[key]
     if splits.test is not None:
         return splits.train, splits.test, "test"
-    train, validation = split_validation(
-        splits.train, config.validation if config.epochs else 0.0, config.seed
-    )
+    if splits.validation is not None:
+        return splits.train, splits.validation, "validation"
+    share = config.validation if config.epochs else 0.0
+    train, validation = split_validation(splits.train, share, config.seed)
     return (train, train, "training") if validation is None else (train, validation, "validation")
 
 

@@ -21,9 +21,16 @@ class Work(Base):
         starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
         values = generator.integers(0, 256, (int(lengths.sum()), 1), np.uint8)
         self.rows = Sequences(
-            "bytes", values, starts, lengths, np.arange(count) % 10, tuple(range(10)), np.arange(count)
+            "bytes",
+            "real",
+            values,
+            starts,
+            lengths,
+            np.arange(count) % 10,
+            tuple(range(10)),
+            np.arange(count),
         )
-        self.preprocessing = Preprocessing(0, 1, (127.5,), (74.0,))
+        self.preprocessing = Preprocessing("real", 1, (127.5,), (74.0,))
         return values.nbytes
 
     def run(self) -> dict[str, float]:

@@ -30,7 +30,7 @@ class Work(TrainingStep):
         channels = settings["channels"]
         config = resolve([PAPER, {"hidden_size": settings["hidden"]}, settings["config"]])
         self.network = build_network(
-            config, Preprocessing(0, channels, (0.0,) * channels, (1.0,) * channels), CLASSES
+            config, Preprocessing("real", channels, (0.0,) * channels, (1.0,) * channels), CLASSES
         )
         self.objectives = list(phases(config)[-1].objectives)
 

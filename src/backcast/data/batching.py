@@ -1,0 +1,37 @@
+"""Which rows are read together: in random order, rows of similar length side by side."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backcast import rng
+
+POOL = 50  # batches whose rows are sorted by length together
+
+
+def epoch_batches(
+    lengths: NDArray[np.int64], rows: NDArray[np.int64], size: int, seed: int, epoch: int
+) -> list[NDArray[np.int64]]:
+    """All of `rows`, `size` at a time, for one epoch.
+
+    lengths  of every row of the data set; rows  the numbers of those to be read
+
+    A random order, in which pools of `POOL` batches are sorted by length, so that little of a batch is padding; then
+    the batches come in random order. Where all lengths are the same, the random order alone.
+    """
+    order = rows[rng.permutation(len(rows), seed, "order", epoch)]
+    ragged = len(rows) > 0 and int(lengths[rows].min()) < int(lengths[rows].max())
+    if ragged:
+        pools = [order[start : start + POOL * size] for start in range(0, len(order), POOL * size)]
+        order = np.concatenate([pool[np.argsort(lengths[pool], kind="stable")] for pool in pools])
+    batches = [order[start : start + size] for start in range(0, len(order), size)]
+    if ragged:
+        batches = [batches[i] for i in rng.permutation(len(batches), seed, "batches", epoch)]
+    return batches
+
+
+def by_length(lengths: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
+    """All rows, `size` at a time, those of similar length together."""
+    order = np.argsort(lengths, kind="stable")
+    return [order[start : start + size] for start in range(0, len(order), size)]

@@ -1,0 +1,151 @@
+"""One cell of a table, or one small file, as a row's elements."""
+
+from __future__ import annotations
+
+import io
+import json
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from backcast.data.sequences import Picture
+from backcast.data.writer import Elements
+from backcast.errors import InputError
+
+MISSING_WORDS = frozenset({"", "?", "na", "n/a", "nan", "null", "none"})
+
+
+def numbers(words: Sequence[str]) -> NDArray[Any] | None:
+    """Words as int64, or as float64 where one is not whole or missing; None where one is no number."""
+    try:
+        return pa.array(words).cast(pa.int64()).to_numpy(zero_copy_only=False)
+    except pa.ArrowInvalid:
+        pass
+    stripped = [None if word.strip().lower() in MISSING_WORDS else word.strip() for word in words]
+    try:
+        return pa.array(stripped, pa.string()).cast(pa.float64()).to_numpy(zero_copy_only=False)
+    except pa.ArrowInvalid:
+        return None
+
+
+def first_no_number(words: Sequence[str]) -> int:
+    """The place of the first word that is none."""
+    return next(i for i, word in enumerate(words) if numbers([word]) is None)
+
+
+def parse_list(text: str, kind: str, table: str, place: str) -> Elements:
+    """A list written in a field: `1 2.5 3`, `[1, 2]`, `1;2`, `[[1, 2], [3, 4]]`, or words in the same way."""
+    text = text.strip()
+    if text.startswith(("[[", '["', "['")) and text.endswith("]"):
+        try:
+            return from_list(
+                json.loads(text.replace("'", '"') if text.startswith("['") else text), kind, table, place
+            )
+        except (ValueError, RecursionError):
+            raise InputError(f"{table}: {place}: {text[:40]!r} is no list that can be read") from None
+    if text.startswith("[") and text.endswith("]"):
+        text = text[1:-1]
+    separator = next((mark for mark in (",", ";") if mark in text), None)
+    words = [word.strip() for word in text.split(separator)] if separator else text.split()
+    if not words or (len(words) == 1 and not words[0]):
+        raise InputError(f"{table}: {place} is empty; a row needs at least one step")
+    return from_words(words, kind, table, place)
+
+
+def from_words(words: list[str], kind: str, table: str, place: str) -> Elements:
+    """Numbers where the first word is one (then all must be), else the words themselves."""
+    found = numbers(words)
+    if found is not None:
+        return found
+    if kind == "real" or numbers(words[:1]) is not None:
+        step = first_no_number(words)
+        raise InputError(f"{table}: {place}, step {step} is {words[step][:40]!r}, not a number")
+    return words
+
+
+def from_list(values: Any, kind: str, table: str, place: str) -> Elements:
+    """A list of numbers, of words, or of lists of numbers (steps of several channels)."""
+    if not isinstance(values, (list, tuple)):
+        raise InputError(f"{table}: {place} holds {str(values)[:40]!r} ({type(values).__name__}), not a list")
+    if not len(values):
+        raise InputError(f"{table}: {place} is empty; a row needs at least one step")
+    if all(isinstance(value, str) for value in values):
+        return list(values)
+    rows = values if isinstance(values[0], (list, tuple)) else [values]
+    width = len(values[0]) if isinstance(values[0], (list, tuple)) else len(values)
+    for step, row in enumerate(rows):
+        if not isinstance(row, (list, tuple)) or len(row) != width:
+            raise InputError(
+                f"{table}: {place}, step {step} does not hold {width} numbers, as the steps before it do"
+            )
+        for number, value in enumerate(row):
+            if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
+                step = step if rows is values else number
+                raise InputError(f"{table}: {place}, step {step} is {str(value)[:40]!r}, not a number")
+    try:
+        has_missing = any(value is None for row in rows for value in row)
+        return np.array(values, dtype=np.float64) if has_missing else np.array(values)
+    except (OverflowError, ValueError, TypeError):
+        raise InputError(f"{table}: {place} holds numbers that cannot be read") from None
+
+
+class Pictures:
+    """Decodes pictures, one pixel a step, line by line; all of one size, or scaled to side × side."""
+
+    def __init__(self, side: int | None) -> None:
+        self.side = side
+        self.picture: Picture | None = None
+
+    def decode(self, content: bytes, table: str, place: str) -> NDArray[np.uint8]:
+        """(height · width, 1 or 3): grey or RGB. Raises InputError for what is no picture, or has another size."""
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", Image.DecompressionBombWarning)
+                with Image.open(io.BytesIO(content)) as image:
+                    grey = image.mode in ("1", "L", "I", "I;16")
+                    converted = image.convert("L" if grey else "RGB")
+                    if self.side is not None:
+                        converted = converted.resize((self.side, self.side), Image.Resampling.LANCZOS)
+                    pixels = np.asarray(converted)
+        except (
+            TypeError, ValueError, SyntaxError, EOFError, UnidentifiedImageError, OSError, MemoryError,
+            Image.DecompressionBombError, Image.DecompressionBombWarning,
+        ) as error:  # fmt: skip
+            raise InputError(f"{table}: {place} holds no readable picture ({error})") from None
+        shape = Picture(*pixels.shape[:2])
+        self.picture = self.picture or shape
+        if shape != self.picture:
+            raise InputError(
+                f"{table}: {place} is a picture of {shape.height}×{shape.width}, those before it are "
+                f"{self.picture.height}×{self.picture.width}; --side N scales all to N×N"
+            )
+        return pixels.reshape(shape.height * shape.width, -1)
+
+
+class Sounds:
+    """Decodes WAV sound: integers or floats as they are, one step a sample, one channel each; all of one rate."""
+
+    def __init__(self) -> None:
+        self.rate: int | None = None
+
+    def decode(self, content: bytes, table: str, place: str) -> NDArray[Any]:
+        """(T, channels). Raises InputError for what is no WAV file, or has another rate."""
+        from scipy.io import wavfile
+
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", wavfile.WavFileWarning)
+                rate, samples = wavfile.read(io.BytesIO(content))
+        except Exception as error:  # scipy's reader raises many kinds for damaged headers
+            raise InputError(f"{table}: {place} holds no readable WAV sound ({str(error)[:80]})") from None
+        self.rate = self.rate or rate
+        if rate != self.rate:
+            raise InputError(
+                f"{table}: {place} has {rate} samples a second, those before it {self.rate}; resample them first"
+            )
+        return samples.reshape(len(samples), -1)

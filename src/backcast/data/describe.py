@@ -1,0 +1,22 @@
+"""What data are, in one line: said whenever they are read."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from backcast.data.sequences import Sequences, describe_elements
+
+
+def describe(rows: Sequences, kind: str = "auto") -> str:
+    """Rows, elements, lengths and classes; where `kind` is auto, also how to have them read otherwise."""
+    low, middle, high = (int(part) for part in np.percentile(rows.lengths, [0, 50, 100], method="nearest"))
+    steps = f"{low:,} steps each" if low == high else f"{low:,} to {high:,} steps (median {middle:,})"
+    elements = describe_elements(rows)
+    if rows.is_symbols:
+        elements += f" ({len(rows.symbols)} different)"
+    labelled = int((rows.labels >= 0).sum())
+    classes = f"{len(rows.classes)} classes" if rows.classes else "no labels"
+    if rows.classes and labelled < len(rows):
+        classes += f", {len(rows) - labelled:,} rows without a label"
+    hint = "; --kind real reads them as numbers" if kind == "auto" and rows.kind == "integers" else ""
+    return f"{rows.name}: {len(rows):,} rows of {elements}, {steps}, {classes}{hint}"

@@ -1,0 +1,340 @@
+"""Tables as pieces of columns: CSV, TSV, Parquet, JSON lines, Arrow, gzip'd or not; and tables in memory."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple, Protocol
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from backcast.errors import InputError
+
+TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".arrow", ".feather")
+LONGEST_LINE = 32 << 20  # bytes; a longer row belongs into another form
+ROWS_AT_A_TIME = 4096
+BYTES_AT_A_TIME = 16 << 20
+BOMB_BYTES, BOMB_RATIO = 1 << 30, 200
+
+
+class Frame(NamedTuple):
+    """Some rows of a table: `columns[name][i]` is Python's or Arrow's; `place(i)` says where row i stands."""
+
+    columns: dict[str, Any]
+    rows: int
+    place: Callable[[int], str]
+
+
+class Table(Protocol):
+    """What every form of a table offers."""
+
+    name: str
+    names: list[str]
+    from_text: bool
+
+    def frames(self, columns: Sequence[str]) -> Iterator[Frame]:
+        """All rows in order, some at a time, of these columns alone."""
+
+    def class_names(self, column: str) -> Sequence[Any] | None:
+        """The names behind a column of class numbers, where the file tells them (the Hub's do)."""
+
+
+def open_table(path: Path, header: bool = True) -> Table:
+    """A table by its ending. Raises InputError for a damaged one, here or while it is read."""
+    suffix = table_suffix(path)
+    if suffix in (".csv", ".tsv"):
+        return _Delimited(path, "\t" if suffix == ".tsv" else ",", header)
+    if suffix in (".jsonl", ".ndjson"):
+        return _JSONLines(path)
+    return _Parquet(path) if suffix == ".parquet" else _Arrow(path)
+
+
+def table_suffix(path: Path) -> str | None:
+    """The ending that says what table it is, without .gz; None where it is none."""
+    suffix = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
+    known = suffix.lower() in TABLE_SUFFIXES and (
+        path.suffix != ".gz" or suffix.lower() in TABLE_SUFFIXES[:4]
+    )
+    return suffix.lower() if known else None
+
+
+def lines(path: Path) -> Iterator[tuple[int, str]]:
+    """A UTF-8 text's lines with their numbers from 1. Raises InputError with the line for what is none."""
+    number = size = 0
+    try:
+        compressed = path.stat().st_size if path.suffix == ".gz" else 0
+        with _open_binary(path) as file:
+            while content := file.readline(LONGEST_LINE + 1):
+                number += 1
+                size += len(content)
+                if len(content) > LONGEST_LINE:
+                    raise InputError(
+                        f"{path}: line {number} is longer than {LONGEST_LINE >> 20} MB; write so long a row as one row a step "
+                        "(--id, --time), as .npy or as Parquet"
+                    )
+                if compressed and size > max(BOMB_BYTES, BOMB_RATIO * compressed):
+                    raise InputError(
+                        f"{path}: expands more than {BOMB_RATIO} times; unpack it first if that is right"
+                    )
+                if b"\0" in content:
+                    raise InputError(f"{path}: line {number} holds a NUL byte; it is not text")
+                try:
+                    yield number, content.decode("utf-8-sig" if number == 1 else "utf-8")
+                except UnicodeDecodeError as error:
+                    raise InputError(
+                        f"{path}: line {number}, byte {error.start + 1} is not UTF-8; save the file as UTF-8"
+                    ) from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+
+
+def _open_binary(path: Path) -> BinaryIO:
+    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
+
+
+class _Delimited:
+    """CSV and TSV. Fields may be quoted; every row must have as many as the first."""
+
+    from_text = True
+
+    def __init__(self, path: Path, delimiter: str, header: bool) -> None:
+        self.path, self.name, self.delimiter, self.header = path, str(path), delimiter, header
+        first = next(self._records(), None)
+        if first is None:
+            raise InputError(f"{path}: is empty")
+        fields = first[1]
+        self.names = (
+            [field.strip() for field in fields] if header else [str(i + 1) for i in range(len(fields))]
+        )
+        double = next((name for name in self.names if self.names.count(name) > 1), None)
+        if double is not None:
+            hint = "" if not header else "; if the first row is no header, say --no-header"
+            raise InputError(f"{path}: the column `{double}` stands twice in its first line{hint}")
+
+    def class_names(self, column: str) -> list[str] | None:
+        return None
+
+    def frames(self, columns: Sequence[str]) -> Iterator[Frame]:
+        wanted = [self.names.index(name) for name in columns]
+        rows: list[list[str]] = []
+        numbers: list[int] = []
+        size = 0
+        records = self._records()
+        if self.header:
+            next(records, None)
+        for number, fields in records:
+            if len(fields) != len(self.names):
+                raise InputError(
+                    f"{self.path}: line {number} has {len(fields)} fields, the first line has {len(self.names)}"
+                )
+            rows.append(fields)
+            numbers.append(number)
+            size += sum(map(len, fields))
+            if len(rows) == ROWS_AT_A_TIME or size > BYTES_AT_A_TIME:
+                yield self._frame(columns, wanted, rows, numbers)
+                rows, numbers, size = [], [], 0
+        if rows:
+            yield self._frame(columns, wanted, rows, numbers)
+
+    def _frame(
+        self, columns: Sequence[str], wanted: list[int], rows: list[list[str]], numbers: list[int]
+    ) -> Frame:
+        cells = {name: [row[i] for row in rows] for name, i in zip(columns, wanted, strict=True)}
+        return Frame(cells, len(rows), lambda i: f"line {numbers[i]}")
+
+    def _records(self) -> Iterator[tuple[int, list[str]]]:
+        with _field_limit():
+            number = 0
+
+            def numbered() -> Iterator[str]:
+                nonlocal number
+                for at, line in lines(self.path):
+                    number = at
+                    yield line
+
+            reader = csv.reader(numbered(), delimiter=self.delimiter, strict=True)
+            while True:
+                try:
+                    fields = next(reader)
+                except StopIteration:
+                    return
+                except csv.Error as error:
+                    raise InputError(f"{self.path}: line {number} cannot be read: {error}") from None
+                if fields:
+                    yield number, fields
+
+
+@contextmanager
+def _field_limit() -> Iterator[None]:
+    """Python's csv allows 131,072 characters a field; a sequence has more. The limit is the process's: it is put back."""
+    before = csv.field_size_limit(LONGEST_LINE)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
+
+
+class _JSONLines:
+    """One object a line."""
+
+    from_text = False
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.name = path, str(path)
+        self.names: list[str] = []
+        for seen, (_, record) in enumerate(self._records()):
+            self.names += [key for key in record if key not in self.names]
+            if seen == 100:
+                break
+        if not self.names:
+            raise InputError(f"{path}: is empty")
+
+    def class_names(self, column: str) -> list[str] | None:
+        return None
+
+    def frames(self, columns: Sequence[str]) -> Iterator[Frame]:
+        records: list[dict[str, Any]] = []
+        numbers: list[int] = []
+        for number, record in self._records():
+            records.append(record)
+            numbers.append(number)
+            if len(records) == 256:
+                yield self._frame(columns, records, numbers)
+                records, numbers = [], []
+        if records:
+            yield self._frame(columns, records, numbers)
+
+    def _frame(self, columns: Sequence[str], records: list[dict[str, Any]], numbers: list[int]) -> Frame:
+        cells = {name: [record.get(name) for record in records] for name in columns}
+        return Frame(cells, len(records), lambda i: f"line {numbers[i]}")
+
+    def _records(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        for number, line in lines(self.path):
+            if not line.strip():
+                continue
+            try:
+                record = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise InputError(f"{self.path}: line {number} is not JSON: {str(error)[:80]}") from None
+            if not isinstance(record, dict):
+                raise InputError(
+                    f"{self.path}: line {number} is no JSON object; one {{…}} a line is expected"
+                )
+            yield number, record
+
+
+class ArrowTable:
+    """A table in memory: pandas and `datasets` come as one."""
+
+    from_text = False
+
+    def __init__(self, table: pa.Table, name: str) -> None:
+        self.name, self.names, self.table = name, list(table.column_names), table
+
+    def class_names(self, column: str) -> list[str] | None:
+        return _class_names(self.table.schema, column)
+
+    def frames(self, columns: Sequence[str]) -> Iterator[Frame]:
+        done = 0
+        for batch in self.table.select(list(columns)).to_batches(max_chunksize=ROWS_AT_A_TIME):
+            yield _arrow_frame(batch, done)
+            done += len(batch)
+
+
+class _Parquet:
+    from_text = False
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.name = path, str(path)
+        with _arrow_errors(path, "Parquet"):
+            self.file = pq.ParquetFile(path)
+            self.schema = self.file.schema_arrow
+        self.names = list(self.schema.names)
+
+    def class_names(self, column: str) -> list[str] | None:
+        return _class_names(self.schema, column)
+
+    def frames(self, columns: Sequence[str]) -> Iterator[Frame]:
+        done = 0
+        with _arrow_errors(self.path, "Parquet"):
+            meta = self.file.metadata
+            size = max((meta.row_group(i).total_byte_size for i in range(meta.num_row_groups)), default=0)
+            rows = max((meta.row_group(i).num_rows for i in range(meta.num_row_groups)), default=1)
+            at_a_time = max(1, min(ROWS_AT_A_TIME, BYTES_AT_A_TIME * rows // max(size, 1)))
+            for batch in self.file.iter_batches(batch_size=at_a_time, columns=list(columns)):
+                yield _arrow_frame(batch, done)
+                done += len(batch)
+
+
+class _Arrow:
+    """Arrow's IPC files (Feather) and streams, memory-mapped."""
+
+    from_text = False
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.name = path, str(path)
+        with _arrow_errors(path, "Arrow"), self._batches() as (schema, _):
+            self.schema = schema
+        self.names = list(self.schema.names)
+
+    def class_names(self, column: str) -> list[str] | None:
+        return _class_names(self.schema, column)
+
+    def frames(self, columns: Sequence[str]) -> Iterator[Frame]:
+        done = 0
+        with _arrow_errors(self.path, "Arrow"), self._batches() as (_, batches):
+            for batch in batches:
+                batch = batch.select(list(columns))
+                batch.validate(full=True)  # offsets of a damaged file would lead out of its memory
+                yield _arrow_frame(batch, done)
+                done += len(batch)
+
+    @contextmanager
+    def _batches(self) -> Iterator[tuple[pa.Schema, Iterator[pa.RecordBatch]]]:
+        with pa.memory_map(str(self.path)) as file:
+            try:
+                reader = pa.ipc.open_file(file)
+                batches = (reader.get_batch(i) for i in range(reader.num_record_batches))
+            except pa.ArrowInvalid:
+                file.seek(0)
+                reader = pa.ipc.open_stream(file)
+                batches = iter(reader)
+            yield reader.schema, batches
+
+
+def _arrow_frame(batch: pa.RecordBatch, done: int) -> Frame:
+    columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+    return Frame(columns, len(batch), lambda i: f"row {done + i}")
+
+
+def _class_names(schema: pa.Schema, column: str) -> list[str] | None:
+    """The Hugging Face Hub's features, kept in the schema's metadata."""
+    try:
+        saved = json.loads((schema.metadata or {})[b"huggingface"])
+        return [str(name) for name in saved["info"]["features"][column]["names"]]
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+@contextmanager
+def _arrow_errors(path: Path, form: str) -> Iterator[None]:
+    try:
+        yield
+    except InputError:
+        raise
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        IndexError,
+        NotImplementedError,
+        MemoryError,
+        pa.ArrowException,
+    ) as error:
+        raise InputError(f"{path}: cannot be read as {form}: {' '.join(str(error).split())[:200]}") from None

@@ -1,0 +1,123 @@
+"""Data sets of the Hugging Face Hub, and folders in the same layout: a file or more a split."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from backcast.data.frames import table_suffix
+from backcast.errors import InputError
+
+SPLITS = {
+    "train": "train", "training": "train",
+    "test": "test", "testing": "test", "eval": "test",
+    "validation": "validation", "valid": "validation", "val": "validation", "dev": "validation",
+}  # fmt: skip
+
+
+def split_of(path: Path, folder: Path) -> str | None:
+    """Which split a file belongs to, by a word of its name or of a folder above it; None where none is named."""
+    for part in reversed(path.relative_to(folder).parts):
+        for word in re.split(r"[^a-z]+", part.lower()):
+            if word in SPLITS:
+                return SPLITS[word]
+    return None
+
+
+def split_files(folder: Path) -> dict[str, list[Path]]:
+    """A folder's data files by split; without any split's name in the files all are `train`. Empty where there are none.
+
+    Tables (Parquet, CSV, JSON lines, Arrow), `.npz` and `.ts` files count, at any depth but not in hidden folders.
+    """
+    files = [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+        and (table_suffix(path) or path.suffix in (".npz", ".ts"))
+        and not path.name.startswith("cache-")  # what `datasets` leaves beside its data
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    ]
+    splits: dict[str, list[Path]] = {}
+    for path in files:
+        splits.setdefault(split_of(path, folder) or "", []).append(path)
+    if set(splits) == {""}:
+        return {"train": splits[""]}
+    unnamed = splits.pop("", [])
+    if unnamed:
+        raise InputError(
+            f"{folder}: the name of {unnamed[0].name} says no split (train, validation or test), others do"
+        )
+    return splits
+
+
+def fetch(name: str) -> Path:
+    """Downloads `owner/name[:config]` (or finds it in the Hub's own cache): its folder. Raises InputError."""
+    repository, _, config = name.partition(":")
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
+        raise InputError(f"hf:{name}: a data set of the Hub is called hf:owner/name or hf:owner/name:config")
+    files = _hub(
+        repository, "the list of its files", lambda hub: hub.list_repo_files(repository, repo_type="dataset")
+    )
+    wanted = [file for file in files if table_suffix(Path(file)) and not file.startswith(".")]
+    configs = _configs(wanted)
+    if config:
+        if config not in configs:
+            listed = ", ".join(sorted(filter(None, configs))) or "none"
+            raise InputError(f"hf:{name}: there is no configuration {config}; there are: {listed}")
+        wanted = configs[config]
+    elif len(configs) > 1 and "" not in configs:
+        raise InputError(
+            f"hf:{name}: say which configuration: {', '.join(f'hf:{repository}:{one}' for one in sorted(configs))}"
+        )
+    elif "" in configs:
+        wanted = configs[""]
+    if not wanted:
+        raise InputError(f"hf:{name}: there are no Parquet, CSV, JSON lines or Arrow files in it")
+    folder = _hub(
+        repository,
+        "its files",
+        lambda hub: hub.snapshot_download(repository, repo_type="dataset", allow_patterns=wanted),
+    )
+    return Path(folder) / config if config and (Path(folder) / config).is_dir() else Path(folder)
+
+
+def file_of(repository: str, file: str, name: str) -> Path:
+    """One file of a built-in data set. Raises InputError that says where to put it by hand."""
+    try:
+        return Path(
+            _hub(repository, file, lambda hub: hub.hf_hub_download(repository, file, repo_type="dataset"))
+        )
+    except InputError as error:
+        raise InputError(
+            f"{name}: {str(error).split(';')[0]}; where there is no network, put the file into DIR/{name}/ and say --data-dir DIR"
+        ) from None
+
+
+def _configs(files: list[str]) -> dict[str, list[str]]:
+    """Files by configuration: the first folder's name, where it is neither `data` nor a split's."""
+    found: dict[str, list[str]] = {}
+    for file in files:
+        first = Path(file).parts[0] if len(Path(file).parts) > 1 else ""
+        found.setdefault("" if first == "data" or first in SPLITS else first, []).append(file)
+    return found
+
+
+def _hub(repository: str, what: str, ask: Callable[[Any], Any]) -> Any:
+    import huggingface_hub as hub
+
+    logger = logging.getLogger("huggingface_hub")
+    level = logger.level
+    logger.setLevel(logging.ERROR)  # its retries; what goes wrong in the end is said once, below
+    try:
+        return ask(hub)
+    except Exception as error:  # the hub's client raises many kinds; each means that the data are not here
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(
+            f"hf:{repository}: could not fetch {what} from the Hugging Face Hub ({reason}); where there is no network, "
+            "copy the data set here and name its folder"
+        ) from None
+    finally:
+        logger.setLevel(level)

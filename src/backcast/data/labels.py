@@ -1,0 +1,74 @@
+"""Labels and ids as users write them: any type, any order, some of them missing."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backcast.errors import InputError
+
+WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,17})")
+
+
+def encode_labels(
+    labels: Sequence[Any], name: str, from_text: bool = False
+) -> tuple[NDArray[np.int64], tuple[Any, ...]]:
+    """Numbers into the sorted classes, and the classes; None, NaN and "" are no label (-1).
+
+    from_text  they were read from text, so that "3" may stand for the number: whole numbers throughout are read as such
+
+    Raises InputError for names of different types, and for what is no name at all.
+    """
+    present = [i for i, label in enumerate(labels) if not _is_missing(label)]
+    names = [_plain(labels[i]) for i in present]
+    if from_text and names and all(isinstance(label, str) and WHOLE.fullmatch(label) for label in names):
+        names = [int(label) for label in names]
+    if names and all(isinstance(label, (int, float)) and not isinstance(label, bool) for label in names):
+        if all(float(label).is_integer() for label in names):
+            names = [int(label) for label in names]
+    else:
+        for i, label in zip(present, names, strict=True):
+            if not isinstance(label, (str, bool)) or type(label) is not type(names[0]):
+                raise InputError(
+                    f"{name}: row {i} has the label {label!r} ({type(label).__name__}), row {present[0]} has {names[0]!r}; "
+                    "labels must be numbers, strings or booleans, all of one kind"
+                )
+    classes = tuple(sorted(set(names)))
+    number = {label: i for i, label in enumerate(classes)}
+    result = np.full(len(labels), -1, np.int64)
+    result[present] = [number[label] for label in names]
+    return result, classes
+
+
+def encode_ids(ids: Sequence[Any] | None, count: int, name: str, from_text: bool = False) -> NDArray[Any]:
+    """One id a row: whole numbers or strings, all different; 0 .. count-1 where there are none. Raises InputError."""
+    if ids is None:
+        return np.arange(count)
+    plain = [_plain(one) for one in ids]
+    if from_text and all(isinstance(one, str) and WHOLE.fullmatch(one) for one in plain):
+        plain = [int(one) for one in plain]
+    seen: dict[Any, int] = {}
+    for row, one in enumerate(plain):
+        if not isinstance(one, (int, str)) or isinstance(one, bool):
+            raise InputError(f"{name}: row {row} has the id {one!r}; ids must be whole numbers or strings")
+        if one in seen:
+            raise InputError(
+                f"{name}: the id {one!r} stands more than once (in rows {seen[one]} and {row}); ids must differ"
+            )
+        seen[one] = row
+    whole = all(isinstance(one, int) for one in plain)
+    return np.array(plain, dtype=np.int64 if whole and all(abs(one) < 2**63 for one in plain) else object)
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's scalars as Python's."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _is_missing(label: Any) -> bool:
+    return label is None or label == "" or (isinstance(label, (float, np.floating)) and math.isnan(label))

@@ -1,0 +1,103 @@
+"""What Python users have: lists, NumPy, torch, pandas, `datasets`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from backcast.data.arrays import from_arrays
+from backcast.data.cache import memory_rows
+from backcast.data.cells import from_list
+from backcast.data.frames import ArrowTable
+from backcast.data.long_rows import LongRows
+from backcast.data.reading import Reading
+from backcast.data.sequences import Sequences, Splits
+from backcast.data.table_rows import TableRows
+from backcast.data.writer import Elements, RowWriter
+from backcast.errors import InputError
+
+
+def from_python(data: Any, reading: Reading, y: Any = None, ids: Any = None) -> Splits:
+    """The rows of `data`; a dictionary of splits gives `train`, `test` and `validation`.
+
+    data  an array or tensor (n, T) or (n, T, C); a list of arrays, lists, strings or bytes; a pandas DataFrame, whose
+          columns are chosen as a file's, or a column (Series) of them; a `datasets.Dataset` or `DatasetDict`
+    y     (n,) labels, None where there is none; for tables a column instead (`label`)
+    ids   (n,)
+
+    Raises InputError for anything else, and for rows that do not fit.
+    """
+    if isinstance(data, dict):
+        if "train" not in data:
+            raise InputError(
+                f"the data set has the splits {', '.join(map(str, data)) or 'none'}; `train` is needed"
+            )
+        parts = {
+            name: from_python(data[name], reading).train
+            for name in ("train", "test", "validation")
+            if name in data
+        }
+        return Splits(**parts)
+    if hasattr(data, "detach"):  # a torch tensor
+        data = data.detach().cpu().numpy()
+    table = _table(data)
+    if table is not None:
+        if y is not None or ids is not None:
+            raise InputError("a table brings its labels and ids in columns; name them by label= and id=")
+        return Splits(_from_table(ArrowTable(table, type(data).__name__), reading))
+    if isinstance(data, np.ndarray) and data.dtype != object:
+        rows = from_arrays(data, y, ids=ids, name="x", kind=reading.kind, fill_missing=reading.fill_missing)
+        return Splits(rows)
+    return Splits(_from_list(list(data), reading, y, ids))
+
+
+def _from_table(table: ArrowTable, reading: Reading) -> Sequences:
+    reader = LongRows(table, reading) if reading.time is not None else TableRows(table, reading)
+    return memory_rows(table.name, reader.read, kind=reading.kind, fill=reading.fill_missing)
+
+
+def _table(data: Any) -> pa.Table | None:
+    """A DataFrame or a `datasets.Dataset` as Arrow's table; None for what is neither."""
+    if isinstance(data, pa.Table):
+        return data
+    if hasattr(data, "with_format") and hasattr(data, "column_names"):
+        return data.with_format("arrow")[:]
+    if hasattr(data, "columns") and hasattr(data, "iloc"):
+        try:
+            return pa.Table.from_pandas(data.rename(columns=str), preserve_index=False)
+        except (pa.ArrowException, TypeError, ValueError) as error:
+            raise InputError(
+                f"the DataFrame cannot be read: {' '.join(map(str, error.args))[:200]}"
+            ) from None
+    return None
+
+
+def _from_list(data: list[Any], reading: Reading, y: Any, ids: Any) -> Sequences:
+    labels = [None] * len(data) if y is None else list(y)
+    names = None if ids is None else list(ids)
+    for what, given in (("y", labels), ("ids", names)):
+        if given is not None and len(given) != len(data):
+            raise InputError(f"{what} has {len(given)} entries, but there are {len(data)} rows")
+    rows = [_row(row, reading.kind, f"row {i}") for i, row in enumerate(data)]
+    arrays = [row for row in rows if isinstance(row, np.ndarray)]
+    dtype = np.result_type(*(row.dtype for row in arrays)) if arrays else np.float64
+
+    def read(writer: RowWriter) -> None:
+        for i, row in enumerate(rows):
+            writer.add(row, labels[i], None if names is None else names[i])
+
+    return memory_rows("x", read, kind=reading.kind, dtype=dtype, fill=reading.fill_missing)
+
+
+def _row(row: Any, kind: str, place: str) -> Elements:
+    if isinstance(row, (str, bytes)):
+        return row
+    if hasattr(row, "detach"):
+        row = row.detach().cpu().numpy()
+    if isinstance(row, np.ndarray) and row.dtype.kind in "fiub":
+        return row.astype(np.float32) if row.dtype == np.float16 else row
+    if hasattr(row, "tolist"):
+        row = row.tolist()
+    return from_list(row, kind, "x", place)

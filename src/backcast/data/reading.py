@@ -1,0 +1,126 @@
+"""How files are to be read: what the user says of columns and elements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from backcast.errors import InputError, nearest
+
+X_COLUMNS, TEXT_COLUMNS = ("x", "image", "img", "audio"), ("text",)
+LABEL, ID = "label", "id"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Options of every reader; each reads those that mean something to it.
+
+    kind          `auto`, `real`, `symbols`, `characters` or `bytes`
+    id, label     columns (default: `id` and `label`, where they are there)
+    x             columns of elements, separated by commas: several are the channels (default: `x`, or a picture's or
+                  sound's column); in a wide table the columns of the steps, in a long one the features
+                  (default: all that are left)
+    text          column of a text (default: `text`)
+    time          column of the time: the table is long, one row a step
+    wide          one column a step
+    header        False: a CSV file has no header; columns are called 1, 2, 3 …
+    fill_missing  a missing value becomes the last known one before it, the training rows' mean where there is none
+    side          pictures are scaled to side × side
+    """
+
+    kind: str = "auto"
+    id: str | None = None
+    x: str | None = None
+    text: str | None = None
+    label: str | None = None
+    time: str | None = None
+    wide: bool = False
+    header: bool = True
+    fill_missing: bool = False
+    side: int | None = None
+
+    def options(self) -> dict[str, Any]:
+        """For the key of the cache."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which columns of a table mean what."""
+
+    id: str | None
+    label: str | None
+    elements: tuple[str, ...]
+    is_text: bool
+
+    @property
+    def all(self) -> list[str]:
+        named = (self.id, self.label, *self.elements)
+        return list(dict.fromkeys(name for name in named if name is not None))
+
+
+def choose_columns(reading: Reading, names: Sequence[str], table: str) -> Columns:
+    """For a table with one row a sequence. Raises InputError where they cannot be told."""
+    id, label = (
+        optional(reading.id, "--id", ID, names, table),
+        optional(reading.label, "--label", LABEL, names, table),
+    )
+    if reading.wide:
+        return Columns(id, label, features(reading, names, (id, label), table), False)
+    if reading.x is not None and reading.text is not None:
+        raise InputError("--x and --text exclude each other")
+    if reading.text is not None:
+        return Columns(id, label, (require(reading.text, "--text", names, table),), True)
+    if reading.x is not None:
+        return Columns(
+            id, label, tuple(require(name, "--x", names, table) for name in split(reading.x)), False
+        )
+    found = [name for name in (*X_COLUMNS, *TEXT_COLUMNS) if name in names]
+    if len(found) > 1:
+        raise InputError(
+            f"{table}: it has the columns {' and '.join(found)}; say which holds the sequences: --x or --text"
+        )
+    if not found:
+        raise InputError(
+            f"{table}: there is no column `x` or `text` in it ({_listed(names)}); name it by --x or --text, "
+            "say --wide for one column a step, or --id and --time for one row a step"
+        )
+    return Columns(id, label, (found[0],), found[0] in TEXT_COLUMNS)
+
+
+def features(
+    reading: Reading, names: Sequence[str], others: Sequence[str | None], table: str
+) -> tuple[str, ...]:
+    """The columns of steps or features: those of --x, or all but `others`."""
+    if reading.x is not None:
+        return tuple(require(name, "--x", names, table) for name in split(reading.x))
+    left = tuple(name for name in names if name not in others)
+    if not left:
+        raise InputError(f"{table}: no column is left for the elements ({_listed(names)})")
+    return left
+
+
+def optional(given: str | None, option: str, default: str, names: Sequence[str], table: str) -> str | None:
+    """The column that was named, or the default one where it is there."""
+    if given is not None:
+        return require(given, option, names, table)
+    return default if default in names else None
+
+
+def require(name: str, option: str, names: Sequence[str], table: str) -> str:
+    """`name`, which must be a column. Raises InputError with the nearest one."""
+    if name not in names:
+        raise InputError(
+            f"{table}: there is no column `{name}` ({option}); {_listed(names)}{nearest(name, names)}"
+        )
+    return name
+
+
+def split(names: str) -> list[str]:
+    return [name.strip() for name in names.split(",") if name.strip()]
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(map(str, names[:12]))
+    return f"its columns are {shown}" + (f", … {len(names)} in all" if len(names) > 12 else "")

@@ -1,0 +1,46 @@
+"""Rows held out, and labels taken away: by class and by seed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backcast import rng
+from backcast.data.sequences import Sequences
+
+
+def split_validation(rows: Sequences, share: float, seed: int) -> tuple[Sequences, Sequences | None]:
+    """Training and validation rows, by class and seed: `share` of each class, rounded, is held out.
+
+    Rows without a label stay in training. None where nothing is held out: share 0, or no label at all.
+    """
+    validation = _of_each_class(rows, share, seed, "validation", keep=1)
+    if not len(validation):
+        return rows, None
+    training = np.setdiff1d(np.arange(len(rows)), validation)
+    return rows.select(training), rows.select(validation)
+
+
+def keep_labels(rows: Sequences, share: float, seed: int) -> Sequences:
+    """The same rows with the labels of `share` of each class, rounded, and at least one; the others have none."""
+    if share == 1.0:
+        return rows
+    kept = _of_each_class(rows, share, seed, "labels", least=1)
+    labels = np.full(len(rows), -1, np.int64)
+    labels[kept] = rows.labels[kept]
+    return replace(rows, labels=labels)
+
+
+def _of_each_class(
+    rows: Sequences, share: float, seed: int, purpose: str, least: int = 0, keep: int = 0
+) -> NDArray[np.int64]:
+    """`share` of each class, at least `least` rows of it, and all but `keep` at most; in the rows' order."""
+    found: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
+    for number in range(len(rows.classes)):
+        members = np.flatnonzero(rows.labels == number)
+        order = members[rng.permutation(len(members), seed, purpose, number)]
+        count = max(int(np.floor(len(members) * share + 0.5)), least)
+        found.append(order[: max(min(count, len(members) - keep), 0)])
+    return np.sort(np.concatenate(found))

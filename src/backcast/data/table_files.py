@@ -1,0 +1,96 @@
+"""Files of rows, by their endings; several files of one form are read behind each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from backcast.data.arrays import read_npz
+from backcast.data.cache import cache_folder, import_rows
+from backcast.data.frames import TABLE_SUFFIXES, Frame, Table, open_table, table_suffix
+from backcast.data.long_rows import LongRows
+from backcast.data.reading import Reading
+from backcast.data.sequences import Sequences
+from backcast.data.table_rows import TableRows
+from backcast.data.ts_files import read_ts
+from backcast.data.writer import RowWriter
+from backcast.errors import InputError
+
+FILE_SUFFIXES = (*TABLE_SUFFIXES, ".npz", ".npy", ".ts")
+
+
+def read_files(files: Sequence[Path], reading: Reading, name: str | None = None) -> Sequences:
+    """The rows of one file, or of several of the same form. Raises InputError, naming file and place."""
+    first = files[0]
+    if table_suffix(first) is not None:
+        return read_tables(files, reading, name)
+    if len(files) > 1:
+        raise InputError(
+            f"{first.parent}: {first.name} and {files[1].name} are both there; name the one to read"
+        )
+    if first.suffix in (".npz", ".npy"):
+        return read_npz(first, reading)
+    if first.suffix == ".ts":
+        return import_rows(
+            str(first), files, {"form": "ts"}, lambda writer: read_ts(first, writer),
+            kind="real" if reading.kind == "auto" else reading.kind, fill=reading.fill_missing, from_text=True,
+        )  # fmt: skip
+    raise InputError(
+        f"{first}: the ending {first.suffix or '(none)'} is not known; known are {', '.join(FILE_SUFFIXES)} "
+        "(tables also with .gz), and folders"
+    )
+
+
+def read_tables(
+    files: Sequence[Path], reading: Reading, name: str | None = None, class_names: Sequence[Any] | None = None
+) -> Sequences:
+    """The rows of tables, which must have the same columns.
+
+    class_names  what the numbers in the label column stand for, where the files do not say
+    """
+    table = _Tables([open_table(file, reading.header) for file in files], name or str(files[0]), class_names)
+    folder = cache_folder()
+    reader: TableRows | LongRows
+    if reading.time is not None:
+        reader = LongRows(table, reading, str(folder) if folder.is_dir() else None)
+    else:
+        reader = TableRows(table, reading)
+    options = {"form": "table", **reading.options(), "class_names": class_names}
+
+    def read(writer: RowWriter) -> None:
+        reader.read(writer)
+
+    def picture() -> Any:
+        return reader.picture() if isinstance(reader, TableRows) else None
+
+    return import_rows(
+        table.name, files, options, read, kind=reading.kind, dtype=reader.dtype(),
+        fill=reading.fill_missing, from_text=table.from_text, picture=picture,
+    )  # fmt: skip
+
+
+class _Tables:
+    """Tables behind each other."""
+
+    def __init__(self, tables: list[Table], name: str, class_names: Sequence[Any] | None) -> None:
+        self.tables, self.name, self._class_names = tables, name, class_names
+        self.names = tables[0].names
+        self.from_text = tables[0].from_text
+        for table in tables[1:]:
+            if set(table.names) != set(self.names):
+                raise InputError(
+                    f"{table.name}: has the columns {', '.join(table.names)}; {tables[0].name} has {', '.join(self.names)}"
+                )
+
+    def class_names(self, column: str) -> Sequence[Any] | None:
+        return self._class_names or self.tables[0].class_names(column)
+
+    def frames(self, columns: Sequence[str]) -> Iterator[Frame]:
+        for table in self.tables:
+            for frame in table.frames(columns):
+                yield frame if len(self.tables) == 1 else _told_apart(frame, Path(table.name).name)
+
+
+def _told_apart(frame: Frame, file: str) -> Frame:
+    return frame._replace(place=lambda i: f"{file}, {frame.place(i)}")

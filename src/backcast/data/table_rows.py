@@ -1,0 +1,189 @@
+"""Tables with one row a sequence: a list in a cell, a text, a picture, a sound; or one column a step (wide)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from backcast.data.cells import Pictures, Sounds, first_no_number, from_list, from_words, numbers, parse_list
+from backcast.data.frames import Table
+from backcast.data.reading import Columns, Reading, choose_columns
+from backcast.data.sequences import Picture
+from backcast.data.writer import Elements, RowWriter
+from backcast.errors import InputError
+
+
+class TableRows:
+    """Reads a table row by row into a writer. Raises InputError for columns that cannot be told."""
+
+    def __init__(self, table: Table, reading: Reading) -> None:
+        self.table, self.reading = table, reading
+        self.columns: Columns = choose_columns(reading, table.names, table.name)
+        self._pictures, self._sounds = Pictures(reading.side), Sounds()
+
+    def dtype(self) -> np.dtype[Any]:
+        """In which the numbers are kept: that of the cells, where they have one."""
+        for frame in self.table.frames(self.columns.elements):
+            first = next(self._elements(frame.columns, 1, frame.place), None)
+            if (
+                isinstance(first, np.ndarray)
+                and not self.table.from_text
+                and _typed(frame.columns, self.columns.elements)
+            ):
+                return np.dtype(np.float32) if first.dtype == np.float16 else first.dtype
+            break
+        return np.dtype(np.float64)
+
+    def picture(self) -> Picture | None:
+        """The size of the pictures, once they have been read."""
+        return self._pictures.picture
+
+    def read(self, writer: RowWriter) -> None:
+        """All rows, in their order."""
+        names = None if self.columns.label is None else self.table.class_names(self.columns.label)
+        for frame in self.table.frames(self.columns.all):
+            elements = list(self._elements(frame.columns, frame.rows, frame.place))
+            labels = self._labels(frame.columns, frame.rows, names, frame.place)
+            ids = None if self.columns.id is None else plain(frame.columns[self.columns.id])
+            for i, found in enumerate(elements):
+                place = frame.place(i)
+                if ids is not None and ids[i] is None:
+                    raise InputError(f"{self.table.name}: {place} has no id")
+                writer.add(found, labels[i], None if ids is None else ids[i], place)
+
+    def _labels(
+        self, columns: dict[str, Any], count: int, names: Sequence[Any] | None, place: Callable[[int], str]
+    ) -> list[Any]:
+        if self.columns.label is None:
+            return [None] * count
+        labels = plain(columns[self.columns.label])
+        if names is None:
+            return labels
+        for i, label in enumerate(labels):
+            if label is not None and not (isinstance(label, int) and -1 <= label < len(names)):
+                raise InputError(
+                    f"{self.table.name}: {place(i)} has the label {label}, but there are {len(names)} classes"
+                )
+        return [None if label is None or label < 0 else names[label] for label in labels]
+
+    def _elements(
+        self, columns: dict[str, Any], count: int, place: Callable[[int], str]
+    ) -> Iterator[Elements]:
+        if self.reading.wide:
+            yield from self._wide(columns, count, place)
+            return
+        parts = [cells(columns[name]) for name in self.columns.elements]
+        for i in range(count):
+            found = [self._element(part[i], place(i)) for part in parts]
+            yield found[0] if len(found) == 1 else self._stacked(found, place(i))
+
+    def _element(self, cell: Any, place: str) -> Elements:
+        table, kind = self.table.name, self.reading.kind
+        if cell is None:
+            raise InputError(
+                f"{table}: {place} has no elements: the cell of `{self.columns.elements[0]}` is empty"
+            )
+        if isinstance(cell, np.ndarray):
+            return cell
+        if isinstance(cell, dict):
+            return self._decoded(cell, place)
+        if isinstance(cell, bytes):
+            return cell
+        if isinstance(cell, str):
+            if self.columns.is_text or kind in ("characters", "bytes"):
+                return cell
+            return parse_list(cell, kind, table, place)
+        if self.columns.is_text:
+            raise InputError(f"{table}: {place} holds {str(cell)[:40]!r}, not a text")
+        return from_list(cell, kind, table, place)
+
+    def _decoded(self, cell: dict[str, Any], place: str) -> Elements:
+        content = cell.get("bytes")
+        if not isinstance(content, bytes):
+            raise InputError(
+                f"{self.table.name}: {place} holds neither a picture nor a sound (its `bytes` are missing)"
+            )
+        decode = self._sounds.decode if content[:4] in (b"RIFF", b"RIFX", b"RF64") else self._pictures.decode
+        return decode(content, self.table.name, place)
+
+    def _stacked(self, found: list[Elements], place: str) -> Elements:
+        for name, part in zip(self.columns.elements, found, strict=True):
+            if not isinstance(part, np.ndarray) or part.ndim != 1:
+                raise InputError(
+                    f"{self.table.name}: {place}: `{name}` is no list of numbers, so it cannot be a channel"
+                )
+            if len(part) != len(found[0]):
+                raise InputError(
+                    f"{self.table.name}: {place}: `{name}` has {len(part)} steps, "
+                    f"`{self.columns.elements[0]}` has {len(found[0])}"
+                )
+        return np.stack(found, axis=1)
+
+    def _wide(self, columns: dict[str, Any], count: int, place: Callable[[int], str]) -> Iterator[Elements]:
+        """A row ends with its last cell that is not empty."""
+        by_column = [plain(columns[name]) for name in self.columns.elements]
+        for i in range(count):
+            row = [column[i] for column in by_column]
+            while row and (row[-1] is None or row[-1] == ""):
+                row.pop()
+            if not row:
+                raise InputError(f"{self.table.name}: {place(i)} is empty; a row needs at least one step")
+            words = ["" if cell is None else str(cell) for cell in row]
+            if all(isinstance(cell, str) for cell in row):
+                yield from_words(words, self.reading.kind, self.table.name, place(i))
+                continue
+            found = numbers(words)
+            if found is None:
+                step = first_no_number(words)
+                raise InputError(
+                    f"{self.table.name}: {place(i)}, step {step} is {words[step][:40]!r}, not a number"
+                )
+            yield found
+
+
+def plain(column: Any) -> list[Any]:
+    """A column as Python objects."""
+    if not isinstance(column, (pa.Array, pa.ChunkedArray)):
+        return list(column)
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    found = column.to_pylist()
+    return [
+        value if value is None or isinstance(value, (int, float, str, bool)) else str(value)
+        for value in found
+    ]
+
+
+def cells(column: Any) -> Any:
+    """A column's cells: arrays of numbers where Arrow holds lists of them, else Python objects."""
+    if not isinstance(column, pa.Array):
+        return column
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        column = column.dictionary_decode()
+        kind = column.type
+    lists = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    if lists and (pa.types.is_integer(kind.value_type) or pa.types.is_floating(kind.value_type)):
+        return [None if not cell.is_valid else _array(cell.values) for cell in column]
+    return column.to_pylist()
+
+
+def _typed(columns: dict[str, Any], names: tuple[str, ...]) -> bool:
+    """Arrow knows one type for all cells; lists of lists and Python's lists may differ from row to row."""
+    kinds = [columns[name].type for name in names if isinstance(columns[name], pa.Array)]
+    return len(kinds) == len(names) and len(set(kinds)) == 1 and not any(map(_nested, kinds))
+
+
+def _nested(kind: pa.DataType) -> bool:
+    return (pa.types.is_list(kind) or pa.types.is_large_list(kind)) and not (
+        pa.types.is_integer(kind.value_type) or pa.types.is_floating(kind.value_type)
+    )
+
+
+def _array(values: pa.Array) -> np.ndarray:
+    if values.null_count:
+        values = values.cast(pa.float64())
+    return values.to_numpy(zero_copy_only=False)

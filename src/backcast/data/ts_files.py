@@ -1,0 +1,85 @@
+"""The UCR/UEA archive's `.ts` files (aeon, sktime): univariate, multivariate, of unequal lengths, with missing values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backcast.data.cells import first_no_number, numbers
+from backcast.data.frames import lines
+from backcast.data.writer import RowWriter
+from backcast.errors import InputError
+
+
+def read_ts(path: Path, writer: RowWriter) -> None:
+    """Every line behind `@data` is a row: dimensions divided by colons, steps by commas, the label last.
+
+    Raises InputError with the line for what does not fit the header or the rows before it.
+    """
+    has_labels, classes, timestamps = None, frozenset[str](), False
+    rows = _lines(path)
+    for number, line in rows:
+        if not line.startswith("@"):
+            raise InputError(
+                f"{path}: line {number} stands before @data and is no @ line; this is no .ts file"
+            )
+        key, *values = line.split()
+        if key.lower() == "@data":
+            break
+        if key.lower() in ("@classlabel", "@targetlabel"):
+            has_labels = bool(values) and values[0].lower() == "true"
+            classes = frozenset(values[1:]) if key.lower() == "@classlabel" else frozenset()
+        elif key.lower() == "@timestamps":
+            timestamps = bool(values) and values[0].lower() == "true"
+    else:
+        raise InputError(f"{path}: there is no @data in it; this is no .ts file, or it was cut")
+    if has_labels is None:
+        raise InputError(f"{path}: its header has no @classLabel line")
+    for number, line in rows:
+        place = f"line {number}"
+        parts = line.split(":")
+        label = parts.pop().strip() if has_labels else None
+        if label is not None and (not label or label == "?"):
+            label = None
+        if not parts:
+            raise InputError(f"{path}: {place} has no series before its label, or no label behind its series")
+        if label is not None and classes and label not in classes:
+            raise InputError(
+                f"{path}: {place} has the label {label!r}; @classLabel lists {', '.join(sorted(classes))}"
+            )
+        series = [
+            _series(part, timestamps, f"{path}: {place}, dimension {i + 1}") for i, part in enumerate(parts)
+        ]
+        for i, one in enumerate(series):
+            if len(one) != len(series[0]):
+                raise InputError(
+                    f"{path}: {place}: dimension {i + 1} has {len(one)} steps, the first has {len(series[0])}"
+                )
+        writer.add(np.stack(series, axis=1), label, place=place)
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    for number, line in lines(path):
+        stripped = line.strip()
+        if stripped and not stripped.startswith(("#", "%")):
+            yield number, stripped
+
+
+def _series(text: str, timestamps: bool, place: str) -> NDArray[Any]:
+    """One dimension's steps, as float64; `?` and NaN are missing. With timestamps `(time,value),…`: the values."""
+    if timestamps:
+        pairs = text.strip().removeprefix("(").removesuffix(")").split("),(")
+        words = [pair.rpartition(",")[2] for pair in pairs]
+    else:
+        words = text.split(",")
+    if words == [""]:
+        raise InputError(f"{place} is empty; a row needs at least one step")
+    found = numbers(words)
+    if found is None:
+        step = first_no_number(words)
+        raise InputError(f"{place}, step {step} is {words[step].strip()[:40]!r}, not a number")
+    return found.astype(np.float64)

@@ -1,0 +1,53 @@
+"""DATA as a trained model is to read it: with the columns, cuts and labels of its training, unless said otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from backcast.build import TrainedModel
+from backcast.config import READING, resolve
+from backcast.data.sequences import Sequences, concatenate
+from backcast.data.sources import load
+from backcast.errors import InputError
+
+SPLITS = ("train", "validation", "test", "all")
+OF_DATA = tuple(name for name in (*READING, "data_dir", "missing_label", "max_length") if name != "kind")
+"""Settings of data that come from the run unless they are given again."""
+
+
+def rows_for(
+    model: TrainedModel, data: str, split: str | None, given: dict[str, Any], say: Callable[[str], None]
+) -> tuple[Sequences, str]:
+    """The rows of a split of DATA, and the split's name: `test` where there is one and none is named, else all.
+
+    given  settings of `OF_DATA` that differ from the run's
+
+    Raises InputError for what the model does not read, or a split that is not there. `say` is told of cut rows and of
+    symbols that the model does not know.
+    """
+    config = resolve([model.config.to_dict(), given])
+    options = {name: getattr(config, name) for name in OF_DATA}
+    options |= {"kind": model.preprocessing.reads, "permutation_seed": config.permutation_seed}
+    parts = load(data, say=say, **options).parts()
+    split = split or ("test" if "test" in parts else "all")
+    if split == "all":
+        rows = parts["train"]
+        for part in list(parts.values())[1:]:
+            both = concatenate(rows, part)
+            rows = replace(both, ids=np.arange(len(both)))
+    elif split in parts and (split != "train" or len(parts) > 1):
+        rows = parts[split]
+    else:
+        raise InputError(f"{data}: has no {split} split; all its rows are in --split all")
+    model.preprocessing.check(rows)
+    count, new = model.preprocessing.unknown(rows)
+    if count:
+        shown = ", ".join(map(repr, new[:8])) + (", …" if len(new) > 8 else "")
+        say(
+            f"{rows.name}: {count:,} elements are symbols that the training rows had not ({shown}); they are read as unknown"
+        )
+    return rows, split
