@@ -32,7 +32,7 @@ TOY = {
     "recurrence": ["--inputs", "3", "--hidden", "4", "--batch", "2", "--lengths", "70"],
     "memory": ["--lengths", "12", "--batch", "2", "--hidden", "4"],
     "stream": ["--hidden", "4", "--seconds", "0.001"],
-    "data": ["--rows", "6", "--length", "12", "--batch", "3", "--hidden", "4", "--ragged-rows", "4", "--ragged-length", "20"],
+    "data": ["--rows", "6", "--length", "12", "--batch", "3", "--hidden", "4", "--ragged-rows", "4", "--ragged-length", "20", "--long-length", "30"],
 }  # fmt: skip
 
 
@@ -96,7 +96,7 @@ def test_each_benchmark_fills_its_own_columns(files: Path) -> None:
     assert sweep["gflops"] * sweep["seconds"] == pytest.approx(operations / 1e9)
     assert train["gflops"] * train["seconds"] == pytest.approx(3 * operations / 1e9)
     assert len(rows["stream"]) == 9 and {row["batch"] for row in rows["stream"]} == {1, 1024}
-    assert all(0 < row["waiting"] < 1 for row in rows["data"]) and len(rows["data"]) == 2
+    assert all(0 < row["waiting"] < 1 for row in rows["data"]) and len(rows["data"]) == 3
 
 
 def test_rows_that_are_there_are_not_measured_again(

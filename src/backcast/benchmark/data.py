@@ -14,8 +14,9 @@ def plan(arguments: argparse.Namespace) -> Benchmark:
     groups: list[Group] = [
         [_row("MNIST's shape", arguments.rows, arguments.length, arguments.length, arguments.batch, arguments)],
         [_row("long and ragged", arguments.ragged_rows, arguments.ragged_length // 4 or 1, arguments.ragged_length, arguments.ragged_batch, arguments)],
+        [_row("one long file", 1, arguments.long_length, arguments.long_length, 1, arguments)],
     ]  # fmt: skip
-    title = "Preparing batches from bytes in memory, beside r-LSTM's training step at the paper's settings."
+    title = "Preparing batches from bytes in a mapped file, beside r-LSTM's training step at the paper's settings."
     return Benchmark("data", title, groups, COLUMNS)
 
 

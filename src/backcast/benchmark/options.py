@@ -70,6 +70,7 @@ def _add_own(name: str, parser: argparse.ArgumentParser) -> None:
         _size(parser, "--batch", 128, "rows of a batch (default: 128)")
         _size(parser, "--ragged-rows", 512, "rows of the ragged set (default: 512)")
         _size(parser, "--ragged-length", 65_536, "steps of its longest rows, the shortest have a quarter (default: 65536)")  # fmt: skip
+        _size(parser, "--long-length", 1_048_576, "steps of the one row of the long file (default: 1048576)")
         _size(parser, "--ragged-batch", 32, "rows of a batch there (default: 32)")
     if name in ("step", "memory"):
         _size(parser, "--truncation", 300, "steps with a gradient, where it is truncated (default: 300)")

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from backcast.batch import Batch
 from backcast.data.sequences import Kind, Sequences, describe_elements, describe_kind
+from backcast.data.values import release
 from backcast.errors import InputError
 
 BATCH_BYTES = 32 << 20  # a batch that would be larger is read from disk piece by piece
@@ -161,8 +162,8 @@ class RowReader:
             end = min(stop, int(self.lengths[place]))
             if end > start:
                 x[place, : end - start] = self._steps(int(i), start, end)
-        inside = np.arange(start, stop) < self.lengths[:, None]
-        return self._finished(x, inside)
+        release(self.rows.values)
+        return self._finished(x, np.arange(start, stop) < self.lengths[:, None])
 
     def gather(self, positions: NDArray[np.int64]) -> torch.Tensor:
         """The elements at `positions` (B, m) of each row: (B, m[, C]); zeros behind their ends."""
@@ -176,6 +177,7 @@ class RowReader:
             else:
                 order = within if self._order is None else self._order[within]
                 x[place] = self.rows.values[int(self.rows.starts[i]) + order]
+        release(self.rows.values)
         return self._finished(x, inside)
 
     def _steps(self, i: int, start: int, stop: int) -> NDArray[Any]:
@@ -207,9 +209,16 @@ def count_symbols(rows: Sequences) -> NDArray[np.int64]:
 
 def pieces(rows: Sequences) -> Iterator[NDArray[Any]]:
     """All elements of all rows, at most `PIECE` steps of a row at a time."""
+    seen = 0
     for i, length in enumerate(rows.lengths.tolist()):
         for start in range(0, length, PIECE):
-            yield rows.steps(i, start, min(start + PIECE, length))
+            stop = min(start + PIECE, length)
+            yield rows.steps(i, start, stop)
+            seen += stop - start
+            if seen >= PIECE:
+                release(rows.values)
+                seen = 0
+    release(rows.values)
 
 
 def _statistics(rows: Sequences) -> tuple[tuple[float, ...], tuple[float, ...]]:

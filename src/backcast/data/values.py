@@ -1,12 +1,29 @@
-"""Several flat arrays of values read as one."""
+"""Flat values: several arrays read as one, and mapped files that do not stay in memory."""
 
 from __future__ import annotations
 
+import mmap
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+RELEASE_BYTES = 64 << 20  # mapped files below this stay in memory
+
+
+def release(values: Any) -> None:
+    """Lets go of what has been read of a mapped file: it stays in the system's cache, but not in the process.
+
+    Without this a process that reads a large file seems to hold all of it. Nothing happens to arrays in memory.
+    """
+    if isinstance(values, Joined):
+        for part in values.parts:
+            release(part)
+    elif values.nbytes > RELEASE_BYTES and hasattr(mmap, "MADV_DONTNEED"):
+        mapped = getattr(values, "_mmap", None)
+        if mapped is not None:
+            mapped.madvise(mmap.MADV_DONTNEED)
 
 
 @dataclass(frozen=True)

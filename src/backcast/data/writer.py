@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from backcast.data.labels import encode_ids, encode_labels
 from backcast.data.sequences import Kind, Missing
+from backcast.data.values import release
 from backcast.errors import InputError
 
 MOST_SYMBOLS = 65_536
@@ -267,6 +268,7 @@ def values_checksum(values: Any) -> str:
     digest = hashlib.sha256(str(values.dtype).encode())
     for start in range(0, len(values), CHUNK):
         digest.update(np.ascontiguousarray(values[start : start + CHUNK]).data)
+        release(values)
     return digest.hexdigest()
 
 

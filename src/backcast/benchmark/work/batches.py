@@ -1,6 +1,8 @@
-"""Preparing batches: from rows in memory to padded, standardised tensors, no training."""
+"""Preparing batches: from rows in a mapped file to padded, standardised tensors, no training."""
 
 from __future__ import annotations
+
+import tempfile
 
 import numpy as np
 
@@ -8,6 +10,7 @@ from backcast.benchmark.work.base import Work as Base
 from backcast.benchmark.work.base import seconds
 from backcast.data.preprocessing import Preprocessing
 from backcast.data.sequences import Sequences
+from backcast.sweep import DISK_PIECE
 
 
 class Work(Base):
@@ -19,7 +22,10 @@ class Work(Base):
         generator = np.random.default_rng(0)
         lengths = generator.integers(settings["shortest"], settings["length"] + 1, count)
         starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
-        values = generator.integers(0, 256, (int(lengths.sum()), 1), np.uint8)
+        with tempfile.TemporaryFile() as file:  # mapped, as imported data are; the map outlives the name
+            file.write(generator.integers(0, 256, int(lengths.sum()), np.uint8).data)
+            file.flush()
+            values = np.memmap(file, np.uint8, "r").reshape(-1, 1)
         self.rows = Sequences(
             "bytes",
             "real",
@@ -40,4 +46,6 @@ class Work(Base):
 
     def _prepare_all(self) -> None:
         for batch in self.preprocessing.batches(self.rows, self.settings["batch"]):
-            del batch
+            if batch.on_disk:
+                for start in range(0, int(batch.lengths.max()), DISK_PIECE):
+                    batch.slice(start, start + DISK_PIECE)

@@ -1,0 +1,131 @@
+"""Which rows are read together, and that it does not matter; batches that come from disk piece by piece."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from backcast import load
+from backcast.build import build_network
+from backcast.config import Config
+from backcast.data import preprocessing as module
+from backcast.data.batching import by_length, epoch_batches
+from backcast.data.preprocessing import Preprocessing
+from backcast.data.python_objects import from_python
+from backcast.data.reading import Reading
+from backcast.data.sequences import Sequences, concatenate
+from backcast.data.splitting import keep_labels
+from backcast.inference import logits
+from backcast.methods import phases
+from backcast.objectives import Draw, losses
+
+
+def ragged(count: int = 60, longest: int = 90, seed: int = 0, symbols: bool = False) -> Sequences:
+    generator = np.random.default_rng(seed)
+    lengths = generator.integers(1, longest + 1, count)
+    if symbols:
+        rows = [generator.integers(0, 7, n) for n in lengths]
+    else:
+        rows = [generator.normal(size=(n, 2)) for n in lengths]
+    return from_python(rows, Reading(), y=np.arange(count) % 3).train
+
+
+def test_every_row_comes_once_an_epoch_and_rows_of_similar_length_together() -> None:
+    lengths = np.random.default_rng(0).integers(1, 1000, 900)
+    rows = np.arange(0, 900, 2)
+    batches = epoch_batches(lengths, rows, 16, seed=0, epoch=3)
+    assert sorted(np.concatenate(batches).tolist()) == rows.tolist()
+    padded = sum(len(batch) * lengths[batch].max() for batch in batches)
+    order = np.random.default_rng(0).permutation(rows)
+    plain = sum(len(part) * lengths[part].max() for part in np.array_split(order, len(batches)))
+    assert padded < 1.1 * lengths[rows].sum() < 1.6 * lengths[rows].sum() < plain
+    assert any((a != b).any() for a, b in zip(batches, epoch_batches(lengths, rows, 16, 0, 4), strict=True))
+    firsts = [lengths[batch].max() for batch in batches]
+    assert firsts != sorted(firsts)  # short rows do not come first
+
+
+def test_rows_of_one_length_come_in_plain_random_order() -> None:
+    batches = epoch_batches(np.full(10, 5), np.arange(10), 4, seed=1, epoch=0)
+    assert [len(batch) for batch in batches] == [4, 4, 2]
+
+
+def test_predictions_do_not_depend_on_what_else_is_in_the_batch() -> None:
+    rows = ragged()
+    fitted = Preprocessing.fit(rows)
+    network = build_network(Config(hidden_size=8, embedding_size=4), fitted, 3)
+    alone = torch.cat([logits(network, fitted, rows.select(np.array([i]))) for i in range(len(rows))])
+    for size in (1, 7, 60):
+        torch.testing.assert_close(logits(network, fitted, rows, batch_size=size), alone, atol=1e-5, rtol=0)
+    assert sorted(np.concatenate(by_length(rows.lengths, 7)).tolist()) == list(range(60))
+
+
+@pytest.mark.parametrize("symbols", [False, True])
+@pytest.mark.parametrize("method", ["rp-lstm", "lstm"])
+def test_a_batch_from_disk_gives_the_same_losses(
+    monkeypatch: pytest.MonkeyPatch, symbols: bool, method: str
+) -> None:
+    rows = ragged(count=5, longest=3000, symbols=symbols)
+    fitted = Preprocessing.fit(rows)
+    config = Config(
+        method=method,
+        hidden_size=8,
+        embedding_size=4,
+        truncation=20,
+        segment_length=10,
+        decoder_input="scheduled",
+    )
+    network = build_network(config, fitted, 3)
+    found = []
+    for limit in (module.BATCH_BYTES, 0):
+        monkeypatch.setattr(module, "BATCH_BYTES", limit)
+        monkeypatch.setattr("backcast.sweep.DISK_PIECE", 1000)
+        batch = fitted.batch(rows, np.arange(5))
+        assert batch.on_disk == (limit == 0)
+        terms = losses(network, list(phases(config)[-1].objectives), batch, Draw(0, 0, 7))
+        found.append({name: float(term.total.detach()) / max(term.count, 1) for name, term in terms.items()})
+    assert found[0] == pytest.approx(found[1], rel=1e-5) and len(found[0]) == (
+        3 if method == "rp-lstm" else 1
+    )
+
+
+def test_rows_of_two_data_sets_are_read_as_one_without_a_copy() -> None:
+    first, second = (load(texts).train for texts in (["abc", "cab"], ["bad", "dab"]))
+    both = concatenate(first, second)
+    assert both.symbols == ("a", "b", "c", "d")
+    assert ["".join(both.symbols[i] for i in both.row(row)) for row in range(4)] == [
+        "abc",
+        "cab",
+        "bad",
+        "dab",
+    ]
+    fitted = Preprocessing.fit(first)
+    assert fitted.unknown(both) == (2, ["d"])
+    assert fitted.batch(both, np.arange(4)).slice(0, 3)[2].tolist() == [1, 0, 3]
+
+
+def test_an_unknown_symbol_is_read_as_one_of_its_own() -> None:
+    fitted = Preprocessing.fit(load(["ab", "ba"]).train)
+    assert fitted.symbols == 3
+    network = build_network(Config(method="lstm", hidden_size=4, embedding_size=4), fitted, 2)
+    assert logits(network, fitted, load(["axb"]).train).isfinite().all()
+
+
+def test_labels_are_taken_away_by_class_and_seed() -> None:
+    rows = ragged(count=60)
+    kept = keep_labels(rows, 0.2, seed=0)
+    assert np.bincount(kept.labels[kept.labels >= 0]).tolist() == [4, 4, 4] and len(kept) == 60
+    assert (keep_labels(rows, 0.01, 0).labels >= 0).sum() == 3  # at least one a class
+    assert (keep_labels(rows, 0.2, 1).labels != kept.labels).any()
+    assert keep_labels(rows, 1.0, 0) is rows
+
+
+def test_rows_are_cut_only_where_asked_and_that_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "texts.csv"
+    path.write_text("text,label\nabcdef,1\nab,2\n")
+    said: list[str] = []
+    rows = load(str(path), max_length=3, say=said.append).train
+    assert rows.lengths.tolist() == [3, 2] and said == [f"{path}: 1 of 2 rows are cut to 3 steps"]
+    assert load(str(path), say=said.append).train.lengths.tolist() == [6, 2] and len(said) == 1
