@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from backcast.cli import main
@@ -26,12 +27,13 @@ def blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", page.read_text(), flags=re.DOTALL)
 
 
-def test_the_blocks_of_the_readme_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "docs" / "data.md"], ids=lambda page: page.name)
+def test_the_blocks_of_a_page_run_in_order(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     write_pictures(tmp_path / "data", "mnist")
-    for language, block in re.findall(
-        r"```(python|bash)\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL
-    ):
+    for language, block in re.findall(r"```(python|bash)\n(.*?)```", page.read_text(), flags=re.DOTALL):
         if language == "python":
             subprocess.run([sys.executable, "-c", block], check=True, cwd=tmp_path)
             continue
@@ -58,6 +60,16 @@ def test_flags_and_files_that_a_page_names_exist(page: Path) -> None:
         assert (page.parent / link).exists(), link
     for file in re.findall(r"`((?:docs|tests|src|\.ci)/[\w./-]+)`", text):
         assert (ROOT / file).exists(), file
+
+
+def test_the_examples_run(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    for name in ("train", "test"):
+        np.savez(tmp_path / name, x=generator.normal(size=(30, 9, 2)), y=np.arange(30) % 3)
+    files = [str(tmp_path / f"{name}.npz") for name in ("train", "test")]
+    script = ROOT / "examples" / "scikit_learn_baseline.py"
+    found = subprocess.run([sys.executable, script, *files], check=True, capture_output=True, text=True)
+    assert "logistic regression" in found.stdout
 
 
 def test_make_targets_that_the_readme_names_exist() -> None:
