@@ -58,7 +58,9 @@ def parse_list(text: str, kind: str, table: str, place: str) -> Elements:
 
 
 def from_words(words: list[str], kind: str, table: str, place: str) -> Elements:
-    """Numbers where the first word is one (then all must be), else the words themselves."""
+    """Numbers where the first word is one (then all must be), else the words themselves, as for `symbols` always."""
+    if kind == "symbols":
+        return words
     found = numbers(words)
     if found is not None:
         return found

@@ -12,7 +12,7 @@ def describe(rows: Sequences, kind: str = "auto") -> str:
     low, middle, high = (int(part) for part in np.percentile(rows.lengths, [0, 50, 100], method="nearest"))
     steps = f"{low:,} steps each" if low == high else f"{low:,} to {high:,} steps (median {middle:,})"
     elements = describe_elements(rows)
-    if rows.is_symbols:
+    if rows.is_symbols and rows.kind != "bytes":
         elements += f" ({len(rows.symbols)} different)"
     labelled = int((rows.labels >= 0).sum())
     classes = f"{len(rows.classes)} classes" if rows.classes else "no labels"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -47,15 +49,22 @@ def from_python(data: Any, reading: Reading, y: Any = None, ids: Any = None) -> 
         if y is not None or ids is not None:
             raise InputError("a table brings its labels and ids in columns; name them by label= and id=")
         return Splits(_from_table(ArrowTable(table, type(data).__name__), reading))
-    if isinstance(data, np.ndarray) and data.dtype != object:
+    if isinstance(data, np.ndarray) and not (data.ndim == 1 and data.dtype.kind in "OU"):
         rows = from_arrays(data, y, ids=ids, name="x", kind=reading.kind, fill_missing=reading.fill_missing)
         return Splits(rows)
+    if not isinstance(data, Iterable):
+        raise InputError(
+            f"a {type(data).__name__} is no data; arrays, tensors, lists, DataFrames and datasets.Dataset are"
+        )
     return Splits(_from_list(list(data), reading, y, ids))
 
 
 def _from_table(table: ArrowTable, reading: Reading) -> Sequences:
     reader = LongRows(table, reading) if reading.time is not None else TableRows(table, reading)
-    return memory_rows(table.name, reader.read, kind=reading.kind, fill=reading.fill_missing)
+    rows = memory_rows(
+        table.name, reader.read, kind=reading.kind, dtype=reader.dtype(), fill=reading.fill_missing
+    )
+    return replace(rows, picture=reader.picture()) if isinstance(reader, TableRows) else rows
 
 
 def _table(data: Any) -> pa.Table | None:

@@ -25,7 +25,7 @@ class TableRows:
         self._pictures, self._sounds = Pictures(reading.side), Sounds()
 
     def dtype(self) -> np.dtype[Any]:
-        """In which the numbers are kept: that of the cells, where they have one."""
+        """In which the numbers are kept: that of pictures, sounds and floats; whole numbers may be missing, so not theirs."""
         for frame in self.table.frames(self.columns.elements):
             first = next(self._elements(frame.columns, 1, frame.place), None)
             if (
@@ -33,7 +33,10 @@ class TableRows:
                 and not self.table.from_text
                 and _typed(frame.columns, self.columns.elements)
             ):
-                return np.dtype(np.float32) if first.dtype == np.float16 else first.dtype
+                decoded = first.dtype.kind == "f" or self._pictures.picture or self._sounds.rate
+                if decoded and first.dtype != np.float16:
+                    return first.dtype
+                return np.dtype(np.float32 if first.itemsize <= 2 else np.float64)
             break
         return np.dtype(np.float64)
 

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from backcast.data.labels import encode_ids, encode_labels
+from backcast.data.labels import WHOLE, encode_ids, encode_labels
 from backcast.data.sequences import Kind, Missing
 from backcast.data.values import release
 from backcast.errors import InputError
@@ -132,10 +132,12 @@ class RowWriter:
         elif self.form == "bytes":
             kind, dtype, symbols = "bytes", np.dtype(np.uint8), tuple(range(256))
         else:
-            kind = "categories"
-            symbols = tuple(sorted(self._names))
-            order = np.empty(len(symbols), np.int64)
-            order[[self._names[name] for name in symbols]] = np.arange(len(symbols))
+            whole = self.from_text and all(map(WHOLE.fullmatch, self._names))
+            names = sorted(self._names, key=int if whole else None)
+            kind = "integers" if whole else "categories"
+            symbols = tuple(map(int, names) if whole else names)
+            order = np.empty(len(names), np.int64)
+            order[[self._names[name] for name in names]] = np.arange(len(names))
             dtype = self._rewrite(np.dtype(np.uint32), None, order)
         if len(symbols) > MOST_SYMBOLS:
             raise InputError(
