@@ -130,8 +130,8 @@ class _Plan:
 class _Member:
     """An array in a file, read from its beginning to its end, once at a time."""
 
-    def __init__(self, file: BinaryIO, name: str, size: int) -> None:
-        self.file, self.name = file, name
+    def __init__(self, file: BinaryIO, name: str, size: int, path: Path | None = None) -> None:
+        self.file, self.name, self.path = file, name, path
         try:
             version = np.lib.format.read_magic(file)
             header = (
@@ -159,7 +159,17 @@ class _Member:
         array = np.frombuffer(content, self.dtype)
         return array.reshape(self.shape, order="F" if self.fortran else "C")
 
+    def mapped(self) -> NDArray[Any]:
+        """The array of a file that holds nothing else, memory-mapped."""
+        assert self.path is not None
+        if self.fortran:
+            return np.memmap(self.path, self.dtype, "r", self.begin, self.shape, order="F")
+        return np.memmap(self.path, self.dtype, "r", self.begin, self.shape)
+
     def chunks(self) -> Iterator[NDArray[Any]]:
+        if self.path is not None:
+            yield self.mapped()
+            return
         if self.fortran:  # the rows do not lie behind each other
             yield self.whole()
             return
@@ -182,7 +192,7 @@ def _arrays(path: Path) -> Iterator[dict[str, _Member]]:
     try:
         with path.open("rb") as file:
             if path.suffix == ".npy":
-                yield {"x": _Member(file, name, path.stat().st_size)}
+                yield {"x": _Member(file, name, path.stat().st_size, path)}
                 return
             with zipfile.ZipFile(file) as archive:
                 yield _members(archive, name)
@@ -267,6 +277,4 @@ def read_array(path: Path) -> NDArray[Any]:
             raise InputError(
                 f"{path}: holds {member.dtype} {member.shape}; one row is numbers (T,) or (T, C)"
             )
-        if member.fortran:
-            return np.memmap(path, member.dtype, "r", member.begin, member.shape, order="F")
-        return np.memmap(path, member.dtype, "r", member.begin, member.shape)
+        return member.mapped()

@@ -19,7 +19,7 @@ from backcast.data.values import release
 from backcast.errors import InputError
 
 MOST_SYMBOLS = 65_536
-CHUNK = 1 << 22  # numbers at a time, where the whole of them is read again
+CHUNK = 1 << 20  # numbers at a time
 Elements = NDArray[Any] | str | bytes | list[str]
 
 
@@ -85,8 +85,9 @@ class RowWriter:
             )
         if not len(elements):
             raise InputError(f"{self.name}: {place} is empty; a row needs at least one step")
+        flat: NDArray[Any] | None = None
         if form == "numbers":
-            flat = self._numbers(np.asarray(elements), place)
+            self._write_numbers(np.asanyarray(elements), place)
         elif form == "names":
             words = cast(list[str], elements)
             flat = np.array([self._names.setdefault(word, len(self._names)) for word in words], np.uint32)
@@ -100,8 +101,9 @@ class RowWriter:
             raise InputError(
                 f"{self.name}: {place} has {'an' if id is not None else 'no'} id, unlike those before it"
             )
-        self.sink.write(np.ascontiguousarray(flat).data)
-        self.lengths.append(len(flat))
+        if flat is not None:
+            self.sink.write(np.ascontiguousarray(flat).data)
+        self.lengths.append(len(elements) if flat is None else len(flat))
         self.labels.append(label)
         if id is not None:
             self.ids = self.ids or []
@@ -167,7 +169,8 @@ class RowWriter:
             return "names"
         return "numbers"
 
-    def _numbers(self, values: NDArray[Any], place: str) -> NDArray[Any]:
+    def _write_numbers(self, values: NDArray[Any], place: str) -> None:
+        """Checks and writes a row a piece at a time, so that it may be a mapped file larger than memory."""
         if values.dtype.kind not in "fiub" or values.ndim not in (1, 2):
             raise InputError(
                 f"{self.name}: {place} holds {values.dtype} {values.shape}; it must hold numbers (T,) or (T, C)"
@@ -180,52 +183,57 @@ class RowWriter:
             raise InputError(
                 f"{self.name}: {place} has {channels} numbers a step, the rows before it {self.channels}"
             )
+        if self.kind == "symbols" and channels > 1:
+            raise InputError(f"{self.name}: {place} has {channels} numbers a step; symbols come one a step")
         values = values.reshape(len(values), channels)
+        last = np.full((1, channels), np.nan)
+        for start in range(0, len(values), CHUNK):
+            piece = self._checked(values[start : start + CHUNK], place, start, last)
+            self.sink.write(np.ascontiguousarray(piece).data)
+            last = piece[-1:]
+            release(values)
+
+    def _checked(self, values: NDArray[Any], place: str, start: int, last: NDArray[Any]) -> NDArray[Any]:
+        """Part of a row from step `start` in the writer's type; `last` (1, C) is what stands before it."""
         if values.dtype.kind == "f":
             self._whole = False
-            finite = np.isfinite(values)
-            if not finite.all():
-                values = self._not_finite(values, place)
+            if not np.isfinite(values).all():
+                values = self._not_finite(values, place, start, last)
         elif values.dtype.kind == "b":
             self._whole = False
         else:
             self._smallest = min(self._smallest, int(values.min()))
             self._largest = max(self._largest, int(values.max()))
         if self.kind == "symbols":
-            self._require_symbols(values, place)
+            self._require_symbols(values[:, 0], place, start)
         if not np.can_cast(values.dtype, self.dtype, "same_kind") and values.dtype.kind == "f":
             raise InputError(f"{self.name}: {place} holds fractions, the rows before it whole numbers")
         return values.astype(self.dtype, copy=False)
 
-    def _not_finite(self, values: NDArray[Any], place: str) -> NDArray[Any]:
+    def _not_finite(self, values: NDArray[Any], place: str, start: int, last: NDArray[Any]) -> NDArray[Any]:
         """Infinities are refused, missing values counted, and filled where asked."""
         bad = np.isinf(values)
         if bad.any():
             step, channel = map(int, np.argwhere(bad)[0])
             raise InputError(
-                f"{self.name}: {place}, step {step}, channel {channel} is {values[step, channel]}; drop such values first"
+                f"{self.name}: {place}, step {start + step}, channel {channel} is {values[step, channel]}; drop such values first"
             )
         if self.fill:
-            known = np.where(~np.isnan(values), np.arange(len(values))[:, None], -1)
-            last = np.maximum.accumulate(known, axis=0)
-            filled = np.take_along_axis(values, np.maximum(last, 0), axis=0)
-            return np.where(last >= 0, filled, np.nan).astype(values.dtype)
+            values = np.concatenate([last, values])
+            known = np.where(~np.isnan(values), np.arange(len(values))[:, None], 0)
+            return np.take_along_axis(values, np.maximum.accumulate(known, axis=0), axis=0)[1:]
         missing = np.isnan(values)
         step, channel = map(int, np.argwhere(missing)[0])
-        first = self._missing or Missing(0, len(self), step, channel)
+        first = self._missing or Missing(0, len(self), start + step, channel)
         self._missing = first._replace(total=first.total + int(missing.sum()))
         return values
 
-    def _require_symbols(self, values: NDArray[Any], place: str) -> None:
-        if self.channels > 1:
-            raise InputError(
-                f"{self.name}: {place} has {self.channels} numbers a step; symbols come one a step"
-            )
-        bad = ~((values >= 0) & (values < MOST_SYMBOLS) & (values == np.floor(values)))[:, 0]
+    def _require_symbols(self, values: NDArray[Any], place: str, start: int) -> None:
+        bad = ~((values >= 0) & (values < MOST_SYMBOLS) & (values == np.floor(values)))
         if bad.any():
             step = int(bad.argmax())
             raise InputError(
-                f"{self.name}: {place}, step {step} is {values[step, 0]}; "
+                f"{self.name}: {place}, step {start + step} is {values[step]}; "
                 f"symbols are whole numbers from 0 to {MOST_SYMBOLS - 1}"
             )
 
