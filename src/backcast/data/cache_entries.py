@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -76,7 +77,8 @@ def clean(older_than_days: float = 0.0) -> Cleaned:
                         if path.exists():
                             size += _size(path)
                             remove(path)
-                            removed, remains = removed + (key in known), remains + (key not in known)
+                            whole = path == folder and key in known
+                            removed, remains = removed + whole, remains + (not whole)
                     with suppress(PermissionError):  # Windows keeps a file that is open
                         lock.unlink(missing_ok=True)
             except Timeout:
@@ -85,6 +87,33 @@ def clean(older_than_days: float = 0.0) -> Cleaned:
             if path.stat().st_mtime <= before:
                 remove(path)
     return Cleaned(removed, remains, size)
+
+
+def listing() -> list[str]:
+    """A line for each import, the last used first, and their total."""
+    found = entries()
+    lines = [
+        f"{entry.rows:>11,} rows {entry.size / 1e6:>11,.1f} MB   used {_date(entry.used)}   {_named(entry.sources)}"
+        for entry in found
+    ]
+    total = f"{imports(len(found))}, {sum(entry.size for entry in found) / 1e6:,.1f} MB in {cache_folder()}"
+    unfinished = sum(_size(part) for part in cache_folder().glob("*.part-*"))
+    if unfinished:
+        total += f"; {unfinished / 1e6:,.1f} MB of imports that are under way or were cut short"
+    return [*lines, total]
+
+
+def imports(count: int) -> str:
+    return f"{count:,} import{'' if count == 1 else 's'}"
+
+
+def _date(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M")
+
+
+def _named(sources: list[str]) -> str:
+    more = f" and {len(sources) - 1:,} more" if len(sources) > 1 else ""
+    return (sources[0] if sources else "?") + more
 
 
 @contextmanager
@@ -102,4 +131,8 @@ def _inside(folder: Path) -> list[Path]:
 
 
 def _size(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    total = 0
+    with suppress(FileNotFoundError):  # another process may give it its name, or remove it, meanwhile
+        for file in folder.rglob("*"):
+            total += file.stat().st_size if file.is_file() else 0
+    return total
