@@ -102,7 +102,12 @@ def test_many_classes_and_a_constant_channel(tmp_path: Path, capsys: pytest.Capt
     assert "values mean ± std of each channel: 1 ± 0, 0 ± 1" in lines
 
 
-def test_a_picture_of_a_few_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_picture_of_a_few_rows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_only(**arguments: object) -> None:
+        raise OSError(30, "Read-only file system")
+
     data = write_long(tmp_path / "rows.csv")
     for ending in ("png", "pdf", "svg"):
         told(
@@ -118,8 +123,9 @@ def test_a_picture_of_a_few_rows(tmp_path: Path, capsys: pytest.CaptureFixture[s
             f"rows.{ending}",
         )
         assert (tmp_path / f"rows.{ending}").stat().st_size > 5_000
+    monkeypatch.setattr("backcast.rows_figure.tempfile.TemporaryFile", read_only)
     for out, message in (("rows.gif", ".png, .pdf, .svg"), ("nowhere/rows.png", "there is no folder"),
-                         ("/proc/rows.png", "/proc cannot be written")):  # fmt: skip
+                         ("rows.png", "cannot be written: Read-only file system")):  # fmt: skip
         assert main(["inspect", "no such data", "--out", out]) == 2  # before it looks for the data
         assert message in capsys.readouterr().err
 
