@@ -29,9 +29,9 @@ LEVELS = {
     4: ["methods"],
     5: ["trainer"],
     6: ["build"],
-    7: ["run", "evaluation"],
-    8: ["report", "doctor"],
-    9: ["demo", "benchmark"],
+    7: ["run", "evaluation", "suggestions", "rows_figure"],
+    8: ["report", "doctor", "inspection"],
+    9: ["demo", "benchmark", "data_commands"],
     10: ["cli"],
     11: ["__main__"],
 }

@@ -17,12 +17,14 @@ from typing import Any, NoReturn
 
 from backcast import process
 from backcast.benchmark.options import add_options, run_benchmark
-from backcast.config import FIELDS, READING, Config, flag, read_yaml, resolve, whole
+from backcast.config import DATA_OPTIONS, FIELDS, Config, flag, read_yaml, resolve, whole
+from backcast.data_commands import add_cache_options, add_data_options, add_inspect_options, cache, inspect
 from backcast.errors import InputError, RunError, nearest
 from backcast.presets import PRESETS
 
 EPILOG = """examples:
   backcast demo                                    see in minutes, on a CPU, what the method is for
+  backcast inspect data.npz                        what is in it, and settings to begin with
   backcast train mnist --preset paper/mnist        the paper's settings
   backcast train data.npz --out runs/mine          arrays of your own: x (n, T) or (n, T, C), y (n,)
   backcast evaluate runs/mine data.npz
@@ -31,6 +33,7 @@ EPILOG = """examples:
 
 
 _format_warning = warnings.formatwarning
+NOT_AGAIN = ("kind", "permutation_seed")  # a trained model has its own
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory")
 
 
@@ -137,6 +140,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     report.add_argument("--data-dir", help=FIELDS["data_dir"].metadata["help"])
 
+    about = "what is in DATA, settings to begin with, and what a training step takes"
+    add_inspect_options(command("inspect", _inspect, about))
+    add_cache_options(command("cache", cache, "imported data: what there is, and away with it"))
     add_options(command("benchmark", run_benchmark, "seconds and memory on this machine, beside plain torch"))
 
     ls = command("ls", _ls, "what there is: methods, datasets, presets, demo")
@@ -172,12 +178,9 @@ def _add_run_and_data(parser: argparse.ArgumentParser) -> None:
         choices=("train", "validation", "test", "all"),
         help="default: the test split where there is one, else all rows",
     )
-    for name in (*(name for name in READING if name != "kind"), "data_dir", "missing_label", "max_length"):
-        text = FIELDS[name].metadata["help"] + " (default: as in training)"
-        if FIELDS[name].metadata["kind"] is bool:
-            parser.add_argument(flag(name), action=argparse.BooleanOptionalAction, default=None, help=text)
-        else:
-            parser.add_argument(flag(name), help=text)
+    add_data_options(
+        parser, [name for name in DATA_OPTIONS if name not in NOT_AGAIN], " (default: as in training)"
+    )
     parser.add_argument("--device", default="auto", help=FIELDS["device"].metadata["help"])
     parser.add_argument("--batch-size", default=256, type=whole(1), help="rows at a time (default: 256)")
 
@@ -340,6 +343,11 @@ def _demo(arguments: argparse.Namespace) -> int:
     except Interrupted:
         raise RunError(f"stopped; go on with: backcast demo --resume --out {arguments.out}") from None
     return 0
+
+
+def _inspect(arguments: argparse.Namespace) -> int:
+    _prepare_process(arguments)
+    return inspect(arguments, _say)
 
 
 def _ls(arguments: argparse.Namespace) -> int:

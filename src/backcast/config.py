@@ -44,6 +44,8 @@ def _option(
 SMALLEST = 1e-12
 READING = ("kind", "id", "x", "text", "label", "time", "wide", "header", "fill_missing", "side")
 """Settings that say how files are read: `data.reading.Reading`."""
+DATA_OPTIONS = (*READING, "max_length", "missing_label", "data_dir", "permutation_seed")
+"""Settings that say what is read from DATA, and how."""
 DATA, METHOD, SEGMENTS, NETWORK, TRAINING = (
     "data", "method and truncation", "auxiliary loss", "network", "training",
 )  # fmt: skip

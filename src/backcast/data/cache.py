@@ -1,7 +1,12 @@
-"""Data that were imported once: flat values and offsets in a folder, mapped into memory when they are used.
+"""Data that were imported once: a folder of files each (`stored`), mapped into memory when they are used.
 
-Files are named by what they hold (SHA-256 of the source's contents and of how it was to be read), so that a changed
-file is imported anew and a copied one is not. `BACKCAST_CACHE` names the place; `backcast cache` lists and cleans it.
+Folders are named by what they hold (SHA-256 of the source's contents and of how it was to be read), so that a changed
+file is imported anew and a copied one is not. `BACKCAST_CACHE` names the place; `cache_entries` lists and cleans it.
+
+    KEY/            an import, whole: it gets this name when all of it is written
+    KEY.part-PID/   one under way; whoever works on it holds the lock, so without a holder it is of a killed process
+    KEY.lock        saves work that would be done twice; what is read is right without it, too
+    checksums/      of files that stay as they are
 """
 
 from __future__ import annotations
@@ -9,25 +14,22 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
-import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from filelock import FileLock
 
-from backcast.data.sequences import Missing, Picture, Sequences
-from backcast.data.writer import RowWriter, Written, values_checksum
+from backcast.data.sequences import Picture, Sequences
+from backcast.data.stored import FORMAT, META, open_rows, sequences_of, shaped, write_rows
+from backcast.data.writer import RowWriter
 from backcast.errors import InputError
-from backcast.files import write_json
 
-FORMAT = 1
-VALUES, ROWS, META = "values.bin", "rows.arrow", "meta.json"
+CHECKSUMS = "checksums"
 
 
 def cache_folder() -> Path:
@@ -56,31 +58,36 @@ def import_rows(
     picture   asked once the rows have been read
 
     Raises InputError for what cannot be read, and where the cache cannot be written. An import that is
-    cut short leaves nothing; two processes wait for each other.
+    cut short leaves nothing that is used; two processes wait for each other.
     """
     parts = [FORMAT, [_checksum(file) for file in files], options, kind, np.dtype(dtype).str, fill, from_text]
     key = hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:32]
     folder = cache_folder() / key
+    found = _use(folder, name)
+    if found is not None:
+        return found
     with _usable_cache():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.with_suffix(".lock")):
-            found = _open(folder, name)
-            if found is None:
-                _remove(folder)
-                part = folder.with_suffix(f".part-{os.getpid()}")
-                _remove(part)
-                try:
-                    part.mkdir()
-                    _import(
-                        part, name, [str(file) for file in files], read, kind, dtype, fill, from_text, picture
-                    )
-                    os.replace(part, folder)
-                finally:
-                    _remove(part)
-                found = _open(folder, name)
-            else:
-                os.utime(folder / META)
-    assert found is not None
+            found = _use(folder, name)
+            if found is not None:
+                return found
+            for broken in (folder, *folder.parent.glob(f"{key}.part-*")):
+                remove(broken)
+            part = folder.with_suffix(f".part-{os.getpid()}")
+            try:
+                part.mkdir()
+                sources = [str(file) for file in files]
+                write_rows(part, name, sources, read, kind, dtype, fill, from_text, picture)
+                _rename(part, folder)
+            finally:
+                with suppress(OSError):  # what went wrong first is what is told; `clean` sees to the rest
+                    remove(part)
+            found = _use(folder, name)
+    if found is None:
+        raise InputError(
+            f"{folder}: was written but cannot be read back; name another folder in BACKCAST_CACHE"
+        )
     return found
 
 
@@ -99,146 +106,25 @@ def memory_rows(
     writer = RowWriter(sink, name, kind, dtype, fill)
     read(writer)
     written = writer.finish()
-    return _sequences(name, written, _shaped(np.frombuffer(sink.getbuffer(), written.dtype), written))
+    return sequences_of(name, written, shaped(np.frombuffer(sink.getbuffer(), written.dtype), written))
 
 
-@dataclass(frozen=True)
-class Entry:
-    """An imported data set in the cache."""
-
-    folder: Path
-    sources: list[str]
-    rows: int
-    size: int  # bytes
-    used: float  # seconds since the epoch
+def _use(folder: Path, name: str) -> Sequences | None:
+    """The rows in `folder`, which count as used now; None where they are not there, or not whole."""
+    found = open_rows(folder, name)
+    if found is not None:
+        with suppress(OSError):  # somebody else's, or read-only: good enough to read
+            os.utime(folder / META)
+    return found
 
 
-def entries() -> list[Entry]:
-    """What is in the cache, the last used first."""
-    found = []
-    for meta in cache_folder().glob("*/" + META):
-        try:
-            saved = json.loads(meta.read_text())
-            size = sum(file.stat().st_size for file in meta.parent.iterdir())
-            found.append(Entry(meta.parent, saved["sources"], saved["rows"], size, meta.stat().st_mtime))
-        except (OSError, ValueError, KeyError):
-            continue
-    return sorted(found, key=lambda entry: -entry.used)
-
-
-def clean(older_than_days: float = 0.0) -> tuple[int, int]:
-    """Removes what was not used for so many days, and what broken imports left: entries and bytes.
-
-    A process that is reading an entry keeps it until it ends (on Linux and macOS).
-    """
-    before = time.time() - older_than_days * 86_400
-    removed = size = 0
-    for entry in entries():
-        if entry.used <= before:
-            with FileLock(entry.folder.with_suffix(".lock")):
-                _remove(entry.folder)
-            removed, size = removed + 1, size + entry.size
-    for rest in (*cache_folder().glob("*.part-*"), cache_folder() / "checksums"):
-        if rest.exists() and rest.stat().st_mtime <= before:
-            _remove(rest)
-    return removed, size
-
-
-def _import(
-    folder: Path,
-    name: str,
-    sources: list[str],
-    read: Callable[[RowWriter], None],
-    kind: str,
-    dtype: Any,
-    fill: bool,
-    from_text: bool,
-    picture: Callable[[], Picture | None],
-) -> None:
-    with (folder / VALUES).open("w+b", buffering=1 << 20) as sink:
-        writer = RowWriter(sink, name, kind, dtype, fill, from_text)
-        read(writer)
-        written = writer.finish()
-    ids = written.ids.tolist()
-    ids = ids if written.ids.dtype.kind == "i" else [str(one) for one in ids]
-    table = pa.table({"length": written.lengths, "label": written.labels, "id": ids})
-    with pa.OSFile(str(folder / ROWS), "wb") as file, pa.ipc.new_file(file, table.schema) as out:
-        out.write_table(table)
-    shown = picture()
-    values = np.memmap(folder / VALUES, written.dtype, "r")
-    meta = {
-        "format": FORMAT,
-        "sources": sources,
-        "rows": len(written.lengths),
-        "kind": written.kind,
-        "dtype": written.dtype.str,
-        "channels": written.channels,
-        "classes": written.classes,
-        "symbols": written.symbols,
-        "missing": written.missing,
-        "picture": None if shown is None else [shown.height, shown.width],
-        "checksum": values_checksum(_shaped(values, written)),
-    }
-    write_json(folder / META, meta)
-
-
-def _open(folder: Path, name: str) -> Sequences | None:
-    """The rows in `folder`; None where there are none, or they are not whole."""
+def _rename(part: Path, folder: Path) -> None:
+    """Gives a whole import its name; where another process was faster (locks may not work on a network's disk), its is taken."""
     try:
-        saved = json.loads((folder / META).read_text(encoding="utf-8"))
-        with pa.memory_map(str(folder / ROWS)) as file:
-            table = pa.ipc.open_file(file).read_all()
-        ids = (
-            table["id"].to_numpy()
-            if pa.types.is_integer(table["id"].type)
-            else np.array(table["id"].to_pylist(), object)
-        )
-        written = Written(
-            kind=saved["kind"],
-            dtype=np.dtype(saved["dtype"]),
-            channels=saved["channels"],
-            lengths=table["length"].to_numpy().copy(),
-            labels=table["label"].to_numpy().copy(),
-            classes=tuple(saved["classes"]),
-            ids=ids.copy(),
-            symbols=tuple(saved["symbols"]),
-            missing=None if saved["missing"] is None else Missing(*saved["missing"]),
-        )
-        size = int(written.lengths.sum()) * written.channels * written.dtype.itemsize
-        if saved["format"] != FORMAT or (folder / VALUES).stat().st_size != size:
-            return None
-        values = _shaped(np.memmap(folder / VALUES, written.dtype, "r"), written)
-        shown = None if saved["picture"] is None else Picture(*saved["picture"])
-        return _sequences(name, written, values, shown, saved["checksum"])
-    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
-        return None
-
-
-def _shaped(values: np.ndarray, written: Written) -> np.ndarray:
-    return values.reshape(-1, written.channels) if written.kind == "real" else values
-
-
-def _sequences(
-    name: str,
-    written: Written,
-    values: np.ndarray,
-    picture: Picture | None = None,
-    checksum: str | None = None,
-) -> Sequences:
-    return Sequences(
-        name=name,
-        kind=written.kind,
-        values=values,
-        starts=np.concatenate([[0], np.cumsum(written.lengths)[:-1]]).astype(np.int64),
-        lengths=written.lengths,
-        labels=written.labels,
-        classes=written.classes,
-        ids=written.ids,
-        symbols=written.symbols,
-        missing=written.missing,
-        picture=picture,
-        checksum=checksum,
-    )
+        os.replace(part, folder)
+    except OSError:
+        if not (folder / META).exists():
+            raise
 
 
 def _checksum(file: Path) -> str:
@@ -246,16 +132,15 @@ def _checksum(file: Path) -> str:
     try:
         stat = file.stat()
         sign = [str(file.resolve()), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
-        known = cache_folder() / "checksums" / hashlib.sha256(repr(sign).encode()).hexdigest()[:32]
-        try:
-            return known.read_text()
-        except OSError:
-            pass
+        known = cache_folder() / CHECKSUMS / hashlib.sha256(repr(sign).encode()).hexdigest()[:32]
+        with suppress(OSError, ValueError):
+            if re.fullmatch("[0-9a-f]{64}", noted := known.read_text("ascii")):
+                return noted
         with file.open("rb") as content:
             digest = hashlib.file_digest(content, "sha256").hexdigest()
     except OSError as error:
         raise InputError(f"{file}: cannot be read: {error.strerror}") from None
-    with _usable_cache():
+    with suppress(OSError):  # a note saves time, no more
         known.parent.mkdir(parents=True, exist_ok=True)
         part = known.with_suffix(f".{os.getpid()}")
         part.write_text(digest)
@@ -268,14 +153,18 @@ def _usable_cache() -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        place, own = error.filename, cache_folder()
+        if isinstance(place, str) and not (Path(place).is_relative_to(own) or own.is_relative_to(place)):
+            raise InputError(f"{place}: cannot be read: {error.strerror}") from None
         raise InputError(
-            f"{cache_folder()}: imported data cannot be kept there ({error.strerror or error}); "
+            f"{own}: imported data cannot be kept there ({error.strerror or error}); "
             "make room, or name another folder in BACKCAST_CACHE"
         ) from None
 
 
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
+def remove(path: Path) -> None:
+    """Raises OSError where it cannot."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)

@@ -97,10 +97,13 @@ def from_list(values: Any, kind: str, table: str, place: str) -> Elements:
 
 
 class Pictures:
-    """Decodes pictures, one pixel a step, line by line; all of one size, or scaled to side × side."""
+    """Decodes pictures, one pixel a step, line by line; all of one size, or scaled to side × side.
 
-    def __init__(self, side: int | None) -> None:
-        self.side = side
+    rgb  grey pictures become RGB, too: three channels throughout
+    """
+
+    def __init__(self, side: int | None, rgb: bool = False) -> None:
+        self.side, self.rgb = side, rgb
         self.picture: Picture | None = None
 
     def decode(self, content: bytes, table: str, place: str) -> NDArray[np.uint8]:
@@ -109,7 +112,7 @@ class Pictures:
             with warnings.catch_warnings():
                 warnings.simplefilter("error", Image.DecompressionBombWarning)
                 with Image.open(io.BytesIO(content)) as image:
-                    grey = image.mode in ("1", "L", "I", "I;16")
+                    grey = not self.rgb and image.mode in ("1", "L", "I", "I;16")
                     converted = image.convert("L" if grey else "RGB")
                     if self.side is not None:
                         converted = converted.resize((self.side, self.side), Image.Resampling.LANCZOS)

@@ -1,0 +1,170 @@
+"""What is in DATA, which settings suit it, and what training will take: the lines of `backcast inspect`."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from backcast.config import DATA_OPTIONS, resolve
+from backcast.data.preprocessing import Preprocessing, count_symbols, pieces
+from backcast.data.sequences import Sequences, describe_elements
+from backcast.data.sources import load
+from backcast.rows_figure import check_target, write_figure
+from backcast.suggestions import Measured, as_flag, measure_step, suggest, train_command
+
+MOST_CLASSES, MOST_CHANNELS, MOST_SYMBOLS, MOST_BINS, BAR, LINE = 20, 8, 10, 8, 40, 110
+UNBROKEN = "\N{NO-BREAK SPACE}"
+SKEWED = 16  # longest over shortest row, from which bins grow with the length
+
+
+def inspect(
+    data: str,
+    given: Mapping[str, Any],
+    *,
+    measure: bool = True,
+    out: Path | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> Iterator[str]:
+    """The lines about DATA, as soon as each is known.
+
+    given    settings of `config.DATA_OPTIONS` that differ from the defaults
+    measure  run two training steps
+    out      a picture of a few rows goes there
+
+    Raises InputError for data that cannot be read, and, before any work, for an `out` that cannot be written.
+    """
+    if out is not None:
+        check_target(out)
+    config = resolve([{"data": data}, given])
+    parts = load(data, say=say, **{name: getattr(config, name) for name in DATA_OPTIONS}).parts()
+    train = parts["train"]
+    preprocessing = Preprocessing.fit(replace(train, missing=None))
+    for name, rows in parts.items():
+        fitted = preprocessing if rows is train else Preprocessing.fit(replace(rows, missing=None))
+        yield f"{data}, {name}" if len(parts) > 1 else data
+        yield from _table(_described(rows, fitted))
+        new = sorted({str(one) for one in rows.classes} - {str(one) for one in train.classes})
+        if new and train.classes:
+            yield f"  classes that the training rows have not: {_listed(new, MOST_CLASSES)}"
+        yield ""
+    suggestion = suggest(train, given)
+    yield "suggested, by rules of thumb"
+    yield from _table(
+        {as_flag(name, suggestion.settings[name]): why for name, why in suggestion.reasons.items()}
+    )
+    yield ""
+    if measure:
+        say("measuring two training steps; --no-measure leaves that out")
+        config = resolve([{"data": data}, given, suggestion.settings])
+        measured = measure_step(config, train, preprocessing, "validation" in parts)
+        yield f"measured: {config.method}, {measured.phase} phase, {measured.device}"
+        yield from _table(_costs(measured))
+        yield ""
+    yield train_command(data, {**given, **suggestion.settings})
+    if out is not None:
+        write_figure(out, train)
+        say(f"a few rows as a picture in {out}")
+
+
+def _described(rows: Sequences, fitted: Preprocessing) -> dict[str, str]:
+    lines = {"rows": f"{len(rows):,}", "elements": describe_elements(rows)}
+    if rows.is_symbols:
+        lines["symbols"] = _symbols(rows)
+    else:
+        spreads = [_spread(rows, channel, std) for channel, std in enumerate(fitted.std)]
+        pairs = [f"{mean:.4g} ± {std:.4g}" for mean, std in zip(fitted.mean, spreads, strict=True)]
+        title = "mean ± std" + (" of each channel" if len(pairs) > 1 else "")
+        lines["values"] = f"{title}: {_listed(pairs, MOST_CHANNELS)}"
+    if rows.picture is not None:
+        lines["picture"] = f"{rows.picture.height} × {rows.picture.width}, read line by line"
+    if rows.permutation is not None:
+        lines["order"] = f"{rows.permutation.name}: all rows are read in this one random order"
+    counts = np.bincount(rows.labels[rows.labels >= 0], minlength=len(rows.classes))
+    shares = [f"{name}: {count:,} ({100 * count / max(counts.sum(), 1):.1f} %)"
+              for name, count in zip(rows.classes, counts.tolist(), strict=True)]  # fmt: skip
+    lines["classes"] = f"{len(shares)} in all; {_listed(shares, MOST_CLASSES)}" if shares else "none"
+    unlabelled = int((rows.labels < 0).sum())
+    lines["unlabelled"] = f"{unlabelled:,} rows" if unlabelled else "none"
+    lines["missing"] = "none"
+    if rows.missing is not None:
+        total, row, step, channel = rows.missing
+        lines["missing"] = f"{total:,} values; the first in row {row}, step {step}, channel {channel}"
+    low, high = int(rows.lengths.min()), int(rows.lengths.max())
+    lines["lengths"] = f"{low:,} steps each"
+    if low < high:
+        lines["lengths"] = f"{low:,} to {high:,} steps, median {np.median(rows.lengths):,.0f}"
+        lines |= _histogram(rows)
+    return lines
+
+
+def _spread(rows: Sequences, channel: int, std: float) -> float:
+    """The standard deviation of a channel: `Preprocessing` says 1 for one that is constant, in truth it is 0."""
+    if std != 1.0:
+        return std
+    values = [piece[:, channel] for piece in pieces(rows)]
+    low, high = (float(f.reduce([f.reduce(part) for part in values])) for f in (np.fmin, np.fmax))
+    return std if low < high else 0.0
+
+
+def _symbols(rows: Sequences) -> str:
+    counts = count_symbols(rows)
+    order = np.argsort(-counts, kind="stable")[:MOST_SYMBOLS]
+    shown = [f"{_shown(rows, i)} {100 * counts[i] / counts.sum():.1f} %" for i in order if counts[i]]
+    return f"{int((counts > 0).sum()):,} different; the commonest: {_listed(shown, MOST_SYMBOLS)}"
+
+
+def _shown(rows: Sequences, number: int) -> str:
+    name = rows.symbols[number]
+    if rows.kind == "bytes":
+        return repr(chr(name)) if 32 <= name < 127 else f"0x{name:02x}"
+    return repr(name)
+
+
+def _histogram(rows: Sequences) -> dict[str, str]:
+    """Rows of each range of lengths, 8 ranges at most: of one width, or growing where the lengths are far apart."""
+    low, high = int(rows.lengths.min()), int(rows.lengths.max())
+    space = np.geomspace if high > SKEWED * low else np.linspace
+    edges = np.unique(np.round(space(low, high + 1, MOST_BINS + 1)).astype(np.int64))
+    counts, _ = np.histogram(rows.lengths, edges)
+    found = {}
+    for first, end, count in zip(edges.tolist(), edges[1:].tolist(), counts.tolist(), strict=False):
+        steps = f"{first:,}" if end == first + 1 else f"{first:,}–{end - 1:,}"
+        bar = "#" * -(-BAR * count // int(counts.max()))
+        found[f"  {steps}"] = f"{bar} {count:,}" if bar else "0"
+    return found
+
+
+def _costs(measured: Measured) -> dict[str, str]:
+    epoch = measured.seconds * measured.steps_per_epoch
+    return {
+        "a step": f"{_time(measured.seconds)}, forward and backward ({measured.rows} rows of {measured.steps:,} steps)",
+        "an epoch": f"{measured.steps_per_epoch:,} step{'s' if measured.steps_per_epoch > 1 else ''}, about {_time(epoch)}",
+        "memory": f"{measured.kept_bytes / 1e6:,.1f} MB kept for the backward pass"
+        + ("; longer rows would need no more" if measured.bounded else ""),
+    }
+
+
+def _time(seconds: float) -> str:
+    for unit, size in (("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
+
+
+def _listed(words: list[str], most: int) -> str:
+    more = [f"… and {len(words) - most:,} more"] if len(words) > most else []
+    return ", ".join(word.replace(" ", UNBROKEN) for word in [*words[:most], *more])
+
+
+def _table(lines: Mapping[str, str]) -> Iterator[str]:
+    """Titles, and texts beside them; a long text goes on below itself."""
+    width = max(map(len, lines)) + 4
+    for title, text in lines.items():
+        wrapped = textwrap.wrap(text, LINE - width, break_long_words=False, break_on_hyphens=False)
+        for number, line in enumerate(wrapped):
+            yield f"{'' if number else '  ' + title:<{width}}{line}".replace(UNBROKEN, " ")
