@@ -20,7 +20,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").g
 TOY = ["--pretrain-epochs", "1", "--epochs", "1", "--hidden-size", "4", "--limit", "60", "--device", "cpu"]
 FLAGS = {flag(name) for name in FIELDS} | {"--preset", "--config", "--out", "--resume", "--overwrite", "--json", "--help",
                                            "--split", "--version", "--methods", "--scale", "--lengths",
-                                           "--paper", "--segments", "--rounds", "--full", "--long-length", "--only", "--threads"}  # fmt: skip
+                                           "--paper", "--segments", "--rounds", "--full", "--long-length", "--clean", "--older-than", "--no-measure", "--only", "--threads"}  # fmt: skip
 
 
 def blocks(page: Path, language: str) -> list[str]:

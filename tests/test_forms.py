@@ -135,3 +135,15 @@ def from_npz(tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
 def test_every_form_gives_the_same_predictions(form: str, from_npz: np.ndarray, tmp_path: Path) -> None:
     assert from_npz.std() > 0.05  # the network has learned something to compare
     np.testing.assert_allclose(predictions(tmp_path / "here", *WRITERS[form]), from_npz, atol=1e-3)
+
+
+def test_rows_to_predict_need_no_labels(tmp_path: Path) -> None:
+    (tmp_path / "train.csv").write_text("events,bought\n" + "a b c,yes\nb c d a,no\n" * 10)
+    (tmp_path / "new.csv").write_text("events\na b\nc d e\n")
+    run = str(tmp_path / "run")
+    columns = ["--x", "events", "--label", "bought"]
+    assert main(["train", str(tmp_path / "train.csv"), *QUICK, *columns, "--out", run]) == 0
+    assert main(["predict", run, str(tmp_path / "new.csv"), "--out", str(tmp_path / "p.jsonl")]) == 0
+    found = [json.loads(line) for line in (tmp_path / "p.jsonl").read_text().splitlines()]
+    assert [row["id"] for row in found] == [0, 1] and {row["prediction"] for row in found} <= {"yes", "no"}
+    assert main(["evaluate", run, str(tmp_path / "new.csv")]) == 2

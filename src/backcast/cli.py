@@ -274,19 +274,19 @@ def _stop_on_signals() -> Callable[[], bool]:
     return lambda: bool(asked)
 
 
-def _load_for(arguments: argparse.Namespace) -> tuple[Any, Any, str]:
+def _load_for(arguments: argparse.Namespace, labels: bool) -> tuple[Any, Any, str]:
     """The model, the rows of the wanted split, and the split's name."""
     _prepare_process(arguments)
     from backcast.build import load_model
-    from backcast.evaluation import OF_DATA, rows_for
+    from backcast.evaluation import rows_for
 
     model = load_model(arguments.source, arguments.device)
-    given = {name: value for name in OF_DATA if (value := getattr(arguments, name)) is not None}
-    return model, *rows_for(model, arguments.data, arguments.split, given, _say)
+    given = {name: value for name in DATA_OPTIONS if (value := getattr(arguments, name, None)) is not None}
+    return model, *rows_for(model, arguments.data, arguments.split, given, _say, labels)
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
-    model, rows, split = _load_for(arguments)
+    model, rows, split = _load_for(arguments, labels=True)
     found = model.evaluate(rows, arguments.batch_size)
     if arguments.json is not None:
         from backcast.files import write_json
@@ -310,7 +310,7 @@ def _predict(arguments: argparse.Namespace) -> int:
     from backcast.predictions import check_target, write_predictions
 
     check_target(arguments.out)
-    model, rows, split = _load_for(arguments)
+    model, rows, split = _load_for(arguments, labels=False)
     write_predictions(arguments.out, rows.ids, model.classes, model.predict_proba(rows, arguments.batch_size))
     print(f"{len(rows)} rows ({arguments.data}, {split}) in {arguments.out}")
     return 0

@@ -9,30 +9,31 @@ from typing import Any
 import numpy as np
 
 from backcast.build import TrainedModel
-from backcast.config import READING, resolve
+from backcast.config import DATA_OPTIONS, resolve
 from backcast.data.sequences import Sequences, concatenate
 from backcast.data.sources import load
 from backcast.errors import InputError
 
-SPLITS = ("train", "validation", "test", "all")
-OF_DATA = tuple(name for name in (*READING, "data_dir", "missing_label", "max_length") if name != "kind")
-"""Settings of data that come from the run unless they are given again."""
-
 
 def rows_for(
-    model: TrainedModel, data: str, split: str | None, given: dict[str, Any], say: Callable[[str], None]
+    model: TrainedModel,
+    data: str,
+    split: str | None,
+    given: dict[str, Any],
+    say: Callable[[str], None] = lambda line: None,
+    labels: bool = True,
 ) -> tuple[Sequences, str]:
     """The rows of a split of DATA, and the split's name: `test` where there is one and none is named, else all.
 
-    given  settings of `OF_DATA` that differ from the run's
+    given   settings of `config.DATA_OPTIONS` that differ from the run's
+    labels  False: they are not needed; no row has one
 
     Raises InputError for what the model does not read, or a split that is not there. `say` is told of cut rows and of
     symbols that the model does not know.
     """
     config = resolve([model.config.to_dict(), given])
-    options = {name: getattr(config, name) for name in OF_DATA}
-    options |= {"kind": model.preprocessing.reads, "permutation_seed": config.permutation_seed}
-    parts = load(data, say=say, **options).parts()
+    options = {name: getattr(config, name) for name in DATA_OPTIONS} | {"kind": model.preprocessing.reads}
+    parts = load(data, say=say, labels=labels, **options).parts()
     split = split or ("test" if "test" in parts else "all")
     if split == "all":
         rows = parts["train"]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from backcast.data.cells import first_no_number, numbers
 from backcast.data.frames import Table
-from backcast.data.reading import LABEL, Reading, features, optional, require
+from backcast.data.reading import Reading, features, label_column, require
 from backcast.data.table_rows import plain
 from backcast.data.writer import RowWriter
 from backcast.errors import InputError
@@ -32,7 +32,7 @@ class LongRows:
         self.table, self.kind, self.folder = table, reading.kind, folder
         self.id = require(reading.id or "id", "--id", table.names, table.name)
         self.time = require(reading.time or "", "--time", table.names, table.name)
-        self.label = optional(reading.label, "--label", LABEL, table.names, table.name)
+        self.label = label_column(reading, table.names, table.name)
         self.features = features(reading, table.names, (self.id, self.time, self.label), table.name)
         self._words: dict[str, int] | None = None
         self._begun, self._whole = False, True

@@ -27,6 +27,7 @@ class Reading:
     header        False: a CSV file has no header; columns are called 1, 2, 3 …
     fill_missing  a missing value becomes the last known one before it, the training rows' mean where there is none
     side          pictures are scaled to side × side
+    labels        False: they are not needed, so their column may be absent
     """
 
     kind: str = "auto"
@@ -39,6 +40,7 @@ class Reading:
     header: bool = True
     fill_missing: bool = False
     side: int | None = None
+    labels: bool = True
 
     def options(self) -> dict[str, Any]:
         """For the key of the cache."""
@@ -64,7 +66,7 @@ def choose_columns(reading: Reading, names: Sequence[str], table: str) -> Column
     """For a table with one row a sequence. Raises InputError where they cannot be told."""
     id, label = (
         optional(reading.id, "--id", ID, names, table),
-        optional(reading.label, "--label", LABEL, names, table),
+        label_column(reading, names, table),
     )
     if reading.wide:
         return Columns(id, label, features(reading, names, (id, label), table), False)
@@ -106,6 +108,14 @@ def optional(given: str | None, option: str, default: str, names: Sequence[str],
     if given is not None:
         return require(given, option, names, table)
     return default if default in names else None
+
+
+def label_column(reading: Reading, names: Sequence[str], table: str) -> str | None:
+    """The column of the labels; None where there is none and none is needed."""
+    if reading.labels:
+        return optional(reading.label, "--label", LABEL, names, table)
+    name = reading.label or LABEL
+    return name if name in names else None
 
 
 def require(name: str, option: str, names: Sequence[str], table: str) -> str:

@@ -114,12 +114,12 @@ def load(
     limit          only the first so many training rows
     max_length     only the first so many steps of a row; `say` is told how many rows that cuts
     missing_label  the label that means "none", as text; empty ones and NaN always do
-    labels         False: leave them unread
+    labels         False: they are not needed; no row has one
     reading        columns and kinds: see `reading.Reading`
 
     Raises InputError for what does not exist or cannot be read.
     """
-    how = _reading(reading)
+    how = _reading({"labels": labels, **reading})
     if isinstance(data, (str, Path)):
         splits, default = _named(str(data), how, Request(_folder(data_dir), how.side, permutation_seed))
         max_length = max_length or default
@@ -131,8 +131,8 @@ def load(
     train = (
         parts["train"] if limit is None else parts["train"].select(np.arange(min(limit, len(parts["train"]))))
     )
-    parts["train"] = train if labels else train.without_labels()
-    return Splits(**parts)
+    parts["train"] = train
+    return Splits(**parts if labels else {name: part.without_labels() for name, part in parts.items()})
 
 
 def _finished(rows: Sequences, missing_label: str | None, max_length: int | None, say: Say) -> Sequences:
