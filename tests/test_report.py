@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import html
+import json
 import re
+import tracemalloc
 from pathlib import Path
+from types import SimpleNamespace
+from xml.dom import minidom
 
 import numpy as np
 import pytest
@@ -16,10 +22,13 @@ from backcast.config import Config
 from backcast.data.arrays import from_arrays
 from backcast.data.preprocessing import Preprocessing
 from backcast.data.sequences import Sequences
+from backcast.errors import InputError
 from backcast.nn.model import Model
-from backcast.report.memory import memory_curve
+from backcast.report.confusion import confusion_figure
+from backcast.report.memory import memory_curve, symbol_vectors
 from backcast.report.reconstructions import recall
 from backcast.report.results import collect
+from backcast.report.symbols import UNKNOWN, shortened, symbol_names
 from backcast.run import prepare
 from test_data import write_pictures
 
@@ -103,7 +112,8 @@ def test_targets_taken_in_blocks_give_the_same_curve(monkeypatch: pytest.MonkeyP
 def rows_of(page: str) -> list[tuple[str, str, str]]:
     """Name, accuracy and number of seeds of every row of the results."""
     return re.findall(
-        r"<tr><td>(.*?)</td><td data-label=\".*?accuracy, %\">(.*?)</td>\s*<td data-label=\"seeds\">(\d)</td>",
+        r"<tr><td>(.*?)</td><td class=\"spread\" data-label=\"\w+ accuracy, %\">(.*?)</td>\s*"
+        r"<td .*?balanced accuracy, %\">.*?</td><td .*?macro-F1, %\">.*?</td>\s*<td data-label=\"seeds\">(\d)</td>",
         page,
     )
 
@@ -140,6 +150,7 @@ def test_seeds_are_grouped_and_every_method_is_measured(npz: Path, tmp_path: Pat
     shown = re.findall(r"accuracy (\d+\.\d\d) %", page)
     assert len(shown) == len(runs), "every run's own accuracy, beside its command"
     assert f"{np.mean([float(value) for value in shown[:2]]):.2f} ±" in table[0][1]
+    assert page.count('alt="confusion matrix of') == 4, "one a group"
     assert f"backcast report {runs[0]}" in page and "prefers-color-scheme: dark" in page
 
 
@@ -243,3 +254,189 @@ def test_what_is_no_run_or_not_finished_or_on_other_data_is_one_line(
     assert "rows given in Python" in capsys.readouterr().err
     (tmp_path / "run" / "model" / "model.safetensors").unlink()
     assert main(["report", run]) == 2
+
+
+class SymbolWindow(nn.Module):
+    """Remembers the last 3 symbols, where they are below `known`; a higher one leaves no trace."""
+
+    def __init__(self, symbols: int, known: int) -> None:
+        super().__init__()
+        self.symbols, self.known = symbols, known
+
+    def zero_state(self, batch_size: int) -> tuple[Tensor]:
+        return (torch.zeros(batch_size, 3, dtype=torch.int64),)
+
+    def forward(self, x: Tensor, state: tuple[Tensor]) -> tuple[Tensor, tuple[Tensor]]:
+        kept = torch.cat([state[0], x], dim=1)[:, -3:]
+        return torch.eye(self.symbols)[kept][:, :, : self.known].flatten(1)[:, None], (kept,)
+
+
+def test_many_symbols_cost_what_few_do_and_give_nearly_the_same_curve(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    generator = np.random.default_rng(0)
+    rows = from_arrays(generator.integers(0, 60, (1500, 8)), kind="symbols")
+    preprocessing = Preprocessing.fit(rows)
+    network = Model(SymbolWindow(preprocessing.symbols, 30), None, None, None, 0)  # type: ignore[arg-type]
+    model = TrainedModel(network, preprocessing, (), Config(), None, torch.device("cpu"))
+    fit, test = rows.select(np.arange(1000)), rows.select(np.arange(1000, 1500))
+    exact = memory_curve(model, fit, test)
+    monkeypatch.setattr("backcast.report.memory.MOST_SYMBOLS", 40)
+    projected = memory_curve(model, fit, test)
+    assert exact.remembers_steps == projected.remembers_steps == 3
+    np.testing.assert_allclose(projected.error, exact.error, atol=0.05)
+    assert 0.4 < exact.error[0] < 0.6
+
+
+def test_targets_of_50_000_symbols_fit_in_memory() -> None:
+    tracemalloc.start()
+    table = symbol_vectors(50_000)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert table is not None and table.shape == (50_000, 300) and peak < 200e6
+    assert symbol_vectors(0) is None and (symbol_vectors(257) == np.eye(257)).all()
+
+
+def test_symbols_are_shown_as_what_they_are() -> None:
+    assert symbol_names(("a", " ", "\n", "\t", "\x07", "\u0301", "\ud800", "é"), "characters") == [
+        "a", "␣", "↵", "⇥", "\\x07", "◌\u0301", "\\ud800", "é", UNKNOWN,
+    ]  # fmt: skip
+    assert symbol_names((0, 10, 32, 65, 126, 127, 255), "bytes") == [
+        "00",
+        "0a",
+        "␣",
+        "A",
+        "~",
+        "7f",
+        "ff",
+        UNKNOWN,
+    ]
+    assert symbol_names((-3, 12), "integers") == ["-3", "12", UNKNOWN]
+    words = symbol_names(("New York", "", "w" * 30), "categories")
+    assert words[:2] == ["New York", "''"] and len(words[2]) == 24 and words[-1] == UNKNOWN
+    assert shortened("abcdefghij", 5) == "ab…ij" and shortened("abc", 5) == "abc"
+
+
+def matrix(names: list[object], absent: int | None = None) -> str:
+    """The text of a confusion matrix's SVG; the shares in it differ from class to class."""
+    confusion = 7 * np.eye(len(names), dtype=np.int64) + 4321 * np.eye(len(names), k=1, dtype=np.int64)
+    if absent is not None:
+        confusion[absent] = 0
+    runs = [SimpleNamespace(model=SimpleNamespace(classes=tuple(names)))]
+    image = confusion_figure(SimpleNamespace(confusion=confusion, runs=runs))  # type: ignore[arg-type]
+    assert image is not None
+    drawn = base64.b64decode(image.removeprefix("data:image/svg+xml;base64,")).decode()
+    minidom.parseString(drawn)
+    return html.unescape(drawn)
+
+
+@pytest.mark.parametrize("classes", [2, 10, 40, 120, 300])
+def test_a_confusion_matrix_names_its_classes_and_counts_where_there_is_room(classes: int) -> None:
+    drawn = matrix([f"quite a long name, number {number}" for number in range(classes)], absent=1)
+    named = 2 * classes if classes <= 120 else 2 * len(range(0, classes, 3))
+    assert len(re.findall(r">quite a l….{8}<", drawn)) == named
+    assert drawn.count(">4321<") == (classes - 2 if 2 < classes <= 20 else 1 if classes == 2 else 0)
+
+
+def test_a_confusion_matrix_of_any_names() -> None:
+    drawn = matrix(["$x$ and $", "日本語", "\x00<&>\n", True, 3.5])
+    for name in (r"$x$ and $", "日本語", r"\x00<&>\n", "True", "3.5"):
+        assert f">{name}<" in drawn
+
+
+def write_rows(path: Path, rows: list[tuple[object, object]]) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("".join(json.dumps({"x": x, "label": label}) + "\n" for x, label in rows))
+
+
+def own_splits(folder: Path, *splits: str) -> Path:
+    """Ragged rows of words, a sixth of them without a label; `rare` only in the training rows, `new!` only elsewhere."""
+    generator = np.random.default_rng(0)
+    for split in splits:
+        words = ["New York", "x", "naïve", *([] if split == "train" else ["new!"])]
+        labels = ["common"] * 3 + ["middling"] + (["rare"] if split == "train" else [])
+        rows = [(generator.choice(words, generator.integers(3, 20)).tolist(), labels[i % len(labels)] if i % 6 else None) for i in range(60)]  # fmt: skip
+        write_rows(folder / f"{split}.jsonl", rows)
+    return folder
+
+
+def test_splits_of_ones_own_ragged_partly_labelled_with_a_class_missing_and_weights(tmp_path: Path) -> None:
+    data = own_splits(tmp_path / "data", "train", "validation", "test")
+    asked = ["--missing-label", "", "--class-weights", "balanced", "--labeled", "0.5"]
+    runs = [train(data, "rp-lstm", tmp_path / f"r{seed}", *asked, "--seed", str(seed)) for seed in (0, 1)]
+    assert main(["report", *runs, "--out", str(tmp_path / "report.html")]) == 0
+    page = html.unescape((tmp_path / "report.html").read_text())
+    assert_stands_alone(page)
+    (group,) = collect([Path(run) for run in runs], None, lambda line: None).groups
+    assert group.confusion is not None and group.confusion.shape == (3, 3)
+    assert group.confusion.sum() == 100 and not group.confusion[2].any(), "both seeds, labelled rows"
+    labelled = group.runs[0].environment["rows"]["labelled"]
+    assert 0 < labelled < 30 and f"trained on 60 rows, {labelled} of them with a label," in page
+    assert "3 classes in the 50 rows with a label" in page and "2 classes in the 50 rows with a label" in page
+    assert "measured on (test)" in page and group.balanced_accuracy in page and group.macro_f1 in page
+    assert "--class-weights balanced" in page and "New York" in page and UNKNOWN in page
+    curves = [base64.b64decode(image).decode() for image in re.findall(r'training curve" src="data:image/svg\+xml;base64,(.*?)"', page)]  # fmt: skip
+    assert sum("validation balanced accuracy, %" in curve for curve in curves) == 1
+    kept = [max(run.epochs, key=lambda entry: entry.get("validation_balanced_accuracy", -1)) for run in group.runs]  # fmt: skip
+    assert [run.kept_epoch for run in group.runs] == kept
+
+
+def test_validation_rows_of_the_data_are_the_same_for_every_seed(tmp_path: Path) -> None:
+    data = own_splits(tmp_path / "data", "train", "validation")
+    runs = [train(data, "lstm", tmp_path / f"r{s}", "--missing-label", "", "--seed", s) for s in "01"]
+    assert main(["report", *runs, "--out", str(tmp_path / "report.html")]) == 0
+    page = (tmp_path / "report.html").read_text()
+    assert "measured on (validation)" in page and "also chose the epoch" in page
+    assert "holds out its own" not in page and "validation balanced accuracy" not in page
+
+
+@pytest.mark.parametrize("kind", ["characters", "bytes"])
+def test_text_is_shown_as_text(kind: str, tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for number in range(10):
+            text = f"{name * 6} <b>\n & é\t{'~' * number}"
+            (tmp_path / "data" / name / f"{number}.txt").write_text(text, encoding="utf-8")
+    run = train(tmp_path / "data", "rp-lstm", tmp_path / "run", "--kind", kind)
+    assert main(["report", run]) == 0
+    page = (Path(run) / "report.html").read_text()
+    assert_stands_alone(page)
+    truths = [html.unescape(truth) for truth in re.findall(r"<span>(.*?)<br>", page)]
+    assert set("<b>␣&~") <= set(truths) and "<mark>" in page and "␣ is a blank" in page
+    if kind == "characters":
+        assert {"é", "↵", "⇥"} <= set(truths) and 'class="pairs letters"' in page
+        assert "↵ is a new line" in page and UNKNOWN not in truths
+    else:
+        assert {"0a", "09", "c3", "a9"} <= set(truths) and "in hexadecimal" in page
+
+
+def test_one_file_under_two_names_is_one_data_set(
+    npz: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    runs = [train(npz, "lstm", tmp_path / "r0"), train("mine.npz", "lstm", tmp_path / "r1", "--seed", "1")]
+    runs.append(train("./mine.npz", "lstm", tmp_path / "r2", "--seed", "2"))
+    (group,) = collect([Path(run) for run in runs], None, lambda line: None).groups
+    assert len(group.runs) == 3
+
+
+def test_rows_other_than_those_trained_on_are_refused_where_that_can_be_told(
+    npz: Path, tmp_path: Path
+) -> None:
+    run, more = tmp_path / "run", tmp_path / "more.npz"
+    arrays = dict(np.load(npz))
+    np.savez(more, x=arrays["x"])
+    train(npz, "r-lstm", run, "--labeled", "0.5")
+    train(npz, "r-lstm", tmp_path / "unlabeled", "--unlabeled", str(more))
+    assert main(["report", str(run), "--out", str(tmp_path / "report.html")]) == 0
+    arrays["x"][0, 0, 0] += 1
+    np.savez(npz, **arrays)
+    with pytest.raises(InputError, match=r"was trained on other rows than .*mine\.npz holds now"):
+        collect([run], None, lambda line: None)
+    assert len(collect([tmp_path / "unlabeled"], None, lambda line: None).groups) == 1
+    settings = run / "environment.json"
+    for change in ({"backcast": "0.0.1"}, {"data_checksum": None}):
+        before = settings.read_text()
+        settings.write_text(json.dumps({**json.loads(before), **change}))
+        assert len(collect([run], None, lambda line: None).groups) == 1
+        settings.write_text(before)

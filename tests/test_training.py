@@ -359,7 +359,11 @@ def test_a_process_of_ones_own_is_prepared(monkeypatch: pytest.MonkeyPatch) -> N
 def test_the_environment_says_what_ran(npz: Path, tmp_path: Path) -> None:
     train(config(npz), tmp_path / "run")
     found = json.loads((tmp_path / "run" / "environment.json").read_text())
-    assert found["torch"] == torch.__version__ and found["rows"] == {"train": 54, "validation": 6}
+    assert found["torch"] == torch.__version__ and found["rows"] == {
+        "train": 54,
+        "labelled": 54,
+        "validation": 6,
+    }
 
 
 def test_a_full_disk_at_the_very_last_weights_is_made_good_by_resume(

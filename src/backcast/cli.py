@@ -242,14 +242,16 @@ def _train(arguments: argparse.Namespace) -> int:
 
 
 def _say_result(out: Path, config: Config) -> None:
-    from backcast.history import read_metrics
+    from backcast.history import kept_epoch, read_metrics
 
     epochs = read_metrics(out / "metrics.jsonl")
-    scored = [entry for entry in epochs if "validation_accuracy" in entry]
-    if scored:
-        best = max(scored, key=lambda entry: (entry["validation_accuracy"], -entry["validation_loss"]))
+    if (best := kept_epoch(epochs, config.class_weights)) is not None:
+        balanced = ""
+        if config.class_weights == "balanced":
+            balanced = f", balanced {best['validation_balanced_accuracy']:.4f}"
         print(
-            f"validation accuracy {best['validation_accuracy']:.4f} (epoch {best['epoch']} of {epochs[-1]['epoch']})"
+            f"validation accuracy {best['validation_accuracy']:.4f}{balanced} "
+            f"(epoch {best['epoch']} of {epochs[-1]['epoch']})"
         )
     elif "accuracy" in epochs[-1]:
         print(f"training accuracy {epochs[-1]['accuracy']:.4f} (last epoch; no rows were held out)")

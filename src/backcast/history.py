@@ -14,7 +14,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 
     Each has `phase`, `epoch` (from 1, within the phase), `step` (from 1, over all phases), `learning_rate`,
     `seconds` of training so far, a mean for every objective of the phase, and where it classifies `accuracy`,
-    `validation_accuracy` and `validation_loss`. Raises InputError.
+    `validation_accuracy`, `validation_balanced_accuracy`, `validation_macro_f1` and `validation_loss`. Raises InputError.
     """
     try:
         lines = path.read_text(encoding="utf-8").split("\n")[:-1]  # a line without its end was being written
@@ -24,3 +24,15 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     except ValueError as error:
         raise InputError(f"{path}: is damaged: {error}") from None
     return [entry for entry in entries if entry.get("event") == "epoch"]
+
+
+def chosen_by(class_weights: str) -> str:
+    """The quantity whose highest value decides which epoch a run keeps, by its `--class-weights`."""
+    return "validation_balanced_accuracy" if class_weights == "balanced" else "validation_accuracy"
+
+
+def kept_epoch(epochs: list[dict[str, Any]], class_weights: str) -> dict[str, Any] | None:
+    """The epoch whose weights are the result, chosen as the trainer does; None where no rows chose it."""
+    quantity = chosen_by(class_weights)
+    judged = [entry for entry in epochs if quantity in entry]
+    return max(judged, key=lambda entry: (entry[quantity], -entry["validation_loss"]), default=None)

@@ -59,6 +59,8 @@ CONFIG, ENVIRONMENT, METRICS, CHECKPOINTS, MODEL = (
     "config.yaml", "environment.json", "metrics.jsonl", "checkpoints", "model",
 )  # fmt: skip
 OWN_FILES = (CONFIG, ENVIRONMENT, METRICS, CHECKPOINTS, MODEL, "report.html")
+CHECKSUM = 2
+"""Which definition `data_sha256` follows; checksums of different definitions cannot be compared."""
 MAY_DIFFER = ("data", "unlabeled", "from_run", "data_dir", "device", "checkpoint_minutes")
 """Settings that may change when a run is resumed: what is computed does not follow from them, or is held by a checksum."""
 
@@ -82,20 +84,15 @@ def prepare(
 
     Validation rows are those that DATA brings, else some of the training rows.
     """
-    held_out: Sequences | None = None
-    if rows is None:
-        if config.data is None:
-            raise InputError("which DATA? Name a built-in set (`backcast ls datasets`), a file or a folder")
-        splits = _load(config, config.data, say=say)
-        rows, held_out = splits.train, splits.validation
-    if config.epochs:
-        _check_labels(rows, config)
-    if not config.epochs:
-        held_out = None
-    elif held_out is None:
-        rows, held_out = split_validation(rows, config.validation, config.seed)
+    if rows is not None:
+        splits = Splits(rows)
+    elif config.data is None:
+        raise InputError("which DATA? Name a built-in set (`backcast ls datasets`), a file or a folder")
     else:
-        held_out = held_out.relabel(rows.classes)
+        splits = _load(config, config.data, say=say)
+    if config.epochs:
+        _check_labels(splits.train, config)
+    rows, held_out = hold_out(config, splits)
     rows = keep_labels(rows, config.labeled, config.seed)
     if config.unlabeled is not None:
         more = _load(replace(config, limit=None), config.unlabeled, labels=False, say=say).train
@@ -106,7 +103,19 @@ def prepare(
         if part is not None:
             preprocessing.check(part)
     classes = rows.classes if config.epochs else ()
-    return Prepared(rows, held_out, preprocessing, source, _checksum(rows, held_out), classes)
+    return Prepared(rows, held_out, preprocessing, source, rows_checksum(rows, held_out), classes)
+
+
+def hold_out(config: Config, splits: Splits) -> tuple[Sequences, Sequences | None]:
+    """Rows to train on, and those that choose the epoch: the validation rows of DATA, else some of the training rows.
+
+    None where nothing is classified, or nothing is held out.
+    """
+    if not config.epochs:
+        return splits.train, None
+    if splits.validation is None:
+        return split_validation(splits.train, config.validation, config.seed)
+    return splits.train, splits.validation.relabel(splits.train.classes)
 
 
 def _load(config: Config, data: str, *, labels: bool = True, say: Callable[[str], None]) -> Splits:
@@ -138,7 +147,7 @@ def _check_labels(rows: Sequences, config: Config) -> None:
         raise InputError(f"{rows.name}: row {row} has no label; if that is meant, say --missing-label")
 
 
-def _checksum(*parts: Sequences | None) -> str:
+def rows_checksum(*parts: Sequences | None) -> str:
     """Names the rows: what is trained on, and in which order."""
     digest = hashlib.sha256()
     for part in parts:
@@ -342,8 +351,13 @@ def _environment(prepared: Prepared, device: torch.device) -> dict[str, Any]:
         "gpu": gpu,
         "command": sys.argv,
         "began": datetime.now(UTC).isoformat(timespec="seconds"),
-        "rows": {"train": len(prepared.train), "validation": len(prepared.validation or [])},
+        "rows": {
+            "train": len(prepared.train),
+            "labelled": int((prepared.train.labels >= 0).sum()),
+            "validation": len(prepared.validation or []),
+        },
         "data_sha256": prepared.checksum,
+        "data_checksum": CHECKSUM,
         "permutation_sha256": prepared.preprocessing.permutation_checksum,
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import textwrap
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -34,8 +35,12 @@ WIDTH = 5.8  # inches: text of 9 points is then still legible on a phone
 STYLE: dict[str, Any] = {
     "font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.titlesize": 10,
     "axes.titlelocation": "left", "svg.fonttype": "none", "svg.hashsalt": "backcast", "legend.frameon": False,
-    "font.family": "sans-serif", "figure.facecolor": "white", "hatch.linewidth": 0.5,
+    "font.family": "sans-serif", "text.parse_math": False, "figure.facecolor": "white", "hatch.linewidth": 0.5,
 }  # fmt: skip
+
+
+HATCHED: dict[str, Any] = {"facecolor": "#f2f5fa", "edgecolor": "#c3cddd", "hatch": "////", "lw": 0}
+"""How a patch looks where nothing is known."""
 
 
 def memory_figure(results: Results) -> str:
@@ -46,7 +51,7 @@ def memory_figure(results: Results) -> str:
         draw_memory(axes, results)
         _legend(figure, axes)
 
-    return _svg(draw, height=3.2 + _legend_height(results.groups, 1))
+    return svg(draw, height=3.2 + _legend_height(results.groups, 1))
 
 
 def draw_memory(axes: Axes, results: Results) -> None:
@@ -68,7 +73,7 @@ def draw_memory(axes: Axes, results: Results) -> None:
 def curve_figure(results: Results, quantity: str, label: str) -> str | None:
     """One quantity over training steps, a colour a group, a line a seed; None where nobody measured it.
 
-    Pretraining is shaded as far as the shortest of it goes that anyone had; a dotted line ends each group's own.
+    A ring is the epoch that a run kept, on the curve that chose it. Pretraining is shaded as far as the shortest of it goes that anyone had; a dotted line ends each group's own.
     """
     have = [
         (colour, group)
@@ -89,6 +94,8 @@ def curve_figure(results: Results, quantity: str, label: str) -> str | None:
                     color=colour, lw=1.5 if number == 0 else 0.8, alpha=1.0 if number == 0 else 0.6,
                     marker="." if len(entries) < 5 else None, label=None if number else _wrapped(group.name),
                 )  # fmt: skip
+                if (kept := run.kept_epoch) is not None and quantity == run.chosen_by:
+                    axes.plot(kept["step"], factor * kept[quantity], "o", mfc="none", color=colour, ms=7)
         ends = {colour: end for colour, group in have if (end := _pretraining_end(group))}
         if ends:
             axes.axvspan(0, min(ends.values()), color="#eef1f6", lw=0, zorder=0)
@@ -101,7 +108,7 @@ def curve_figure(results: Results, quantity: str, label: str) -> str | None:
         axes.set_title(label, pad=14 if ends else 6)
         _legend(figure, axes)
 
-    return _svg(draw, height=2.6 + _legend_height([group for _, group in have], 2))
+    return svg(draw, height=2.6 + _legend_height([group for _, group in have], 2))
 
 
 def _pretraining_end(group: Group) -> int:
@@ -162,7 +169,7 @@ def line_figure(recall: Recall, most_channels: int = 3) -> str:
             line[0].set_ylabel(f"channel {channel}")
         _legend(figure, grid[0][0])
 
-    return _svg(draw, height=1.0 + 1.2 * channels)
+    return svg(draw, height=1.0 + 1.2 * channels)
 
 
 def accuracy_figure(results: Results) -> str | None:
@@ -170,7 +177,7 @@ def accuracy_figure(results: Results) -> str | None:
     scored = [group for group in results.groups if group.runs[0].accuracy is not None]
     if not scored:
         return None
-    return _svg(lambda figure: draw_accuracy(figure.subplots(), results), height=0.7 + 0.34 * len(scored))
+    return svg(lambda figure: draw_accuracy(figure.subplots(), results), height=0.7 + 0.34 * len(scored))
 
 
 def draw_accuracy(axes: Axes, results: Results) -> None:
@@ -196,9 +203,7 @@ def _show(axes: Axes, pixels: NDArray[np.float64]) -> None:
     colours = np.repeat(filled, 3, axis=-1) if filled.shape[-1] < 3 else filled[..., :3]
     height, width = pixels.shape[:2]
     corner = (-0.5, -0.5)
-    axes.add_patch(
-        Rectangle(corner, width, height, facecolor="#f2f5fa", edgecolor="#c3cddd", hatch="////", lw=0)
-    )
+    axes.add_patch(Rectangle(corner, width, height, **HATCHED))
     axes.imshow(np.concatenate([colours[..., :3], known], axis=-1), interpolation="nearest", zorder=2)
     axes.set(xticks=[], yticks=[])
     for spine in axes.spines.values():
@@ -227,8 +232,9 @@ def _coloured(groups: list[Group]) -> list[tuple[str, Group]]:
     return [(COLOURS[number % len(COLOURS)], group) for number, group in enumerate(groups)]
 
 
-def _svg(draw: Callable[[Figure], None], height: float) -> str:
-    return _image(draw, WIDTH, height, "svg", "image/svg+xml", 72)
+def svg(draw: Callable[[Figure], None], height: float, width: float = WIDTH) -> str:
+    """An SVG as data; its resolution is that of pictures within it."""
+    return _image(draw, width, height, "svg", "image/svg+xml", 300)
 
 
 def _png(draw: Callable[[Figure], None], width: float, height: float) -> str:
@@ -238,7 +244,9 @@ def _png(draw: Callable[[Figure], None], width: float, height: float) -> str:
 def _image(
     draw: Callable[[Figure], None], width: float, height: float, format: str, kind: str, dpi: int
 ) -> str:
-    with rc_context(STYLE):  # type: ignore[arg-type]
+    with rc_context(STYLE), warnings.catch_warnings():  # type: ignore[arg-type]
+        # Names may be of any script; in an SVG it is the reader's browser that has the letters.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure = Figure(figsize=(width, height), layout="constrained")
         draw(figure)
         content = io.BytesIO()

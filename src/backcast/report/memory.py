@@ -9,6 +9,10 @@ there is none. Where the input does not vary (blank steps) there is nothing to r
 The readout is a ridge regression on the outputs as they are, with a ridge of at least 1e-4 a row. That is the same as
 noise of 0.01 on every unit: echoes far below that, which even an untrained network keeps, do not count as memory.
 
+Symbols are one-hot up to 300 of them. Of more, each gets a fixed random vector of 300 signs in its place, which is a
+random projection of one-hot: 50,000 words then cost what 300 do, and the error over variance is the same but for a
+few percent of noise, because such a projection keeps squared distances on average and the readout is linear.
+
 A relative of the short-term memory capacity of Jaeger (2002), which sums 1 - error over all distances.
 Not in the paper.
 """
@@ -26,7 +30,8 @@ from backcast.data.sequences import Sequences
 from backcast.inference import last_outputs
 
 FIT_ROWS, TEST_ROWS, MOST_DISTANCES = 2_000, 1_000, 2_000
-MOST_NUMBERS = 20_000_000  # of targets at a time; 256 symbols over 2,000 steps would not fit in memory
+MOST_NUMBERS = 5_000_000  # of targets at a time; 256 symbols over 2,000 steps would not fit in memory
+MOST_SYMBOLS = 300  # that are one-hot: bytes are
 EXPLAINED = 0.25
 RIDGES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)  # a row; at least 0.01 squared
 
@@ -52,7 +57,7 @@ def memory_curve(model: TrainedModel, fit_rows: Sequences, test_rows: Sequences)
 
     Distances go up to the median length of the fitted or of the measured rows, whichever is shorter (rows that do
     not reach so far are left out), at most 2,000 of them, evenly chosen. The error at a distance is pooled over a
-    32nd of all distances around it. Targets are what the network reads: standardised vectors, or one-hot symbols.
+    32nd of all distances around it. Targets are what the network reads: standardised vectors, or symbols as `symbol_vectors`.
     """
     reach = int(min(np.median(fit_rows.lengths), np.median(test_rows.lengths)))
     distances = np.unique(np.linspace(1, reach, min(reach, MOST_DISTANCES)).round().astype(np.int64))
@@ -63,11 +68,12 @@ def memory_curve(model: TrainedModel, fit_rows: Sequences, test_rows: Sequences)
     held = max(1, len(outputs) // 5)
     kept = slice(held if len(outputs) > 1 else 0, None)
     errors, variances = [], []
-    numbers = max(len(outputs), len(others)) * (model.preprocessing.symbols or model.preprocessing.channels)
-    block = max(1, MOST_NUMBERS // numbers)
+    table = symbol_vectors(model.preprocessing.symbols)
+    width = model.preprocessing.channels if table is None else table.shape[1]
+    block = max(1, MOST_NUMBERS // (max(len(outputs), len(others)) * width))
     for first in range(0, len(distances), block):
         part = slice(first, first + block)
-        targets, truths = (_as_vectors(model, each[:, part]) for each in (elements, other_elements))
+        targets, truths = (_as_vectors(each[:, part], table) for each in (elements, other_elements))
         best = np.argmin(
             [
                 _squared_errors(outputs[kept], targets[kept], outputs[:held], targets[:held], r)
@@ -78,8 +84,8 @@ def memory_curve(model: TrainedModel, fit_rows: Sequences, test_rows: Sequences)
         tried = np.array([_squared_errors(outputs, targets, others, truths, ridge) for ridge in RIDGES])
         errors.append(np.take_along_axis(tried, best[None], axis=0)[0])
         variances.append(np.square(truths - targets.mean(axis=0)).mean(axis=0).sum(axis=-1))
-    width = max(1, len(distances) // 32)
-    return MemoryCurve(distances, _pool(np.concatenate(errors), np.concatenate(variances), width))
+    neighbours = max(1, len(distances) // 32)
+    return MemoryCurve(distances, _pool(np.concatenate(errors), np.concatenate(variances), neighbours))
 
 
 def _long_enough(rows: Sequences, reach: int, most: int) -> Sequences:
@@ -97,11 +103,21 @@ def _outputs_and_elements(
     return np.concatenate(outputs), np.concatenate(elements)
 
 
-def _as_vectors(model: TrainedModel, elements: NDArray[Any]) -> Array:
-    """Elements (n, D[, C]) as what a regression can aim at: (n, D, C), symbols one-hot."""
-    if model.preprocessing.symbols:
-        return np.eye(model.preprocessing.symbols)[elements]
-    return elements.astype(np.float64)
+def symbol_vectors(symbols: int) -> NDArray[Any] | None:
+    """A target vector for each symbol, (symbols, at most 300), a byte a number; None where there are no symbols.
+
+    Signs are not scaled to length 1: that cancels in error over variance.
+    """
+    if not symbols:
+        return None
+    if symbols <= MOST_SYMBOLS:
+        return np.eye(symbols, dtype=np.int8)
+    return np.random.default_rng(0).choice(np.array([-1, 1], np.int8), (symbols, MOST_SYMBOLS))
+
+
+def _as_vectors(elements: NDArray[Any], table: NDArray[Any] | None) -> Array:
+    """Elements (n, D[, C]) as what a regression can aim at: (n, D, C)."""
+    return (elements if table is None else table[elements]).astype(np.float64)
 
 
 def _squared_errors(outputs: Array, targets: Array, others: Array, truths: Array, ridge: float) -> Array:

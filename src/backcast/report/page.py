@@ -15,8 +15,10 @@ from backcast.data.sequences import Sequences, describe_elements
 from backcast.errors import InputError
 from backcast.files import write_atomically
 from backcast.report import figures
+from backcast.report.confusion import confusion_figure
 from backcast.report.reconstructions import Recall, recall
 from backcast.report.results import Group, Results, RunResult, collect
+from backcast.report.symbols import legend, symbol_names
 from backcast.run import read_config
 
 EXAMPLES = 3
@@ -25,6 +27,7 @@ QUANTITIES = {
     "validation_loss": "classification loss (validation)",
     "accuracy": "training accuracy, %",
     "validation_accuracy": "validation accuracy, %",
+    "validation_balanced_accuracy": "validation balanced accuracy, %",
     "reconstruction": "reconstruction loss (training)",
     "prediction": "prediction loss (training)",
 }
@@ -32,20 +35,21 @@ QUANTITIES = {
 
 @dataclass(frozen=True)
 class Text:
-    """Symbols: what is true and what the network said, side by side as (truth, said)."""
+    """Symbols: what is true and what the network said, side by side as (truth, said, is it right?)."""
 
     title: str
-    pairs: list[tuple[int, int]]
+    pairs: list[tuple[str, str, bool]]
 
 
 @dataclass(frozen=True)
 class Memory:
-    """What one group remembers, shown: images, or text for symbols."""
+    """What one group remembers, shown: images, or text for symbols; `letters` without gaps between them."""
 
     name: str
     images: list[str]
     texts: list[Text]
     caption: str
+    letters: bool = False
 
 
 def write_report(
@@ -67,11 +71,10 @@ def write_report(
         chance=_chance(results),
         commands={run.path: _began_with(run) for group in results.groups for run in group.runs},
         accuracy_figure=figures.accuracy_figure(results),
+        confusions=[(group, image) for group in results.groups if (image := confusion_figure(group)) is not None],
         memory_figure=figures.memory_figure(results),
         memories=[memory for group in results.groups for memory in _memories(group, results)],
-        curves=[
-            image for name, label in QUANTITIES.items() if (image := figures.curve_figure(results, name, label)) is not None
-        ],
+        curves=_curves(results),
         command=_command(runs, out, data_dir),
         version=version("backcast"),
     )  # fmt: skip
@@ -92,8 +95,14 @@ def _memories(group: Group, results: Results) -> list[Memory]:
     longest = np.argsort(-rows.lengths, kind="stable")[:count]
     recalls = [recall(run.model, rows, int(row)) for row in longest]
     if symbols:
-        caption = "above the truth, below it what the network says; errors are marked"
-        return [Memory(group.name, [], [text for found in recalls for text in _texts(found)], caption)]
+        preprocessing = run.model.preprocessing
+        names = symbol_names(preprocessing.vocabulary, preprocessing.kind)
+        texts = [text for found in recalls for text in _texts(found, names)]
+        signs = legend([word for text in texts for pair in text.pairs for word in pair[:2]])
+        caption = f"above the truth, below it what the network says; errors are marked{signs and '; '}{signs}"
+        if preprocessing.kind == "bytes":
+            caption += "; bytes that are no printable ASCII in hexadecimal"
+        return [Memory(group.name, [], texts, caption, letters=preprocessing.kind == "characters")]
     if picture is None:
         caption = (
             "the black line is the anchor; left of it the reconstruction, right of it the prediction, where the "
@@ -113,7 +122,16 @@ def _memories(group: Group, results: Results) -> list[Memory]:
     return memories
 
 
-def _texts(found: Recall) -> list[Text]:
+def _curves(results: Results) -> list[str]:
+    """A figure a quantity that was measured; balanced accuracy where it chose an epoch."""
+    wanted = dict(QUANTITIES)
+    if all(run.chosen_by == "validation_accuracy" for group in results.groups for run in group.runs):
+        del wanted["validation_balanced_accuracy"]
+    images = [figures.curve_figure(results, name, label) for name, label in wanted.items()]
+    return [image for image in images if image is not None]
+
+
+def _texts(found: Recall, names: list[str]) -> list[Text]:
     """Truth and answer, the last 60 elements of each answer at most."""
     texts = []
     for kind, answers in (("reconstructed", found.past), ("predicted", found.future)):
@@ -122,8 +140,9 @@ def _texts(found: Recall) -> list[Text]:
         ):
             known = np.flatnonzero(~np.isnan(answer))[-60:]
             if len(known):
-                pairs = [(int(found.truth[i]), int(answer[i])) for i in known]
-                right = sum(truth == said for truth, said in pairs)
+                numbers = [(int(found.truth[i]), int(answer[i])) for i in known]
+                pairs = [(names[truth], names[said], truth == said) for truth, said in numbers]
+                right = sum(pair[2] for pair in pairs)
                 texts.append(Text(f"{kind} from step {anchor}: {right} of these {len(known)} right", pairs))
     return texts
 
@@ -143,16 +162,23 @@ def _describe_rows(results: Results) -> list[str]:
     def line(name: str, rows: Sequences) -> str:
         low, high = int(rows.lengths.min()), int(rows.lengths.max())
         steps = f"{low:,}" if low == high else f"{low:,} to {high:,}"
-        return f"{name}: {len(rows):,} rows of {steps} steps, {describe_elements(rows)}, {len(rows.classes)} classes"
+        labelled = rows.labels[rows.labels >= 0]
+        classes = f"{len(np.unique(labelled))} classes"
+        if 0 < len(labelled) < len(rows):
+            classes += f" in the {len(labelled):,} rows with a label"
+        return f"{name}: {len(rows):,} rows of {steps} steps, {describe_elements(rows)}, {classes}"
 
     return [line("training data", results.train), line(f"measured on ({results.split})", results.measured)]
 
 
 def _chance(results: Results) -> str:
-    """A guess's accuracy, and that of always naming the commonest class of the measured rows; percent."""
+    """A guess's accuracy (and balanced accuracy), and the accuracy of always naming the commonest class; percent."""
     classes = len(results.groups[0].runs[0].model.classes)
     labels = results.measured.labels[results.measured.labels >= 0]
     if not classes or not len(labels):
         return ""
     commonest = 100 * np.bincount(labels).max() / len(labels)
-    return f"Chance is {100 / classes:.2f} %; always naming the commonest class gives {commonest:.2f} %."
+    return (
+        f"Chance is {100 / classes:.2f} %, of the balanced accuracy, too; "
+        f"always naming the commonest class gives an accuracy of {commonest:.2f} %."
+    )

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from backcast.build import TrainedModel, load_model
 from backcast.config import FIELDS, READING, Config, flag
 from backcast.data.sequences import Sequences, Splits
-from backcast.data.sources import load
-from backcast.data.splitting import split_validation
+from backcast.data.sources import BUILT_IN, load
+from backcast.data.splitting import keep_labels
 from backcast.errors import InputError
-from backcast.history import read_metrics
+from backcast.history import chosen_by, kept_epoch, read_metrics
 from backcast.methods import phases
 from backcast.metrics import Scores
 from backcast.report.memory import MemoryCurve, memory_curve
-from backcast.run import METRICS, read_config, read_environment
+from backcast.run import CHECKSUM, METRICS, hold_out, read_config, read_environment, rows_checksum
 
-IGNORED = ("seed", "data_dir", "device", "checkpoint_minutes")
+IGNORED = ("seed", "data", "data_dir", "device", "checkpoint_minutes")
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,16 @@ class RunResult:
         return None if self.scores is None else self.scores.accuracy
 
     @property
+    def chosen_by(self) -> str:
+        """The quantity in `epochs` whose highest value decides which epoch is kept."""
+        return chosen_by(self.config.class_weights)
+
+    @property
+    def kept_epoch(self) -> dict[str, Any] | None:
+        """The epoch whose weights the model has; None where no rows chose it."""
+        return kept_epoch(self.epochs, self.config.class_weights)
+
+    @property
     def parameters(self) -> int:
         return sum(parameter.numel() for parameter in self.model.network.parameters())
 
@@ -63,14 +75,27 @@ class Group:
         return self.runs[0].config
 
     @property
+    def scores(self) -> list[Scores]:
+        """Of the runs that classify."""
+        return [run.scores for run in self.runs if run.scores is not None]
+
+    @property
     def accuracy(self) -> str:
         """Percent: mean, and standard deviation over seeds where there are several."""
-        values = [100 * run.accuracy for run in self.runs if run.accuracy is not None]
-        if not values:
-            return "–"
-        if len(values) == 1:
-            return f"{values[0]:.2f}"
-        return f"{np.mean(values):.2f} ± {np.std(values, ddof=1):.2f}"
+        return _percent([scores.accuracy for scores in self.scores])
+
+    @property
+    def balanced_accuracy(self) -> str:
+        return _percent([scores.balanced_accuracy for scores in self.scores])
+
+    @property
+    def macro_f1(self) -> str:
+        return _percent([scores.macro_f1 for scores in self.scores])
+
+    @property
+    def confusion(self) -> NDArray[np.int64] | None:
+        """Summed over the seeds; None where nothing is classified."""
+        return np.sum([scores.confusion for scores in self.scores], axis=0) if self.scores else None
 
     @property
     def remembers(self) -> str:
@@ -87,10 +112,12 @@ class Group:
 
     @property
     def scale(self) -> str:
-        """How much it was trained: rows and epochs."""
-        rows = self.runs[0].environment.get("rows", {}).get("train", 0)
+        """How much it was trained: rows, those of them with a label, and epochs."""
+        counts = self.runs[0].environment.get("rows", {})
+        rows, labelled = counts.get("train", 0), counts.get("labelled", counts.get("train", 0))
+        unlabelled = f", {labelled:,} of them with a label," if labelled < rows else ""
         epochs = " + ".join(f"{phase.epochs} {phase.name}" for phase in phases(self.config))
-        return f"trained on {rows:,} rows for {epochs} epochs"
+        return f"trained on {rows:,} rows{unlabelled} for {epochs} epochs"
 
     @property
     def settings(self) -> str:
@@ -98,23 +125,32 @@ class Group:
         shown = []
         for name, field in FIELDS.items():
             value = getattr(self.config, name)
-            if name not in (*IGNORED, "data", "method") and value != field.default:
+            if name not in (*IGNORED, "method") and value != field.default:
                 shown.append(_option(name, value))
         return " ".join(shown)
 
 
 @dataclass(frozen=True)
 class Results:
-    """All groups; the rows of the first run, those trained on and those measured. `split` names the latter."""
+    """All groups; the rows of the first run, those trained on (with all labels) and those measured.
+
+    split  what the latter are called: test, validation or training
+    fixed  the data bring them, so that they are the same for every seed
+    """
 
     groups: list[Group]
     train: Sequences
     measured: Sequences
     split: str
+    fixed: bool
 
 
 def collect(paths: list[Path], data_dir: str | None, say: Callable[[str], None]) -> Results:
-    """Reads and measures the runs. Raises InputError for what is no finished run, or runs on different data."""
+    """Reads and measures the runs.
+
+    Raises InputError for what is no finished run, for runs on different data, and where DATA no longer holds the
+    rows that a run was trained on: what it held out then can no longer be told from what it learned.
+    """
     paths = list({path.resolve(): path for path in paths}.values())  # the same run twice is no second seed
     configs = [read_config(path) for path in paths]
     for path, config in zip(paths, configs, strict=True):
@@ -122,19 +158,21 @@ def collect(paths: list[Path], data_dir: str | None, say: Callable[[str], None])
             raise InputError(
                 f"{path}: was trained on rows given in Python, which its folder does not hold; train on a .npz file of them"
             )
-        if config.data != configs[0].data:
+        if _identity(config.data) != _identity(configs[0].data):
             raise InputError(
                 f"{path}: was trained on {config.data}, {paths[0]} on {configs[0].data}; one report is about one data set"
             )
     loaded: dict[tuple[Any, ...], Splits] = {}
     parts = [_rows(config, data_dir, loaded) for config in configs]
-    names = {split for _, _, split in parts}
-    if len(names) > 1:
+    if len({part.split for part in parts}) > 1:
         raise InputError(
-            f"{', '.join(map(str, paths))}: some were trained with --validation 0, others not; report them apart"
+            f"{', '.join(map(str, paths))}: some held out rows to choose the epoch, others (--validation 0 or --epochs 0) "
+            "did not; report them apart"
         )
     runs = []
-    for path, config, (train, measured, _) in zip(paths, configs, parts, strict=True):
+    for path, config, part in zip(paths, configs, parts, strict=True):
+        environment, measured = read_environment(path), part.measured
+        _require_same_rows(path, config, environment, part)
         model = load_model(path)
         epochs = read_metrics(path / METRICS)
         if not epochs:
@@ -144,17 +182,26 @@ def collect(paths: list[Path], data_dir: str | None, say: Callable[[str], None])
         model.preprocessing.check(measured)
         labelled = bool(model.classes) and bool((measured.labels >= 0).any())
         scores = model.evaluate(measured) if labelled else None
-        curve = memory_curve(model, train, measured)
+        curve = memory_curve(model, part.train, measured)
         if paths[1:]:
             say(f"measured {path}")
-        runs.append(RunResult(path, config, model, read_environment(path), epochs, measured, scores, curve))
-    return Results(_groups(runs), *parts[0])
+        runs.append(RunResult(path, config, model, environment, epochs, measured, scores, curve))
+    first = parts[0]
+    return Results(_groups(runs), first.train, first.measured, first.split, first.fixed)
 
 
-def _rows(
-    config: Config, data_dir: str | None, loaded: dict[tuple[Any, ...], Splits]
-) -> tuple[Sequences, Sequences, str]:
-    """Training rows, rows to measure on, and what these are called: split as `run.prepare` does, by the run's seed.
+class _Rows(NamedTuple):
+    """A run's rows: trained on (with all labels), held out to choose the epoch, measured; see `Results`."""
+
+    train: Sequences
+    held_out: Sequences | None
+    measured: Sequences
+    split: str
+    fixed: bool
+
+
+def _rows(config: Config, data_dir: str | None, loaded: dict[tuple[Any, ...], Splits]) -> _Rows:
+    """The run's rows, split as `run.prepare` does, by the run's seed.
 
     `loaded` keeps what was read, for the next run.
     """
@@ -164,24 +211,49 @@ def _rows(
         name: getattr(config, name)
         for name in (*READING, "limit", "max_length", "missing_label", "permutation_seed")
     }
-    key = (where, config.data, *options.values())
+    key = (where, _identity(config.data), *options.values())
     if key not in loaded:
         loaded[key] = load(config.data, data_dir=where, **options)
     splits = loaded[key]
+    train, held_out = hold_out(config, splits)
     if splits.test is not None:
-        return splits.train, splits.test, "test"
+        return _Rows(train, held_out, splits.test, "test", fixed=True)
     if splits.validation is not None:
-        return splits.train, splits.validation, "validation"
-    share = config.validation if config.epochs else 0.0
-    train, validation = split_validation(splits.train, share, config.seed)
-    return (train, train, "training") if validation is None else (train, validation, "validation")
+        return _Rows(train, held_out, splits.validation, "validation", fixed=True)
+    if held_out is not None:
+        return _Rows(train, held_out, held_out, "validation", fixed=False)
+    return _Rows(train, None, keep_labels(train, config.labeled, config.seed), "training", fixed=False)
+
+
+def _identity(data: str | None) -> str | None:
+    """DATA so that two names of one file or folder are equal; a built-in set or one of the Hub is its own name."""
+    if data is None or data in BUILT_IN or data.startswith("hf:") or not Path(data).exists():
+        return data
+    return str(Path(data).resolve())
+
+
+def _require_same_rows(path: Path, config: Config, environment: dict[str, Any], rows: _Rows) -> None:
+    """Compares the checksum of training and validation rows with that of the run; test rows are not in it.
+
+    It costs one reading of rows that are in memory; files know theirs. Not compared are runs of other versions,
+    which may read the same file differently, and those with --unlabeled, whose rows the report does not need.
+    """
+    same_version = environment.get("backcast") == version("backcast")
+    if not same_version or environment.get("data_checksum") != CHECKSUM or config.unlabeled is not None:
+        return
+    train = keep_labels(rows.train, config.labeled, config.seed)
+    if environment.get("data_sha256") != rows_checksum(train, rows.held_out):
+        raise InputError(
+            f"{path}: was trained on other rows than {config.data} holds now, so that what it has not seen is not known; "
+            "put the old data back, or train again"
+        )
 
 
 def _groups(runs: list[RunResult]) -> list[Group]:
     found: dict[tuple[tuple[str, Any], ...], list[RunResult]] = {}
     for run in runs:
         key = tuple(
-            (name, value) for name in FIELDS if name not in IGNORED for value in [getattr(run.config, name)]
+            (name, value) for name in FIELDS if name not in IGNORED for value in [_setting(run.config, name)]
         )
         found.setdefault(key, []).append(run)
     groups = [
@@ -191,6 +263,12 @@ def _groups(runs: list[RunResult]) -> list[Group]:
     return [Group(str(g.runs[0].path), g.runs) if names.count(g.name) > 1 else g for g in groups]
 
 
+def _setting(config: Config, name: str) -> Any:
+    """Its value, so that two names of one file are equal."""
+    value = getattr(config, name)
+    return _identity(value) if name == "unlabeled" else value
+
+
 def _name(settings: dict[str, Any], members: list[RunResult], everything: list[dict[str, Any]]) -> str:
     """A single run: its folder. Several seeds: the method, and what tells it from others of the same method."""
     if len(members) == 1:
@@ -198,6 +276,14 @@ def _name(settings: dict[str, Any], members: list[RunResult], everything: list[d
     alike = [other for other in everything if other["method"] == settings["method"]]
     telling = [name for name in settings if any(other[name] != settings[name] for other in alike)]
     return " ".join([settings["method"], *(_option(name, settings[name]) for name in telling)])
+
+
+def _percent(values: list[float]) -> str:
+    """Shares as percent: mean, and standard deviation where there are several."""
+    if not values:
+        return "–"
+    mean = f"{100 * np.mean(values):.2f}"
+    return mean if len(values) == 1 else f"{mean} ±\N{NO-BREAK SPACE}{100 * np.std(values, ddof=1):.2f}"
 
 
 def _option(name: str, value: Any) -> str:

@@ -1,0 +1,52 @@
+"""Symbols as a reader can tell them apart: characters, bytes, whole numbers, words."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Any
+
+from backcast.data.sequences import Kind
+
+UNKNOWN = "�"
+SIGNS = {"␣": "a blank", "↵": "a new line", "⇥": "a tab", UNKNOWN: "any symbol the training rows lack"}
+"""What stands for something that cannot be seen, or has no name."""
+LONGEST_WORD = 24
+
+
+def symbol_names(vocabulary: tuple[Any, ...], kind: Kind) -> list[str]:
+    """How each of the model's symbols is shown, that behind the last, the unknown one, among them."""
+    return [*(_shown(symbol, kind) for symbol in vocabulary), UNKNOWN]
+
+
+def legend(texts: list[str]) -> str:
+    """What the signs mean that stand in `texts`; empty where there are none."""
+    present = set("".join(texts))
+    return ", ".join(f"{sign} is {meaning}" for sign, meaning in SIGNS.items() if sign in present)
+
+
+def visible(text: str) -> str:
+    """The same text with what cannot be printed escaped, as \\x00; blanks stay."""
+    return "".join(_visible(letter) for letter in text)
+
+
+def shortened(text: str, longest: int) -> str:
+    """Without its middle where it is long: names that begin alike often end differently."""
+    if len(text) <= longest:
+        return text
+    end = (longest - 1) // 2
+    return f"{text[: longest - 1 - end]}…{text[len(text) - end :]}"
+
+
+def _shown(symbol: Any, kind: Kind) -> str:
+    if kind == "bytes":
+        value = int(symbol)
+        return "␣" if value == 32 else chr(value) if 32 < value < 127 else f"{value:02x}"
+    if kind == "characters":
+        return {" ": "␣", "\n": "↵", "\t": "⇥"}.get(symbol) or _visible(symbol)
+    return shortened(visible(str(symbol)), LONGEST_WORD) or "''"
+
+
+def _visible(letter: str) -> str:
+    if unicodedata.combining(letter):
+        return f"◌{letter}"  # else it would sit on its neighbour
+    return letter if letter.isprintable() else letter.encode("unicode_escape").decode()
