@@ -27,6 +27,7 @@ from backcast.errors import InputError
 from backcast.files import write_json
 
 FORMAT = 1
+SETTLED = 2_000_000_000  # nanoseconds after which a file's times tell a change
 VALUES, ROWS, META = "values.bin", "rows.arrow", "meta.json"
 
 
@@ -246,15 +247,19 @@ def _checksum(file: Path) -> str:
     try:
         stat = file.stat()
         sign = [str(file.resolve()), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+        changed = max(stat.st_mtime_ns, stat.st_ctime_ns)
         known = cache_folder() / "checksums" / hashlib.sha256(repr(sign).encode()).hexdigest()[:32]
         try:
             return known.read_text()
-        except OSError:
+        except (OSError, ValueError):
             pass
+        settled = time.time_ns() - changed > SETTLED
         with file.open("rb") as content:
             digest = hashlib.file_digest(content, "sha256").hexdigest()
     except OSError as error:
         raise InputError(f"{file}: cannot be read: {error.strerror}") from None
+    if not settled:  # changed again at once, it could have the same size and times
+        return digest
     with _usable_cache():
         known.parent.mkdir(parents=True, exist_ok=True)
         part = known.with_suffix(f".{os.getpid()}")

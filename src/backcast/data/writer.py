@@ -82,6 +82,8 @@ class RowWriter:
                 f"{self.name}: {place} holds {_FORMS[form]}, the rows before it {_FORMS[self.form]}; "
                 "all rows must be of one kind"
             )
+        if isinstance(elements, np.ndarray) and not elements.ndim:
+            raise InputError(f"{self.name}: {place} is a single number; a row is (T,) or (T, C)")
         if not len(elements):
             raise InputError(f"{self.name}: {place} is empty; a row needs at least one step")
         if form == "numbers":
@@ -89,6 +91,10 @@ class RowWriter:
         elif form == "names":
             words = cast(list[str], elements)
             flat = np.array([self._names.setdefault(word, len(self._names)) for word in words], np.uint32)
+            if len(self._names) > MOST_SYMBOLS:
+                raise InputError(
+                    f"{self.name}: {place} brings the {MOST_SYMBOLS + 1}th different word; {MOST_SYMBOLS} are the most"
+                )
         elif form == "points":
             assert isinstance(elements, str)
             flat = np.frombuffer(elements.encode("utf-32-le", "surrogatepass"), "<u4")
@@ -190,8 +196,11 @@ class RowWriter:
             self._largest = max(self._largest, int(values.max()))
         if self.kind == "symbols":
             self._require_symbols(values, place)
-        if not np.can_cast(values.dtype, self.dtype, "same_kind") and values.dtype.kind == "f":
-            raise InputError(f"{self.name}: {place} holds fractions, the rows before it whole numbers")
+        if not np.can_cast(values.dtype, self.dtype):
+            raise InputError(
+                f"{self.name}: {place} holds {values.dtype}, the rows before it {self.dtype}, which has no place for all "
+                "of its values (whole numbers have none for missing ones); save all rows in one type"
+            )
         return values.astype(self.dtype, copy=False)
 
     def _not_finite(self, values: NDArray[Any], place: str) -> NDArray[Any]:
@@ -218,6 +227,8 @@ class RowWriter:
             raise InputError(
                 f"{self.name}: {place} has {self.channels} numbers a step; symbols come one a step"
             )
+        if values.dtype.kind == "b":
+            return
         bad = ~((values >= 0) & (values < MOST_SYMBOLS) & (values == np.floor(values)))[:, 0]
         if bad.any():
             step = int(bad.argmax())
