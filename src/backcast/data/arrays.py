@@ -154,7 +154,8 @@ class _Member:
                 if version == (1, 0)
                 else np.lib.format.read_array_header_2_0
             )
-            self.shape, self.fortran, self.dtype = header(file)
+            shape, self.fortran, self.dtype = header(file)
+            self.shape = tuple(map(int, shape))  # it may say True
         except Exception as error:  # Python's parser raises many kinds for damaged headers
             raise InputError(f"{name}: cannot be read: {' '.join(str(error).split())[:150]}") from None
         if self.dtype.hasobject:

@@ -48,11 +48,10 @@ def parse_list(text: str, kind: str, table: str, place: str) -> Elements:
     text = text.strip()
     if text.startswith(("[[", '["', "['")) and text.endswith("]"):
         try:
-            return from_list(
-                json.loads(text.replace("'", '"') if text.startswith("['") else text), kind, table, place
-            )
+            found = json.loads(text.replace("'", '"') if text.startswith("['") else text)
         except (ValueError, RecursionError):
             raise InputError(f"{table}: {place}: {text[:40]!r} is no list that can be read") from None
+        return from_list(found, kind, table, place)
     if text.startswith("[") and text.endswith("]"):
         text = text[1:-1]
     separator = next((mark for mark in (",", ";") if mark in text), None)
@@ -157,7 +156,8 @@ class Sounds:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", wavfile.WavFileWarning)  # chunks of notes, cover pictures
-                warnings.filterwarnings("error", "Reached EOF prematurely", wavfile.WavFileWarning)
+                if content[4:8] != b"\xff\xff\xff\xff":  # as programs write that do not know the size yet
+                    warnings.filterwarnings("error", "Reached EOF prematurely", wavfile.WavFileWarning)
                 rate, samples = wavfile.read(io.BytesIO(content))
         except Exception as error:  # scipy's reader raises many kinds for damaged headers
             raise InputError(f"{table}: {place} holds no readable WAV sound ({str(error)[:80]})") from None

@@ -294,7 +294,7 @@ class _Parquet:
     def __init__(self, path: Path) -> None:
         self.path, self.name = path, str(path)
         with _arrow_errors(path, "Parquet"):
-            self.file = pq.ParquetFile(path)
+            self.file = pq.ParquetFile(path, page_checksum_verification=True)
             self.schema = self.file.schema_arrow
             self.names = list(self.schema.names)  # which need not be UTF-8 in a damaged file
         require_distinct(self.names, self.name)
@@ -306,19 +306,14 @@ class _Parquet:
         done = 0
         with _arrow_errors(self.path, "Parquet"):
             meta = self.file.metadata
-            groups = [meta.row_group(i) for i in range(meta.num_row_groups)]
-            at_a_time = min((BYTES_AT_A_TIME * group.num_rows // _size(group) for group in groups), default=1)
-            at_a_time = max(1, min(ROWS_AT_A_TIME, at_a_time))
+            # Not of its columns: asked for one of a damaged file, pyarrow aborts the process.
+            size = max((meta.row_group(i).total_byte_size for i in range(meta.num_row_groups)), default=0)
+            rows = max((meta.row_group(i).num_rows for i in range(meta.num_row_groups)), default=1)
+            at_a_time = max(1, min(ROWS_AT_A_TIME, BYTES_AT_A_TIME * rows // max(size, 1)))
             for batch in self.file.iter_batches(batch_size=at_a_time, columns=list(columns)):
                 batch.validate(full=True)  # texts of a damaged file need not be UTF-8
                 yield _arrow_frame(batch, done)
                 done += len(batch)
-
-
-def _size(group: pq.RowGroupMetaData) -> int:
-    """Bytes that a row group takes in memory, about: repeated numbers take next to nothing in the file."""
-    numbers = (group.column(i).num_values for i in range(group.num_columns))
-    return max(1, group.total_byte_size, 8 * max(numbers, default=0))
 
 
 class _Arrow:

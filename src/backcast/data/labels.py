@@ -29,17 +29,18 @@ def encode_labels(
     names = [_plain(labels[i]) for i in present]
     if from_text and names and all(isinstance(label, str) and WHOLE.fullmatch(label) for label in names):
         names = [int(label) for label in names]
-    if names and all(isinstance(label, (int, float)) and not isinstance(label, bool) for label in names):
-        if all(isinstance(label, int) or label.is_integer() for label in names):
-            names = [int(label) for label in names]
-    else:
-        for i, label in zip(present, names, strict=True):
-            if not isinstance(label, (str, bool)) or type(label) is not type(names[0]):
-                raise InputError(
-                    f"{name}: row {i} has the label {reprlib.repr(label)} ({type(label).__name__}), "
-                    f"row {present[0]} has {reprlib.repr(names[0])}; "
-                    "labels must be numbers, strings or booleans, all of one kind"
-                )
+    kinds = [_kind(label) for label in names]
+    for i, label, kind in zip(present, names, kinds, strict=True):
+        if kind is None or kind != kinds[0]:
+            raise InputError(
+                f"{name}: row {i} has the label {reprlib.repr(label)} ({type(label).__name__}), "
+                f"row {present[0]} has {reprlib.repr(names[0])}; labels must be numbers, strings or booleans, all of one kind"
+            )
+    if all(
+        kind == "number" and (isinstance(label, int) or label.is_integer())
+        for label, kind in zip(names, kinds, strict=True)
+    ):
+        names = [int(label) for label in names]
     classes = tuple(sorted(set(names)))
     number = {label: i for i, label in enumerate(classes)}
     result = np.full(len(labels), -1, np.int64)
@@ -70,6 +71,12 @@ def encode_ids(ids: Sequence[Any] | None, count: int, name: str, from_text: bool
             )
         seen[one] = row
     return np.array(plain, dtype=np.int64 if whole else object)
+
+
+def _kind(label: Any) -> str | None:
+    if isinstance(label, bool):
+        return "boolean"
+    return "number" if isinstance(label, (int, float)) else "string" if isinstance(label, str) else None
 
 
 def _plain(value: Any) -> Any:

@@ -39,8 +39,8 @@ class TableRows:
             first = next(self._elements(frame.columns, 1, frame.place), None)
             if (
                 isinstance(first, np.ndarray)
-                and not self.table.from_text
-                and _typed(frame.columns, self.columns.elements, self.reading.wide)
+                and not (self.table.from_text or self.reading.wide)
+                and _typed(frame.columns, self.columns.elements)
             ):
                 return np.dtype(np.float32) if first.dtype == np.float16 else first.dtype
             break
@@ -191,15 +191,13 @@ def _objects(column: Any, table: str) -> list[Any]:
         raise InputError(f"{table}: a column of {column.type} cannot be read: {error}") from None
 
 
-def _typed(columns: dict[str, Any], names: tuple[str, ...], wide: bool) -> bool:
+def _typed(columns: dict[str, Any], names: tuple[str, ...]) -> bool:
     """Arrow knows one type for all numbers; texts, lists of lists and Python's lists may differ from row to row."""
     kinds = {columns[name].type if isinstance(columns[name], pa.Array) else None for name in names}
     kind = kinds.pop()
     if kinds or kind is None:
         return False
-    if not wide and (
-        pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
-    ):
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
         kind = kind.value_type
     numbers = pa.types.is_integer(kind) or pa.types.is_floating(kind)
     return numbers or pa.types.is_struct(kind)  # pictures and sounds
