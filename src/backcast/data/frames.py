@@ -162,9 +162,8 @@ class _Delimited:
 
     def _records(self) -> Iterator[tuple[int, list[str]]]:
         with _field_limit():
-            number = begun = size = (
-                0  # the last line, that in which the record began, and its characters so far
-            )
+            number = begun = 0  # the last line, and that in which the record began
+            size = 0  # its characters so far
 
             def numbered() -> Iterator[str]:
                 nonlocal number, size

@@ -88,4 +88,6 @@ def is_missing(label: Any) -> bool:
     """None, NaN and "" stand for no label."""
     if isinstance(label, str):
         return label == ""
+    if type(label).__name__ in ("NAType", "NaTType"):  # pandas'
+        return True
     return label is None or (isinstance(label, (float, np.floating)) and math.isnan(label))

@@ -137,9 +137,9 @@ class LongRows:
             values = _floats(column, table)
         if values is None:
             words = ["" if cell is None else str(cell) for cell in plain(column, table)]
-            kind, values = "date", _dates(words)
+            kind, values = _dates(words)
             if values is None:
-                zoned = [_dates([word]) is not None for word in words]
+                zoned = [_dates([word])[1] is not None for word in words]
                 row = zoned.index(False) if False in zoned else 0
                 hint = "" if False in zoned else ", and a time zone in all rows or in none"
                 raise InputError(
@@ -223,13 +223,14 @@ def _floats(column: Any, table: str) -> NDArray[Any] | None:
     return numbers(["" if cell is None else str(cell) for cell in column])
 
 
-def _dates(words: list[str]) -> NDArray[np.int64] | None:
-    for kind in (pa.timestamp("us"), pa.timestamp("us", "UTC")):
+def _dates(words: list[str]) -> tuple[str, NDArray[np.int64] | None]:
+    """Whether the dates are with or without a time zone, and their microseconds; None where they are none, or mixed."""
+    for name, kind in (("date", pa.timestamp("us")), ("date with a time zone", pa.timestamp("us", "UTC"))):
         try:
-            return pa.array(words).cast(kind).cast(pa.int64()).to_numpy(zero_copy_only=False)
+            return name, pa.array(words).cast(kind).cast(pa.int64()).to_numpy(zero_copy_only=False)
         except (pa.ArrowInvalid, UnicodeEncodeError):
             continue
-    return None
+    return "", None
 
 
 def _ascending(ids: list[Any], owners: NDArray[np.int64]) -> Sequence[int]:
