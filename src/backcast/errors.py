@@ -5,12 +5,21 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+LONGEST = 1000  # characters of a message
+
 
 class InputError(ValueError):
     """The user's input or options do not fit; the command prints it as one line and exits with 2.
 
-    The message says what is wrong, where, and what to do about it.
+    The message says what is wrong, where, and what to do about it. It is one line of bounded length, whatever names
+    and cells of the input stand in it.
     """
+
+    def __init__(self, message: str) -> None:
+        line = message if len(message) <= LONGEST else f"{message[: LONGEST - 300]} … {message[-300:]}"
+        super().__init__(
+            "".join(one if one.isprintable() else " " if one.isspace() else "\ufffd" for one in line)
+        )
 
 
 class RunError(RuntimeError):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import lzma
+import math
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -20,7 +23,6 @@ from backcast.data.writer import RowWriter
 from backcast.errors import InputError
 
 CHUNK_BYTES = 16 << 20
-MOST_ROWS = 1 << 31
 SMALL = ("y", "lengths", "ids")
 
 
@@ -48,14 +50,14 @@ def from_arrays(
 
     Raises InputError, naming row and step, for anything that does not fit.
     """
-    values = np.asarray(x)
+    values = _array(x, name)
     shape = _checked_shape(values.shape, values.dtype, name)
     plan = _Plan(shape, y, lengths, ids, name)
 
     def read(writer: RowWriter) -> None:
         plan.write(writer, [values])
 
-    rows = memory_rows(name, read, kind=kind, dtype=_stored(values.dtype), fill=fill_missing)
+    rows = memory_rows(name, read, kind=kind, dtype=stored(values.dtype), fill=fill_missing)
     return rows if missing_label is None else rows.without_class(missing_label)
 
 
@@ -67,8 +69,8 @@ def read_npz(path: Path, reading: Reading) -> Sequences:
     name = str(path)
     with _arrays(path) as arrays:
         shape = _checked_shape(arrays["x"].shape, arrays["x"].dtype, name)
-        dtype = _stored(arrays["x"].dtype)
-        small = {key: arrays[key].whole() for key in SMALL if key in arrays}
+        dtype = stored(arrays["x"].dtype)
+        small = {key: arrays[key].column(shape[0]) for key in SMALL if key in arrays}
         plan = _Plan(shape, small.get("y"), small.get("lengths"), small.get("ids"), name)
 
         def read(writer: RowWriter) -> None:
@@ -77,6 +79,19 @@ def read_npz(path: Path, reading: Reading) -> Sequences:
         return import_rows(
             name, [path], {"form": "npz"}, read, kind=reading.kind, dtype=dtype, fill=reading.fill_missing
         )
+
+
+def _array(values: ArrayLike, name: str) -> NDArray[Any]:
+    """An array. Lists of different types stay what they are: NumPy would make 1 and "a" two strings."""
+    try:
+        found = np.asarray(values)
+        if found.dtype.kind == "U" and not hasattr(values, "__array__"):
+            found = np.asarray(values, dtype=object)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise InputError(f"{name} is no array: {' '.join(str(error).split())[:150]}") from None
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        raise InputError(f"{name} is masked; say what the masked values are, for instance x.filled(np.nan)")
+    return found
 
 
 class _Plan:
@@ -95,7 +110,7 @@ class _Plan:
         self.lengths = _lengths(lengths, count, steps, name)
         self.labels: list[Any] = [None] * count
         if y is not None:
-            labels = np.asarray(y)
+            labels = _array(y, f"{name}: y")
             if labels.shape != (count,):
                 raise InputError(
                     f"{name}: y has the shape {labels.shape}; there are {count} rows, so it must be ({count},)"
@@ -107,7 +122,7 @@ class _Plan:
             self.labels = labels.tolist()
         self.ids: list[Any] | None = None
         if ids is not None:
-            given = np.asarray(ids)
+            given = _array(ids, f"{name}: ids")
             if given.shape != (count,):
                 raise InputError(f"{name}: ids has the shape {given.shape}; there are {count} rows")
             if given.dtype.kind not in "iuUO":
@@ -139,20 +154,29 @@ class _Member:
                 if version == (1, 0)
                 else np.lib.format.read_array_header_2_0
             )
-            self.shape, self.fortran, self.dtype = header(file)
-        except (ValueError, SyntaxError, TypeError, RecursionError, EOFError) as error:
+            shape, self.fortran, self.dtype = header(file)
+            self.shape = tuple(map(int, shape))  # it may say True
+        except Exception as error:  # Python's parser raises many kinds for damaged headers
             raise InputError(f"{name}: cannot be read: {' '.join(str(error).split())[:150]}") from None
         if self.dtype.hasobject:
             raise InputError(f"{name}: it holds Python objects, which are not loaded; save plain arrays")
         self.begin = file.tell()
-        count = 1
-        for side in self.shape:
-            count *= side
+        count = math.prod(self.shape)
+        if min(self.shape, default=0) < 0:
+            raise InputError(f"{name}: its header says {self.shape}; the file is damaged")
         if count * self.dtype.itemsize != size - self.begin:
             raise InputError(
                 f"{name}: its header says {self.shape} of {self.dtype}, which is {count * self.dtype.itemsize} bytes, "
                 f"but there are {size - self.begin}; the file is damaged"
             )
+
+    def column(self, count: int) -> NDArray[Any]:
+        """(count,): one value a row. Raises InputError for any other shape, before it is read."""
+        if self.shape != (count,):
+            raise InputError(
+                f"{self.name} has the shape {self.shape}; there are {count} rows, so it must be ({count},)"
+            )
+        return self.whole()
 
     def whole(self) -> NDArray[Any]:
         content = self.file.read()
@@ -206,6 +230,10 @@ def _arrays(path: Path) -> Iterator[dict[str, _Member]]:
         NotImplementedError,
         RuntimeError,
         ValueError,
+        OverflowError,
+        MemoryError,
+        struct.error,
+        lzma.LZMAError,
     ) as error:
         raise InputError(
             f"{name}: cannot be read as {path.suffix}: {' '.join(str(error).split())[:150]}"
@@ -218,6 +246,8 @@ def _members(archive: zipfile.ZipFile, name: str) -> dict[str, _Member]:
         key = info.filename.removesuffix(".npy")
         if key not in ("x", *SMALL) or not info.filename.endswith(".npy"):
             continue
+        if key in members:
+            raise InputError(f"{name}: the array `{key}` stands twice in it")
         if info.file_size > max(BOMB_BYTES, BOMB_RATIO * info.compress_size):
             raise InputError(
                 f"{name}: `{key}` expands more than {BOMB_RATIO} times, to {info.file_size >> 20} MB; "
@@ -246,7 +276,7 @@ def _checked_shape(shape: tuple[int, ...], dtype: np.dtype[Any], name: str) -> t
     return shape
 
 
-def _stored(dtype: np.dtype[Any]) -> np.dtype[Any]:
+def stored(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """The type in which values are kept: their own, but for halves, booleans and other byte orders."""
     if dtype.kind == "b":
         return np.dtype(np.uint8)
@@ -256,7 +286,7 @@ def _stored(dtype: np.dtype[Any]) -> np.dtype[Any]:
 def _lengths(lengths: ArrayLike | None, count: int, steps: int, name: str) -> NDArray[np.int64]:
     if lengths is None:
         return np.full(count, steps, np.int64)
-    given = np.asarray(lengths)
+    given = _array(lengths, f"{name}: lengths")
     if given.shape != (count,) or given.dtype.kind not in "iu":
         raise InputError(
             f"{name}: lengths must be {count} whole numbers, one a row; it is {given.dtype} {given.shape}"

@@ -16,6 +16,7 @@ import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -30,6 +31,7 @@ from backcast.data.writer import RowWriter
 from backcast.errors import InputError
 
 CHECKSUMS = "checksums"
+SETTLED = 2_000_000_000  # nanoseconds after which a file's times tell a change
 
 
 def cache_folder() -> Path:
@@ -136,10 +138,13 @@ def _checksum(file: Path) -> str:
         with suppress(OSError, ValueError):
             if re.fullmatch("[0-9a-f]{64}", noted := known.read_text("ascii")):
                 return noted
+        settled = time.time_ns() - max(stat.st_mtime_ns, stat.st_ctime_ns) > SETTLED
         with file.open("rb") as content:
             digest = hashlib.file_digest(content, "sha256").hexdigest()
     except OSError as error:
         raise InputError(f"{file}: cannot be read: {error.strerror}") from None
+    if not settled:  # changed again at once, it could have the same size and times
+        return digest
     with suppress(OSError):  # a note saves time, no more
         known.parent.mkdir(parents=True, exist_ok=True)
         part = known.with_suffix(f".{os.getpid()}")

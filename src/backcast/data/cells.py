@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import reprlib
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -17,20 +18,24 @@ from backcast.data.sequences import Picture
 from backcast.data.writer import Elements
 from backcast.errors import InputError
 
+NUMBERS = (int, float, np.integer, np.floating)
 MISSING_WORDS = frozenset({"", "?", "na", "n/a", "nan", "null", "none"})
 
 
 def numbers(words: Sequence[str]) -> NDArray[Any] | None:
     """Words as int64, or as float64 where one is not whole or missing; None where one is no number."""
+    stripped = [word.strip() for word in words]
+    known = [None if word.lower() in MISSING_WORDS else word for word in stripped]
     try:
-        return pa.array(words).cast(pa.int64()).to_numpy(zero_copy_only=False)
-    except pa.ArrowInvalid:
-        pass
-    stripped = [None if word.strip().lower() in MISSING_WORDS else word.strip() for word in words]
-    try:
-        return pa.array(stripped, pa.string()).cast(pa.float64()).to_numpy(zero_copy_only=False)
-    except pa.ArrowInvalid:
+        column = pa.array(known, pa.string())
+        found = column.cast(pa.float64())  # first: as whole numbers Arrow would also read 0x1f
+    except (pa.ArrowInvalid, UnicodeEncodeError):  # the latter for lone surrogates, which JSON can bring
         return None
+    try:
+        whole = found if column.null_count else column.cast(pa.int64())
+    except pa.ArrowInvalid:
+        whole = found
+    return whole.to_numpy(zero_copy_only=False)
 
 
 def first_no_number(words: Sequence[str]) -> int:
@@ -43,11 +48,10 @@ def parse_list(text: str, kind: str, table: str, place: str) -> Elements:
     text = text.strip()
     if text.startswith(("[[", '["', "['")) and text.endswith("]"):
         try:
-            return from_list(
-                json.loads(text.replace("'", '"') if text.startswith("['") else text), kind, table, place
-            )
+            found = json.loads(text.replace("'", '"') if text.startswith("['") else text)
         except (ValueError, RecursionError):
             raise InputError(f"{table}: {place}: {text[:40]!r} is no list that can be read") from None
+        return from_list(found, kind, table, place)
     if text.startswith("[") and text.endswith("]"):
         text = text[1:-1]
     separator = next((mark for mark in (",", ";") if mark in text), None)
@@ -73,7 +77,7 @@ def from_words(words: list[str], kind: str, table: str, place: str) -> Elements:
 def from_list(values: Any, kind: str, table: str, place: str) -> Elements:
     """A list of numbers, of words, or of lists of numbers (steps of several channels)."""
     if not isinstance(values, (list, tuple)):
-        raise InputError(f"{table}: {place} holds {str(values)[:40]!r} ({type(values).__name__}), not a list")
+        raise InputError(f"{table}: {place} holds {shown(values)} ({type(values).__name__}), not a list")
     if not len(values):
         raise InputError(f"{table}: {place} is empty; a row needs at least one step")
     if all(isinstance(value, str) for value in values):
@@ -86,14 +90,24 @@ def from_list(values: Any, kind: str, table: str, place: str) -> Elements:
                 f"{table}: {place}, step {step} does not hold {width} numbers, as the steps before it do"
             )
         for number, value in enumerate(row):
-            if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
+            if value is not None and (isinstance(value, bool) or not isinstance(value, NUMBERS)):
                 step = step if rows is values else number
-                raise InputError(f"{table}: {place}, step {step} is {str(value)[:40]!r}, not a number")
+                raise InputError(f"{table}: {place}, step {step} is {shown(value)}, not a number")
     try:
         has_missing = any(value is None for row in rows for value in row)
-        return np.array(values, dtype=np.float64) if has_missing else np.array(values)
+        found = np.array(values, dtype=np.float64) if has_missing else np.array(values)
+        return found.astype(np.float64) if found.dtype == object else found  # whole numbers beyond 64 bits
     except (OverflowError, ValueError, TypeError):
         raise InputError(f"{table}: {place} holds numbers that cannot be read") from None
+
+
+def shown(value: Any) -> str:
+    """How a message shows anything: short, and without going down into deeply nested lists."""
+    return reprlib.repr(value)
+
+
+# Others are not read: Pillow hands PostScript to a program that runs it.
+PICTURES = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
 
 
 class Pictures:
@@ -110,18 +124,20 @@ class Pictures:
         """(height · width, 1 or 3): grey or RGB. Raises InputError for what is no picture, or has another size."""
         try:
             with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
                 warnings.simplefilter("error", Image.DecompressionBombWarning)
-                with Image.open(io.BytesIO(content)) as image:
-                    grey = not self.rgb and image.mode in ("1", "L", "I", "I;16")
+                with Image.open(io.BytesIO(content), formats=PICTURES) as image:
+                    if image.mode.startswith(("I", "F")):  # Pillow would make all that is above 255 white
+                        raise ValueError("more than 8 bits a channel; save it with 8, or as .npy")
+                    grey = not self.rgb and image.mode in ("1", "L")
                     converted = image.convert("L" if grey else "RGB")
                     if self.side is not None:
                         converted = converted.resize((self.side, self.side), Image.Resampling.LANCZOS)
                     pixels = np.asarray(converted)
-        except (
-            TypeError, ValueError, SyntaxError, EOFError, UnidentifiedImageError, OSError, MemoryError,
-            Image.DecompressionBombError, Image.DecompressionBombWarning,
-        ) as error:  # fmt: skip
-            raise InputError(f"{table}: {place} holds no readable picture ({error})") from None
+        except UnidentifiedImageError:
+            raise InputError(f"{table}: {place} is no picture ({', '.join(PICTURES)})") from None
+        except Exception as error:  # Pillow's readers raise many kinds for damaged files
+            raise InputError(f"{table}: {place} holds no readable picture ({str(error)[:120]})") from None
         shape = Picture(*pixels.shape[:2])
         self.picture = self.picture or shape
         if shape != self.picture:
@@ -144,10 +160,14 @@ class Sounds:
 
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", wavfile.WavFileWarning)
+                warnings.simplefilter("ignore", wavfile.WavFileWarning)  # chunks of notes, cover pictures
+                if content[4:8] != b"\xff\xff\xff\xff":  # as programs write that do not know the size yet
+                    warnings.filterwarnings("error", "Reached EOF prematurely", wavfile.WavFileWarning)
                 rate, samples = wavfile.read(io.BytesIO(content))
         except Exception as error:  # scipy's reader raises many kinds for damaged headers
             raise InputError(f"{table}: {place} holds no readable WAV sound ({str(error)[:80]})") from None
+        if not samples.size:
+            raise InputError(f"{table}: {place} holds no samples")
         self.rate = self.rate or rate
         if rate != self.rate:
             raise InputError(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from backcast.data.arrays import read_array
+from backcast.data.arrays import read_array, stored
 from backcast.data.cache import import_rows
 from backcast.data.cells import Pictures, Sounds
 from backcast.data.reading import Reading
@@ -104,7 +104,7 @@ def _form(files: list[Path], kind: str) -> str:
 def _first_dtype(file: Path, decode: Callable[[Path], Elements]) -> np.dtype[np.generic]:
     first = decode(file)
     assert isinstance(first, np.ndarray)
-    return first.dtype
+    return stored(first.dtype)
 
 
 def _text(content: bytes, file: Path) -> str:

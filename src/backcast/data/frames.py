@@ -6,8 +6,10 @@ import csv
 import gzip
 import json
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
@@ -21,6 +23,8 @@ LONGEST_LINE = 32 << 20  # bytes; a longer row belongs into another form
 ROWS_AT_A_TIME = 4096
 BYTES_AT_A_TIME = 16 << 20
 BOMB_BYTES, BOMB_RATIO = 1 << 30, 200
+NAMING_LINES = 101  # of JSON lines, in which every key must have come
+STREAM_END = b"\xff\xff\xff\xff\0\0\0\0"
 
 
 class Frame(NamedTuple):
@@ -45,14 +49,24 @@ class Table(Protocol):
         """The names behind a column of class numbers, where the file tells them (the Hub's do)."""
 
 
-def open_table(path: Path, header: bool = True) -> Table:
-    """A table by its ending. Raises InputError for a damaged one, here or while it is read."""
+def open_table(path: Path, header: bool = True, chooses: Callable[[str], bool] = lambda name: False) -> Table:
+    """A table by its ending. Raises InputError for a damaged one, here or while it is read.
+
+    chooses  whether a column that comes late in JSON lines would have been read (`Reading.chooses`); it is refused then
+    """
     suffix = table_suffix(path)
     if suffix in (".csv", ".tsv"):
         return _Delimited(path, "\t" if suffix == ".tsv" else ",", header)
     if suffix in (".jsonl", ".ndjson"):
-        return _JSONLines(path)
+        return _JSONLines(path, chooses)
     return _Parquet(path) if suffix == ".parquet" else _Arrow(path)
+
+
+def require_distinct(names: Sequence[str], table: str, hint: str = "") -> None:
+    """Raises InputError where two columns have one name."""
+    double = next((name for name, count in Counter(names).items() if count > 1), None)
+    if double is not None:
+        raise InputError(f"{table}: the column `{double}` stands twice in it{hint}")
 
 
 def table_suffix(path: Path) -> str | None:
@@ -112,16 +126,14 @@ class _Delimited:
         self.names = (
             [field.strip() for field in fields] if header else [str(i + 1) for i in range(len(fields))]
         )
-        double = next((name for name in self.names if self.names.count(name) > 1), None)
-        if double is not None:
-            hint = "" if not header else "; if the first row is no header, say --no-header"
-            raise InputError(f"{path}: the column `{double}` stands twice in its first line{hint}")
+        require_distinct(self.names, self.name, " (line 1); if the first row is no header, say --no-header")
 
     def class_names(self, column: str) -> list[str] | None:
         return None
 
     def frames(self, columns: Sequence[str]) -> Iterator[Frame]:
-        wanted = [self.names.index(name) for name in columns]
+        at = {name: i for i, name in enumerate(self.names)}
+        wanted = [at[name] for name in columns]
         rows: list[list[str]] = []
         numbers: list[int] = []
         size = 0
@@ -150,24 +162,34 @@ class _Delimited:
 
     def _records(self) -> Iterator[tuple[int, list[str]]]:
         with _field_limit():
-            number = 0
+            number = begun = 0  # the last line, and that in which the record began
+            size = 0  # its characters so far
 
             def numbered() -> Iterator[str]:
-                nonlocal number
+                nonlocal number, size
                 for at, line in lines(self.path):
                     number = at
+                    size += len(line)
+                    if size > LONGEST_LINE:
+                        raise InputError(
+                            f"{self.path}: line {begun}: its quoted fields are longer than {LONGEST_LINE >> 20} MB; "
+                            "is a quote not closed?"
+                        )
                     yield line
 
             reader = csv.reader(numbered(), delimiter=self.delimiter, strict=True)
             while True:
+                begun, size = number + 1, 0
                 try:
                     fields = next(reader)
                 except StopIteration:
                     return
                 except csv.Error as error:
-                    raise InputError(f"{self.path}: line {number} cannot be read: {error}") from None
+                    unclosed = "unexpected end" in str(error)
+                    reason = "opens a quote that is not closed" if unclosed else f"cannot be read: {error}"
+                    raise InputError(f"{self.path}: line {begun} {reason}") from None
                 if fields:
-                    yield number, fields
+                    yield begun, fields
 
 
 @contextmanager
@@ -185,13 +207,12 @@ class _JSONLines:
 
     from_text = False
 
-    def __init__(self, path: Path) -> None:
-        self.path, self.name = path, str(path)
-        self.names: list[str] = []
-        for seen, (_, record) in enumerate(self._records()):
-            self.names += [key for key in record if key not in self.names]
-            if seen == 100:
-                break
+    def __init__(self, path: Path, chooses: Callable[[str], bool]) -> None:
+        self.path, self.name, self.chooses = path, str(path), chooses
+        self.known: dict[str, None] = {}
+        for _, record, _ in islice(self._records(), NAMING_LINES):
+            self.known.update(dict.fromkeys(record))
+        self.names = list(self.known)
         if not self.names:
             raise InputError(f"{path}: is empty")
 
@@ -201,12 +222,20 @@ class _JSONLines:
     def frames(self, columns: Sequence[str]) -> Iterator[Frame]:
         records: list[dict[str, Any]] = []
         numbers: list[int] = []
-        for number, record in self._records():
+        size = 0
+        for number, record, length in self._records():
+            late = next((key for key in record.keys() - self.known.keys() if self.chooses(key)), None)
+            if late is not None:
+                raise InputError(
+                    f"{self.path}: line {number} has `{late}`, which is not in the first {NAMING_LINES} lines; "
+                    "give one of them, too, such a key (null, where there is nothing)"
+                )
             records.append(record)
             numbers.append(number)
-            if len(records) == 256:
+            size += length
+            if len(records) == 256 or size > BYTES_AT_A_TIME:
                 yield self._frame(columns, records, numbers)
-                records, numbers = [], []
+                records, numbers, size = [], [], 0
         if records:
             yield self._frame(columns, records, numbers)
 
@@ -214,19 +243,29 @@ class _JSONLines:
         cells = {name: [record.get(name) for record in records] for name in columns}
         return Frame(cells, len(records), lambda i: f"line {numbers[i]}")
 
-    def _records(self) -> Iterator[tuple[int, dict[str, Any]]]:
+    def _records(self) -> Iterator[tuple[int, dict[str, Any], int]]:
+        """The number of the line, its object, and how many characters it has."""
         for number, line in lines(self.path):
             if not line.strip():
                 continue
             try:
-                record = json.loads(line)
+                record = json.loads(line, object_pairs_hook=_object)
+                if "\\ud" in line.lower():  # half a surrogate pair is no text that could be written anywhere
+                    json.dumps(record, ensure_ascii=False).encode()
             except (ValueError, RecursionError) as error:
                 raise InputError(f"{self.path}: line {number} is not JSON: {str(error)[:80]}") from None
             if not isinstance(record, dict):
                 raise InputError(
                     f"{self.path}: line {number} is no JSON object; one {{…}} a line is expected"
                 )
-            yield number, record
+            yield number, record, len(line)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key stands twice in it")
+    return found
 
 
 class ArrowTable:
@@ -236,6 +275,7 @@ class ArrowTable:
 
     def __init__(self, table: pa.Table, name: str) -> None:
         self.name, self.names, self.table = name, list(table.column_names), table
+        require_distinct(self.names, name)
 
     def class_names(self, column: str) -> list[str] | None:
         return _class_names(self.table.schema, column)
@@ -253,9 +293,10 @@ class _Parquet:
     def __init__(self, path: Path) -> None:
         self.path, self.name = path, str(path)
         with _arrow_errors(path, "Parquet"):
-            self.file = pq.ParquetFile(path)
+            self.file = pq.ParquetFile(path, page_checksum_verification=True)
             self.schema = self.file.schema_arrow
-        self.names = list(self.schema.names)
+            self.names = list(self.schema.names)  # which need not be UTF-8 in a damaged file
+        require_distinct(self.names, self.name)
 
     def class_names(self, column: str) -> list[str] | None:
         return _class_names(self.schema, column)
@@ -264,10 +305,12 @@ class _Parquet:
         done = 0
         with _arrow_errors(self.path, "Parquet"):
             meta = self.file.metadata
+            # Not of its columns: asked for one of a damaged file, pyarrow aborts the process.
             size = max((meta.row_group(i).total_byte_size for i in range(meta.num_row_groups)), default=0)
             rows = max((meta.row_group(i).num_rows for i in range(meta.num_row_groups)), default=1)
             at_a_time = max(1, min(ROWS_AT_A_TIME, BYTES_AT_A_TIME * rows // max(size, 1)))
             for batch in self.file.iter_batches(batch_size=at_a_time, columns=list(columns)):
+                batch.validate(full=True)  # texts of a damaged file need not be UTF-8
                 yield _arrow_frame(batch, done)
                 done += len(batch)
 
@@ -281,7 +324,8 @@ class _Arrow:
         self.path, self.name = path, str(path)
         with _arrow_errors(path, "Arrow"), self._batches() as (schema, _):
             self.schema = schema
-        self.names = list(self.schema.names)
+            self.names = list(schema.names)
+        require_distinct(self.names, self.name)
 
     def class_names(self, column: str) -> list[str] | None:
         return _class_names(self.schema, column)
@@ -302,8 +346,12 @@ class _Arrow:
                 reader = pa.ipc.open_file(file)
                 batches = (reader.get_batch(i) for i in range(reader.num_record_batches))
             except pa.ArrowInvalid:
+                file.seek(max(0, file.size() - len(STREAM_END)))
+                whole = file.read() == STREAM_END
                 file.seek(0)
                 reader = pa.ipc.open_stream(file)
+                if not whole:
+                    raise InputError(f"{self.path}: ends before the mark of its end; it was cut") from None
                 batches = iter(reader)
             yield reader.schema, batches
 
@@ -318,7 +366,7 @@ def _class_names(schema: pa.Schema, column: str) -> list[str] | None:
     try:
         saved = json.loads((schema.metadata or {})[b"huggingface"])
         return [str(name) for name in saved["info"]["features"][column]["names"]]
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         return None
 
 
@@ -334,6 +382,7 @@ def _arrow_errors(path: Path, form: str) -> Iterator[None]:
         KeyError,
         IndexError,
         NotImplementedError,
+        OverflowError,
         MemoryError,
         pa.ArrowException,
     ) as error:

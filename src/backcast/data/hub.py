@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,10 @@ def split_of(path: Path, folder: Path) -> str | None:
     return None
 
 
-def split_files(folder: Path) -> dict[str, list[Path]]:
+def split_files(folder: Path, wanted: Collection[str] | None = None) -> dict[str, list[Path]]:
     """A folder's data files by split; without any split's name in the files all are `train`. Empty where there are none.
+
+    wanted  their paths in the folder; None: all
 
     Tables (Parquet, CSV, JSON lines, Arrow), `.npz` and `.ts` files count, at any depth but not in hidden folders.
     """
@@ -36,6 +38,7 @@ def split_files(folder: Path) -> dict[str, list[Path]]:
         path
         for path in sorted(folder.rglob("*"))
         if path.is_file()
+        and (wanted is None or path.relative_to(folder).as_posix() in wanted)
         and (table_suffix(path) or path.suffix in (".npz", ".ts"))
         and not path.name.startswith("cache-")  # what `datasets` leaves beside its data
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
@@ -53,8 +56,11 @@ def split_files(folder: Path) -> dict[str, list[Path]]:
     return splits
 
 
-def fetch(name: str) -> Path:
-    """Downloads `owner/name[:config]` (or finds it in the Hub's own cache): its folder. Raises InputError."""
+def fetch(name: str) -> tuple[Path, list[str]]:
+    """Downloads `owner/name[:config]` (or finds it in the Hub's own cache): its folder and the files in it.
+
+    What other configurations left in the folder does not count. Raises InputError.
+    """
     repository, _, config = name.partition(":")
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
         raise InputError(f"hf:{name}: a data set of the Hub is called hf:owner/name or hf:owner/name:config")
@@ -81,7 +87,8 @@ def fetch(name: str) -> Path:
         "its files",
         lambda hub: hub.snapshot_download(repository, repo_type="dataset", allow_patterns=wanted),
     )
-    return Path(folder) / config if config and (Path(folder) / config).is_dir() else Path(folder)
+    inside = Path(folder) / config if config else Path(folder)
+    return inside, [Path(file).relative_to(config).as_posix() for file in wanted]
 
 
 def file_of(repository: str, file: str, name: str) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import reprlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,20 +25,22 @@ def encode_labels(
 
     Raises InputError for names of different types, and for what is no name at all.
     """
-    present = [i for i, label in enumerate(labels) if not _is_missing(label)]
+    present = [i for i, label in enumerate(labels) if not is_missing(label)]
     names = [_plain(labels[i]) for i in present]
     if from_text and names and all(isinstance(label, str) and WHOLE.fullmatch(label) for label in names):
         names = [int(label) for label in names]
-    if names and all(isinstance(label, (int, float)) and not isinstance(label, bool) for label in names):
-        if all(float(label).is_integer() for label in names):
-            names = [int(label) for label in names]
-    else:
-        for i, label in zip(present, names, strict=True):
-            if not isinstance(label, (str, bool)) or type(label) is not type(names[0]):
-                raise InputError(
-                    f"{name}: row {i} has the label {label!r} ({type(label).__name__}), row {present[0]} has {names[0]!r}; "
-                    "labels must be numbers, strings or booleans, all of one kind"
-                )
+    kinds = [_kind(label) for label in names]
+    for i, label, kind in zip(present, names, kinds, strict=True):
+        if kind is None or kind != kinds[0]:
+            raise InputError(
+                f"{name}: row {i} has the label {reprlib.repr(label)} ({type(label).__name__}), "
+                f"row {present[0]} has {reprlib.repr(names[0])}; labels must be numbers, strings or booleans, all of one kind"
+            )
+    if all(
+        kind == "number" and (isinstance(label, int) or label.is_integer())
+        for label, kind in zip(names, kinds, strict=True)
+    ):
+        names = [int(label) for label in names]
     classes = tuple(sorted(set(names)))
     number = {label: i for i, label in enumerate(classes)}
     result = np.full(len(labels), -1, np.int64)
@@ -52,17 +55,28 @@ def encode_ids(ids: Sequence[Any] | None, count: int, name: str, from_text: bool
     plain = [_plain(one) for one in ids]
     if from_text and all(isinstance(one, str) and WHOLE.fullmatch(one) for one in plain):
         plain = [int(one) for one in plain]
-    seen: dict[Any, int] = {}
     for row, one in enumerate(plain):
         if not isinstance(one, (int, str)) or isinstance(one, bool):
-            raise InputError(f"{name}: row {row} has the id {one!r}; ids must be whole numbers or strings")
+            raise InputError(
+                f"{name}: row {row} has the id {reprlib.repr(one)}; ids must be whole numbers or strings"
+            )
+    whole = all(isinstance(one, int) and abs(one) < 2**63 for one in plain)
+    if not whole:  # as they will be printed: 1 and "1" are the same
+        plain = [str(one) for one in plain]
+    seen: dict[Any, int] = {}
+    for row, one in enumerate(plain):
         if one in seen:
             raise InputError(
-                f"{name}: the id {one!r} stands more than once (in rows {seen[one]} and {row}); ids must differ"
+                f"{name}: the id {reprlib.repr(one)} stands more than once (in rows {seen[one]} and {row}); ids must differ"
             )
         seen[one] = row
-    whole = all(isinstance(one, int) for one in plain)
-    return np.array(plain, dtype=np.int64 if whole and all(abs(one) < 2**63 for one in plain) else object)
+    return np.array(plain, dtype=np.int64 if whole else object)
+
+
+def _kind(label: Any) -> str | None:
+    if isinstance(label, bool):
+        return "boolean"
+    return "number" if isinstance(label, (int, float)) else "string" if isinstance(label, str) else None
 
 
 def _plain(value: Any) -> Any:
@@ -70,5 +84,10 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _is_missing(label: Any) -> bool:
-    return label is None or label == "" or (isinstance(label, (float, np.floating)) and math.isnan(label))
+def is_missing(label: Any) -> bool:
+    """None, NaN and "" stand for no label."""
+    if isinstance(label, str):
+        return label == ""
+    if type(label).__name__ in ("NAType", "NaTType"):  # pandas'
+        return True
+    return label is None or (isinstance(label, (float, np.floating)) and math.isnan(label))

@@ -10,12 +10,15 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from backcast.data.cells import first_no_number, numbers
-from backcast.data.frames import Table
+from backcast.data.cells import first_no_number, numbers, shown
+from backcast.data.frames import Frame, Table
+from backcast.data.labels import is_missing
 from backcast.data.reading import Reading, features, label_column, require
 from backcast.data.table_rows import plain
-from backcast.data.writer import RowWriter
+from backcast.data.writer import MOST_SYMBOLS, RowWriter
 from backcast.errors import InputError
+
+EXACT = 2**53  # whole numbers below it are themselves as float64
 
 
 class LongRows:
@@ -36,6 +39,7 @@ class LongRows:
         self.features = features(reading, table.names, (self.id, self.time, self.label), table.name)
         self._words: dict[str, int] | None = None
         self._begun, self._whole = False, True
+        self._time_kind = ""
 
     def dtype(self) -> np.dtype[Any]:
         """In which the numbers are kept."""
@@ -50,25 +54,32 @@ class LongRows:
         with tempfile.TemporaryFile(dir=self.folder) as store:
             count = 0
             for frame in self.table.frames(columns):
-                ids = plain(frame.columns[self.id])
+                ids = plain(frame.columns[self.id], self.table.name)
                 owner = np.empty(frame.rows, np.int64)
-                given = [None] * frame.rows if self.label is None else plain(frame.columns[self.label])
+                given = [None] * frame.rows
+                if self.label is not None:
+                    given = plain(frame.columns[self.label], self.table.name)
                 for i, (one, label) in enumerate(zip(ids, given, strict=True)):
                     if one is None or one == "":
                         raise InputError(f"{self.table.name}: {frame.place(i)} has no id")
+                    if not isinstance(one, (int, str)) or isinstance(one, bool):
+                        raise InputError(
+                            f"{self.table.name}: {frame.place(i)} has the id {shown(one)}; "
+                            "ids must be whole numbers or strings"
+                        )
                     number = known.setdefault(one, len(known))
                     owner[i] = number
                     if number == len(labels):
                         labels.append(label)
-                    elif label not in (None, "", labels[number]):
-                        if labels[number] not in (None, ""):
-                            raise InputError(
-                                f"{self.table.name}: {frame.place(i)} gives the sequence {one!r} the label {label!r}, "
-                                f"rows before it {labels[number]!r}"
-                            )
+                    elif is_missing(labels[number]):
                         labels[number] = label
+                    elif not is_missing(label) and label != labels[number]:
+                        raise InputError(
+                            f"{self.table.name}: {frame.place(i)} gives the sequence {shown(one)} the label "
+                            f"{shown(label)}, rows before it {shown(labels[number])}"
+                        )
                 owners.append(owner)
-                times.append(_times(frame.columns[self.time], self.table.name, frame.place))
+                times.append(self._times(frame))
                 store.write(self._values(frame.columns, frame.rows, frame.place).data)
                 count += frame.rows
             if not count:
@@ -90,7 +101,7 @@ class LongRows:
         if len(twice):
             first, second = sorted(order[twice[0] : twice[0] + 2].tolist())
             raise InputError(
-                f"{self.table.name}: the sequence {ids[owner[twice[0]]]!r} has two steps of one time, "
+                f"{self.table.name}: the sequence {shown(ids[owner[twice[0]]])} has two steps of one time, "
                 f"in rows {first} and {second} (counted from 0)"
             )
         store.flush()
@@ -105,11 +116,45 @@ class LongRows:
                 elements = [words[int(code)] for code in elements[:, 0]]
             elif len(self.features) == 1:
                 elements = self._one(elements[:, 0])
-            writer.add(elements, labels[number], ids[number], f"the sequence {ids[number]!r}")
+            writer.add(elements, labels[number], ids[number], f"the sequence {shown(ids[number])}")
 
     def _one(self, values: NDArray[np.float64]) -> NDArray[Any]:
         """A single feature of whole numbers is one of integers, as it would be in a list."""
         return values.astype(np.int64) if self._whole else values
+
+    def _times(self, frame: Frame) -> NDArray[Any]:
+        """Numbers, or dates and times in units of their own, the same in all frames."""
+        column, table, place = frame.columns[self.time], self.table.name, frame.place
+        kind = "number"
+        values: NDArray[Any] | None
+        if isinstance(column, pa.Array) and (
+            pa.types.is_timestamp(column.type) or pa.types.is_date(column.type)
+        ):
+            kind = str(column.type)
+            integers = pa.int32() if pa.types.is_date32(column.type) else pa.int64()
+            values = column.cast(integers).to_numpy(zero_copy_only=False)
+        else:
+            values = _floats(column, table)
+        if values is None:
+            words = ["" if cell is None else str(cell) for cell in plain(column, table)]
+            kind, values = _dates(words)
+            if values is None:
+                zoned = [_dates([word])[1] is not None for word in words]
+                row = zoned.index(False) if False in zoned else 0
+                hint = "" if False in zoned else ", and a time zone in all rows or in none"
+                raise InputError(
+                    f"{table}: {place(row)} has the time {words[row][:40]!r}; a number, or a date and time as "
+                    f"2026-01-31 12:00:00, is needed{hint}"
+                )
+        if not np.isfinite(values).all():
+            raise InputError(f"{table}: {place(int(np.argmin(np.isfinite(values))))} has no time")
+        if kind != (self._time_kind or kind):
+            raise InputError(
+                f"{table}: {place(0)} and those behind it have times of another kind than those before it "
+                f"({kind}, {self._time_kind})"
+            )
+        self._time_kind = kind
+        return values
 
     def _values(
         self, columns: dict[str, Any], count: int, place: Callable[[int], str]
@@ -118,30 +163,46 @@ class LongRows:
         found = np.empty((count, len(self.features)), np.float64)
         for i, name in enumerate(self.features):
             column = columns[name]
-            values = _floats(column)
+            nested = _first_nested(column)
+            if nested is not None:
+                raise InputError(
+                    f"{self.table.name}: {place(nested)}: `{name}` holds a list; with --time a row is one step"
+                )
+            values = _floats(column, self.table.name)
             if values is None and not self._begun and len(self.features) == 1 and self.kind != "real":
                 self._words = {}
             self._begun = True
             if self._words is not None:
-                cells = plain(column)
+                cells = plain(column, self.table.name)
                 empty = next((row for row, cell in enumerate(cells) if cell in (None, "")), None)
                 if empty is not None:
                     raise InputError(f"{self.table.name}: {place(empty)}: the cell of `{name}` is empty")
                 found[:, 0] = [self._words.setdefault(str(cell), len(self._words)) for cell in cells]
+                if len(self._words) > MOST_SYMBOLS:
+                    raise InputError(
+                        f"{self.table.name}: `{name}` holds more than {MOST_SYMBOLS} different words"
+                    )
                 continue
             if values is None:
-                words = [str(cell) for cell in plain(column)]
+                words = ["" if cell is None else str(cell) for cell in plain(column, self.table.name)]
                 row = first_no_number(words)
                 raise InputError(
                     f"{self.table.name}: {place(row)}: `{name}` is {words[row][:40]!r}, not a number; "
                     "--x chooses the features"
                 )
-            self._whole &= values.dtype.kind in "iu"
+            self._whole &= values.dtype.kind in "iu" and int(abs(values).max()) < EXACT
             found[:, i] = values
         return found
 
 
-def _floats(column: Any) -> NDArray[Any] | None:
+def _first_nested(column: Any) -> int | None:
+    """The first row that holds a list or an object instead of a value."""
+    if isinstance(column, (pa.Array, pa.ChunkedArray)):
+        return 0 if pa.types.is_nested(column.type) else None
+    return next((row for row, cell in enumerate(column) if isinstance(cell, (list, dict))), None)
+
+
+def _floats(column: Any, table: str) -> NDArray[Any] | None:
     """A column as numbers, missing ones as NaN; None where it holds something else."""
     if isinstance(column, (pa.Array, pa.ChunkedArray)):
         if pa.types.is_integer(column.type) and not column.null_count:
@@ -152,45 +213,24 @@ def _floats(column: Any) -> NDArray[Any] | None:
             or pa.types.is_null(column.type)
         ):
             return column.cast(pa.float64()).to_numpy(zero_copy_only=False)
-        column = plain(column)
+        column = plain(column, table)
     if all(
         isinstance(cell, (int, float)) and not isinstance(cell, bool) for cell in column if cell is not None
     ):
-        return np.array([np.nan if cell is None else cell for cell in column])
+        values = np.array([np.nan if cell is None else cell for cell in column])
+        if values.dtype != object:  # whole numbers beyond 64 bits go on as words
+            return values
     return numbers(["" if cell is None else str(cell) for cell in column])
 
 
-def _times(column: Any, table: str, place: Callable[[int], str]) -> NDArray[Any]:
-    """Numbers, or dates and times as microseconds."""
-    is_date = isinstance(column, pa.Array) and (
-        pa.types.is_timestamp(column.type) or pa.types.is_date(column.type)
-    )
-    values = (
-        column.cast(pa.timestamp("us")).cast(pa.int64()).to_numpy(zero_copy_only=False)
-        if is_date
-        else _floats(column)
-    )
-    if values is None:
-        words = [str(cell) for cell in plain(column)]
-        values = _dates(words)
-        if values is None:
-            row = next(i for i, word in enumerate(words) if _dates([word]) is None)
-            raise InputError(
-                f"{table}: {place(row)} has the time {words[row][:40]!r}; a number, or a date and time as "
-                "2026-01-31 12:00:00, is needed"
-            )
-    if not np.isfinite(values).all():
-        raise InputError(f"{table}: {place(int(np.argmin(np.isfinite(values))))} has no time")
-    return values
-
-
-def _dates(words: list[str]) -> NDArray[np.int64] | None:
-    for kind in (pa.timestamp("us"), pa.timestamp("us", "UTC")):
+def _dates(words: list[str]) -> tuple[str, NDArray[np.int64] | None]:
+    """Whether the dates are with or without a time zone, and their microseconds; None where they are none, or mixed."""
+    for name, kind in (("date", pa.timestamp("us")), ("date with a time zone", pa.timestamp("us", "UTC"))):
         try:
-            return pa.array(words).cast(kind).cast(pa.int64()).to_numpy(zero_copy_only=False)
-        except pa.ArrowInvalid:
+            return name, pa.array(words).cast(kind).cast(pa.int64()).to_numpy(zero_copy_only=False)
+        except (pa.ArrowInvalid, UnicodeEncodeError):
             continue
-    return None
+    return "", None
 
 
 def _ascending(ids: list[Any], owners: NDArray[np.int64]) -> Sequence[int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -42,8 +41,7 @@ def from_python(data: Any, reading: Reading, y: Any = None, ids: Any = None) -> 
             if name in data
         }
         return Splits(**parts)
-    if hasattr(data, "detach"):  # a torch tensor
-        data = data.detach().cpu().numpy()
+    data, y, ids = _from_torch(data, "x"), _from_torch(y, "y"), _from_torch(ids, "ids")
     table = _table(data)
     if table is not None:
         if y is not None or ids is not None:
@@ -52,11 +50,7 @@ def from_python(data: Any, reading: Reading, y: Any = None, ids: Any = None) -> 
     if isinstance(data, np.ndarray) and not (data.ndim == 1 and data.dtype.kind in "OU"):
         rows = from_arrays(data, y, ids=ids, name="x", kind=reading.kind, fill_missing=reading.fill_missing)
         return Splits(rows)
-    if not isinstance(data, Iterable):
-        raise InputError(
-            f"a {type(data).__name__} is no data; arrays, tensors, lists, DataFrames and datasets.Dataset are"
-        )
-    return Splits(_from_list(list(data), reading, y, ids))
+    return Splits(_from_list(_list(data, "x"), reading, y, ids))
 
 
 def _from_table(table: ArrowTable, reading: Reading) -> Sequences:
@@ -84,8 +78,8 @@ def _table(data: Any) -> pa.Table | None:
 
 
 def _from_list(data: list[Any], reading: Reading, y: Any, ids: Any) -> Sequences:
-    labels = [None] * len(data) if y is None else list(y)
-    names = None if ids is None else list(ids)
+    labels = [None] * len(data) if y is None else _list(y, "y")
+    names = None if ids is None else _list(ids, "ids")
     for what, given in (("y", labels), ("ids", names)):
         if given is not None and len(given) != len(data):
             raise InputError(f"{what} has {len(given)} entries, but there are {len(data)} rows")
@@ -100,11 +94,27 @@ def _from_list(data: list[Any], reading: Reading, y: Any, ids: Any) -> Sequences
     return memory_rows("x", read, kind=reading.kind, dtype=dtype, fill=reading.fill_missing)
 
 
+def _from_torch(value: Any, what: str) -> Any:
+    """A torch tensor as an array; anything else as it is."""
+    if not hasattr(value, "detach"):
+        return value
+    try:
+        return value.detach().cpu().numpy()
+    except (TypeError, RuntimeError) as error:  # bfloat16, sparse ones
+        raise InputError(f"{what}: this tensor is no array: {' '.join(str(error).split())[:150]}") from None
+
+
+def _list(data: Any, what: str) -> list[Any]:
+    try:
+        return list(data)
+    except TypeError:
+        raise InputError(f"{what} is a {type(data).__name__}, not rows; see help(backcast.load)") from None
+
+
 def _row(row: Any, kind: str, place: str) -> Elements:
     if isinstance(row, (str, bytes)):
         return row
-    if hasattr(row, "detach"):
-        row = row.detach().cpu().numpy()
+    row = _from_torch(row, place)
     if isinstance(row, np.ndarray) and row.dtype.kind in "fiub":
         return row.astype(np.float32) if row.dtype == np.float16 else row
     if hasattr(row, "tolist"):

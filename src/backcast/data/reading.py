@@ -10,6 +10,7 @@ from backcast.errors import InputError, nearest
 
 X_COLUMNS, TEXT_COLUMNS = ("x", "image", "img", "audio"), ("text",)
 LABEL, ID = "label", "id"
+KINDS = ("auto", "real", "symbols", "characters", "bytes")
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,27 @@ class Reading:
     side: int | None = None
     labels: bool = True
 
+    def __post_init__(self) -> None:
+        """Raises InputError for a kind that is none, and for what names no column."""
+        if self.kind not in KINDS:
+            raise InputError(f"--kind {self.kind}: it must be one of {', '.join(KINDS)}")
+        for option in ("id", "x", "text", "label", "time"):
+            given = getattr(self, option)
+            if given is not None and (not isinstance(given, str) or not split(given)):
+                raise InputError(f"--{option} {given!r} names no column")
+        if self.side is not None and self.side < 1:
+            raise InputError(f"--side {self.side}: pictures need at least one pixel")
+
     def options(self) -> dict[str, Any]:
         """For the key of the cache."""
         return asdict(self)
+
+    def chooses(self, name: str) -> bool:
+        """Whether a column of this name would be read, or asked about, without being named."""
+        if self.x is None and (self.wide or self.time is not None):
+            return True
+        elements = self.x is None and self.text is None and name in (*X_COLUMNS, *TEXT_COLUMNS)
+        return elements or (self.id is None and name == ID) or (self.label is None and name == LABEL)
 
 
 @dataclass(frozen=True)

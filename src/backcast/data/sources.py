@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -120,8 +120,15 @@ def load(
     Raises InputError for what does not exist or cannot be read.
     """
     how = _reading({"labels": labels, **reading})
+    for option, value in (("limit", limit), ("max_length", max_length)):
+        if value is not None and value < 1:
+            raise InputError(f"{option} is {value}; it must be at least 1")
     if isinstance(data, (str, Path)):
-        splits, default = _named(str(data), how, Request(_folder(data_dir), how.side, permutation_seed))
+        request = Request(_folder(data_dir), how.side, permutation_seed)
+        try:
+            splits, default = _named(str(data), how, request)
+        except OSError as error:
+            raise InputError(f"{error.filename or data}: cannot be read: {error.strerror or error}") from None
         max_length = max_length or default
     else:
         from backcast.data.python_objects import from_python
@@ -149,20 +156,23 @@ def _named(data: str, reading: Reading, request: Request) -> tuple[Splits, int |
         source = BUILT_IN[data]
         return source.load(request), source.max_length
     if data.startswith("hf:"):
-        return _read_folder(hub.fetch(data.removeprefix("hf:")), reading, data), None
+        folder, files = hub.fetch(data.removeprefix("hf:"))
+        return _read_folder(folder, reading, data, files), None
     path = Path(data)
-    if path.is_dir():
+    if data and path.is_dir():
         return _read_folder(path, reading, data), None
-    if not path.exists():
+    if not data or not path.exists():
         known = f"built-in sets are {', '.join(BUILT_IN)}"
         raise InputError(
             f"{data}: there is no such file or data set{nearest(data, BUILT_IN) or f'; {known}'}"
         )
+    if not path.is_file():  # a pipe would be waited for, and could not be read twice
+        raise InputError(f"{data}: is neither a file nor a folder; save the data in a file first")
     return Splits(read_files([path], reading)), None
 
 
-def _read_folder(folder: Path, reading: Reading, name: str) -> Splits:
-    files = hub.split_files(folder)
+def _read_folder(folder: Path, reading: Reading, name: str, wanted: Collection[str] | None = None) -> Splits:
+    files = hub.split_files(folder, wanted)
     if files:
         read = {split: _split(paths, reading, name, split, len(files) > 1) for split, paths in files.items()}
         return _with_train(read, name)

@@ -49,14 +49,18 @@ def read_tables(
 
     class_names  what the numbers in the label column stand for, where the files do not say
     """
-    table = _Tables([open_table(file, reading.header) for file in files], name or str(files[0]), class_names)
+    table = _Tables(
+        [open_table(file, reading.header, reading.chooses) for file in files],
+        name or str(files[0]),
+        class_names,
+    )
     folder = cache_folder()
     reader: TableRows | LongRows
     if reading.time is not None:
         reader = LongRows(table, reading, str(folder) if folder.is_dir() else None)
     else:
         reader = TableRows(table, reading)
-    options = {"form": "table", **reading.options(), "class_names": class_names}
+    options = {"form": table_suffix(files[0]), **reading.options(), "class_names": class_names}
 
     def read(writer: RowWriter) -> None:
         reader.read(writer)

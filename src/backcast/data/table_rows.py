@@ -8,7 +8,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from backcast.data.cells import Pictures, Sounds, first_no_number, from_list, from_words, numbers, parse_list
+from backcast.data.cells import (
+    Pictures,
+    Sounds,
+    first_no_number,
+    from_list,
+    from_words,
+    numbers,
+    parse_list,
+    shown,
+)
 from backcast.data.frames import Table
 from backcast.data.reading import Columns, Reading, choose_columns
 from backcast.data.sequences import Picture
@@ -30,7 +39,7 @@ class TableRows:
             first = next(self._elements(frame.columns, 1, frame.place), None)
             if (
                 isinstance(first, np.ndarray)
-                and not self.table.from_text
+                and not (self.table.from_text or self.reading.wide)
                 and _typed(frame.columns, self.columns.elements)
             ):
                 decoded = first.dtype.kind == "f" or self._pictures.picture or self._sounds.rate
@@ -50,10 +59,10 @@ class TableRows:
         for frame in self.table.frames(self.columns.all):
             elements = list(self._elements(frame.columns, frame.rows, frame.place))
             labels = self._labels(frame.columns, frame.rows, names, frame.place)
-            ids = None if self.columns.id is None else plain(frame.columns[self.columns.id])
+            ids = None if self.columns.id is None else plain(frame.columns[self.columns.id], self.table.name)
             for i, found in enumerate(elements):
                 place = frame.place(i)
-                if ids is not None and ids[i] is None:
+                if ids is not None and ids[i] in (None, ""):
                     raise InputError(f"{self.table.name}: {place} has no id")
                 writer.add(found, labels[i], None if ids is None else ids[i], place)
 
@@ -62,13 +71,13 @@ class TableRows:
     ) -> list[Any]:
         if self.columns.label is None:
             return [None] * count
-        labels = plain(columns[self.columns.label])
+        labels = plain(columns[self.columns.label], self.table.name)
         if names is None:
             return labels
         for i, label in enumerate(labels):
             if label is not None and not (isinstance(label, int) and -1 <= label < len(names)):
                 raise InputError(
-                    f"{self.table.name}: {place(i)} has the label {label}, but there are {len(names)} classes"
+                    f"{self.table.name}: {place(i)} has the label {shown(label)}, but there are {len(names)} classes"
                 )
         return [None if label is None or label < 0 else names[label] for label in labels]
 
@@ -78,7 +87,7 @@ class TableRows:
         if self.reading.wide:
             yield from self._wide(columns, count, place)
             return
-        parts = [cells(columns[name]) for name in self.columns.elements]
+        parts = [cells(columns[name], self.table.name) for name in self.columns.elements]
         for i in range(count):
             found = [self._element(part[i], place(i)) for part in parts]
             yield found[0] if len(found) == 1 else self._stacked(found, place(i))
@@ -100,7 +109,7 @@ class TableRows:
                 return cell
             return parse_list(cell, kind, table, place)
         if self.columns.is_text:
-            raise InputError(f"{table}: {place} holds {str(cell)[:40]!r}, not a text")
+            raise InputError(f"{table}: {place} holds {shown(cell)}, not a text")
         return from_list(cell, kind, table, place)
 
     def _decoded(self, cell: dict[str, Any], place: str) -> Elements:
@@ -127,13 +136,16 @@ class TableRows:
 
     def _wide(self, columns: dict[str, Any], count: int, place: Callable[[int], str]) -> Iterator[Elements]:
         """A row ends with its last cell that is not empty."""
-        by_column = [plain(columns[name]) for name in self.columns.elements]
+        by_column = [plain(columns[name], self.table.name) for name in self.columns.elements]
         for i in range(count):
             row = [column[i] for column in by_column]
             while row and (row[-1] is None or row[-1] == ""):
                 row.pop()
             if not row:
                 raise InputError(f"{self.table.name}: {place(i)} is empty; a row needs at least one step")
+            nested = next((step for step, cell in enumerate(row) if isinstance(cell, (list, dict))), None)
+            if nested is not None:
+                raise InputError(f"{self.table.name}: {place(i)}, step {nested} is a list, not a number")
             words = ["" if cell is None else str(cell) for cell in row]
             if all(isinstance(cell, str) for cell in row):
                 yield from_words(words, self.reading.kind, self.table.name, place(i))
@@ -147,20 +159,21 @@ class TableRows:
             yield found
 
 
-def plain(column: Any) -> list[Any]:
-    """A column as Python objects."""
+def plain(column: Any, table: str) -> list[Any]:
+    """A column as Python's numbers, booleans and texts, what is something else as it is written."""
     if not isinstance(column, (pa.Array, pa.ChunkedArray)):
         return list(column)
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
-    found = column.to_pylist()
+    if pa.types.is_temporal(column.type):
+        column = column.cast(pa.string())  # Python has no nanoseconds, and ends with the year 9999
     return [
         value if value is None or isinstance(value, (int, float, str, bool)) else str(value)
-        for value in found
+        for value in _objects(column, table)
     ]
 
 
-def cells(column: Any) -> Any:
+def cells(column: Any, table: str) -> Any:
     """A column's cells: arrays of numbers where Arrow holds lists of them, else Python objects."""
     if not isinstance(column, pa.Array):
         return column
@@ -171,19 +184,26 @@ def cells(column: Any) -> Any:
     lists = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
     if lists and (pa.types.is_integer(kind.value_type) or pa.types.is_floating(kind.value_type)):
         return [None if not cell.is_valid else _array(cell.values) for cell in column]
-    return column.to_pylist()
+    return _objects(column, table)
+
+
+def _objects(column: Any, table: str) -> list[Any]:
+    try:
+        return column.to_pylist()
+    except (ValueError, OverflowError) as error:  # a date that Python has not
+        raise InputError(f"{table}: a column of {column.type} cannot be read: {error}") from None
 
 
 def _typed(columns: dict[str, Any], names: tuple[str, ...]) -> bool:
-    """Arrow knows one type for all cells; lists of lists and Python's lists may differ from row to row."""
-    kinds = [columns[name].type for name in names if isinstance(columns[name], pa.Array)]
-    return len(kinds) == len(names) and len(set(kinds)) == 1 and not any(map(_nested, kinds))
-
-
-def _nested(kind: pa.DataType) -> bool:
-    return (pa.types.is_list(kind) or pa.types.is_large_list(kind)) and not (
-        pa.types.is_integer(kind.value_type) or pa.types.is_floating(kind.value_type)
-    )
+    """Arrow knows one type for all numbers; texts, lists of lists and Python's lists may differ from row to row."""
+    kinds = {columns[name].type if isinstance(columns[name], pa.Array) else None for name in names}
+    kind = kinds.pop()
+    if kinds or kind is None:
+        return False
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        kind = kind.value_type
+    numbers = pa.types.is_integer(kind) or pa.types.is_floating(kind)
+    return numbers or pa.types.is_struct(kind)  # pictures and sounds
 
 
 def _array(values: pa.Array) -> np.ndarray:

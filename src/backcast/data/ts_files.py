@@ -21,6 +21,7 @@ def read_ts(path: Path, writer: RowWriter) -> None:
     Raises InputError with the line for what does not fit the header or the rows before it.
     """
     has_labels, classes, timestamps = None, frozenset[str](), False
+    said: dict[str, str] = {}
     rows = _lines(path)
     for number, line in rows:
         if not line.startswith("@"):
@@ -35,10 +36,16 @@ def read_ts(path: Path, writer: RowWriter) -> None:
             classes = frozenset(values[1:]) if key.lower() == "@classlabel" else frozenset()
         elif key.lower() == "@timestamps":
             timestamps = bool(values) and values[0].lower() == "true"
+        elif values:
+            said[key.lower()] = values[0].lower()
     else:
         raise InputError(f"{path}: there is no @data in it; this is no .ts file, or it was cut")
     if has_labels is None:
         raise InputError(f"{path}: its header has no @classLabel line")
+    dimensions = (
+        1 if said.get("@univariate") == "true" else _whole(said.get("@dimensions", said.get("@dimension")))
+    )
+    steps = _whole(said.get("@serieslength")) if said.get("@equallength") == "true" else None
     for number, line in rows:
         place = f"line {number}"
         parts = line.split(":")
@@ -47,6 +54,8 @@ def read_ts(path: Path, writer: RowWriter) -> None:
             label = None
         if not parts:
             raise InputError(f"{path}: {place} has no series before its label, or no label behind its series")
+        if dimensions is not None and len(parts) != dimensions:
+            raise InputError(f"{path}: {place} has {len(parts)} dimensions, the header says {dimensions}")
         if label is not None and classes and label not in classes:
             raise InputError(
                 f"{path}: {place} has the label {label!r}; @classLabel lists {', '.join(sorted(classes))}"
@@ -59,7 +68,15 @@ def read_ts(path: Path, writer: RowWriter) -> None:
                 raise InputError(
                     f"{path}: {place}: dimension {i + 1} has {len(one)} steps, the first has {len(series[0])}"
                 )
+        if steps is not None and len(series[0]) != steps:
+            raise InputError(
+                f"{path}: {place} has {len(series[0])} steps, the header says {steps} in every row"
+            )
         writer.add(np.stack(series, axis=1), label, place=place)
+
+
+def _whole(word: str | None) -> int | None:
+    return int(word) if word and word.isdecimal() and len(word) < 10 else None
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:

@@ -83,6 +83,8 @@ class RowWriter:
                 f"{self.name}: {place} holds {_FORMS[form]}, the rows before it {_FORMS[self.form]}; "
                 "all rows must be of one kind"
             )
+        if isinstance(elements, np.ndarray) and not elements.ndim:
+            raise InputError(f"{self.name}: {place} is a single number; a row is (T,) or (T, C)")
         if not len(elements):
             raise InputError(f"{self.name}: {place} is empty; a row needs at least one step")
         flat: NDArray[Any] | None = None
@@ -91,6 +93,10 @@ class RowWriter:
         elif form == "names":
             words = cast(list[str], elements)
             flat = np.array([self._names.setdefault(word, len(self._names)) for word in words], np.uint32)
+            if len(self._names) > MOST_SYMBOLS:
+                raise InputError(
+                    f"{self.name}: {place} brings the {MOST_SYMBOLS + 1}th different word; {MOST_SYMBOLS} are the most"
+                )
         elif form == "points":
             assert isinstance(elements, str)
             flat = np.frombuffer(elements.encode("utf-32-le", "surrogatepass"), "<u4")
@@ -206,8 +212,11 @@ class RowWriter:
             self._largest = max(self._largest, int(values.max()))
         if self.kind == "symbols":
             self._require_symbols(values[:, 0], place, start)
-        if not np.can_cast(values.dtype, self.dtype, "same_kind") and values.dtype.kind == "f":
-            raise InputError(f"{self.name}: {place} holds fractions, the rows before it whole numbers")
+        if not np.can_cast(values.dtype, self.dtype):
+            raise InputError(
+                f"{self.name}: {place} holds {values.dtype}, the rows before it {self.dtype}, which has no place for all "
+                "of its values (whole numbers have none for missing ones); save all rows in one type"
+            )
         return values.astype(self.dtype, copy=False)
 
     def _not_finite(self, values: NDArray[Any], place: str, start: int, last: NDArray[Any]) -> NDArray[Any]:
@@ -219,7 +228,7 @@ class RowWriter:
                 f"{self.name}: {place}, step {start + step}, channel {channel} is {values[step, channel]}; drop such values first"
             )
         if self.fill:
-            values = np.concatenate([last, values])
+            values = np.concatenate([last.astype(values.dtype), values])
             known = np.where(~np.isnan(values), np.arange(len(values))[:, None], 0)
             return np.take_along_axis(values, np.maximum.accumulate(known, axis=0), axis=0)[1:]
         missing = np.isnan(values)
@@ -229,6 +238,8 @@ class RowWriter:
         return values
 
     def _require_symbols(self, values: NDArray[Any], place: str, start: int) -> None:
+        if values.dtype.kind == "b":
+            return
         bad = ~((values >= 0) & (values < MOST_SYMBOLS) & (values == np.floor(values)))
         if bad.any():
             step = int(bad.argmax())

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from backcast.data.builtin import split_paths
 from backcast.data.cache import import_rows
-from backcast.data.frames import open_table
+from backcast.data.cells import shown
+from backcast.data.frames import lines, open_table
+from backcast.data.labels import WHOLE
 from backcast.data.sequences import Sequences, Splits
 from backcast.data.table_rows import plain
 from backcast.data.writer import RowWriter
@@ -65,11 +67,7 @@ def _read(name: str, split: str, data_dir: Path | None) -> Sequences:
     folder = next((one for one in folders if one is not None and one.is_dir()), data_dir)
     files = split_paths(name, source.repository, source.folder, split, folder, (f"{split}.csv",))
     names = [file.parent / "classes.txt" for file in files[:1] if (file.parent / "classes.txt").is_file()]
-    classes = (
-        [line.strip() for line in names[0].read_text("utf-8").splitlines() if line.strip()]
-        if names
-        else source.classes
-    )
+    classes = [line.strip() for _, line in lines(names[0]) if line.strip()] if names else list(source.classes)
 
     def read(writer: RowWriter) -> None:
         for file in files:
@@ -93,8 +91,11 @@ def _rows(file: Path, source: TextSource) -> Iterator[tuple[str, int, str]]:
             f"{file}: it has the columns {', '.join(table.names)}; {', '.join(columns)} are needed"
         )
     for frame in table.frames(columns):
-        labels, *texts = (plain(frame.columns[column]) for column in columns)
+        labels, *texts = (plain(frame.columns[column], str(file)) for column in columns)
         for i, label in enumerate(labels):
-            if not str(label).strip().isdigit():
-                raise InputError(f"{file}: {frame.place(i)} has the class {label!r}; a number is needed")
-            yield frame.place(i), int(label) - is_csv, " ".join(part[i] or "" for part in texts)
+            if not WHOLE.fullmatch(str(label).strip()):
+                raise InputError(f"{file}: {frame.place(i)} has the class {shown(label)}; a number is needed")
+            words = ["" if part[i] is None else part[i] for part in texts]
+            if not all(isinstance(word, str) for word in words):
+                raise InputError(f"{file}: {frame.place(i)} holds {shown(words)}; texts are needed")
+            yield frame.place(i), int(label) - is_csv, " ".join(words)
