@@ -111,5 +111,5 @@ def test_damaged_files_are_named(dogs: Path) -> None:
         load("stanford-dogs", data_dir=dogs, side=10)
     (dogs / "train_list.mat").write_bytes(whole)
     (dogs / "Images" / FOLDERS[1] / "n02085782_1.jpg").write_bytes(b"\xff\xd8\xff no picture")
-    with pytest.raises(InputError, match=r"n02085782-Japanese_spaniel/n02085782_1.jpg holds no readable"):
+    with pytest.raises(InputError, match=r"n02085782-Japanese_spaniel/n02085782_1.jpg is no picture"):
         load("stanford-dogs", data_dir=dogs, side=10)

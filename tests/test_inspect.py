@@ -174,6 +174,6 @@ def test_the_cache_is_listed_and_cleaned(npz: Path, cache: Path, capsys: pytest.
     ]
     assert len(told(capsys, "cache")) == 2
     assert told(capsys, "cache", "--clean")[0].startswith("removed 1 import, ")
-    assert not list(cache.glob("*.*")) and not list((cache / "checksums").iterdir())
+    assert not list(cache.glob("*.*"))
     for wrong in (["--older-than", "7"], ["--clean", "--older-than", "-1"]):
         assert main(["cache", *wrong]) == 2

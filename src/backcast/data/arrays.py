@@ -19,6 +19,7 @@ from backcast.data.cache import import_rows, memory_rows
 from backcast.data.frames import BOMB_BYTES, BOMB_RATIO
 from backcast.data.reading import Reading
 from backcast.data.sequences import Sequences
+from backcast.data.values import release
 from backcast.data.writer import RowWriter
 from backcast.errors import InputError
 
@@ -191,14 +192,17 @@ class _Member:
         return np.memmap(self.path, self.dtype, "r", self.begin, self.shape)
 
     def chunks(self) -> Iterator[NDArray[Any]]:
+        row_bytes = max(1, int(np.prod(self.shape[1:], dtype=np.int64)) * self.dtype.itemsize)
+        at_a_time = max(1, CHUNK_BYTES // row_bytes)
         if self.path is not None:
-            yield self.mapped()
+            whole = self.mapped()
+            for first in range(0, self.shape[0], at_a_time):
+                yield whole[first : first + at_a_time]
+                release(whole)
             return
         if self.fortran:  # the rows do not lie behind each other
             yield self.whole()
             return
-        row_bytes = max(1, int(np.prod(self.shape[1:], dtype=np.int64)) * self.dtype.itemsize)
-        at_a_time = max(1, CHUNK_BYTES // row_bytes)
         for first in range(0, self.shape[0], at_a_time):
             count = min(at_a_time, self.shape[0] - first)
             content = self.file.read(count * row_bytes)
