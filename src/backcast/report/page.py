@@ -163,7 +163,7 @@ def _describe_rows(results: Results) -> list[str]:
         low, high = int(rows.lengths.min()), int(rows.lengths.max())
         steps = f"{low:,}" if low == high else f"{low:,} to {high:,}"
         labelled = rows.labels[rows.labels >= 0]
-        classes = f"{len(np.unique(labelled))} classes"
+        classes = f"{len(np.unique(labelled))} classes" if len(labelled) else "no labels"
         if 0 < len(labelled) < len(rows):
             classes += f" in the {len(labelled):,} rows with a label"
         return f"{name}: {len(rows):,} rows of {steps} steps, {describe_elements(rows)}, {classes}"

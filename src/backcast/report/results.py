@@ -115,7 +115,7 @@ class Group:
         """How much it was trained: rows, those of them with a label, and epochs."""
         counts = self.runs[0].environment.get("rows", {})
         rows, labelled = counts.get("train", 0), counts.get("labelled", counts.get("train", 0))
-        unlabelled = f", {labelled:,} of them with a label," if labelled < rows else ""
+        unlabelled = f", {labelled:,} of them with a label," if labelled < rows and self.config.epochs else ""
         epochs = " + ".join(f"{phase.epochs} {phase.name}" for phase in phases(self.config))
         return f"trained on {rows:,} rows{unlabelled} for {epochs} epochs"
 
