@@ -18,6 +18,7 @@ from backcast.data.python_objects import from_python
 from backcast.data.reading import Reading
 from backcast.data.sequences import Sequences, concatenate
 from backcast.data.splitting import keep_labels
+from backcast.data.writer import values_checksum
 from backcast.inference import logits
 from backcast.methods import phases
 from backcast.objectives import Draw, losses
@@ -104,6 +105,12 @@ def test_rows_of_two_data_sets_are_read_as_one_without_a_copy() -> None:
     fitted = Preprocessing.fit(first)
     assert fitted.unknown(both) == (2, ["d"])
     assert fitted.batch(both, np.arange(4)).slice(0, 3)[2].tolist() == [1, 0, 3]
+
+
+def test_a_change_in_any_part_changes_the_checksum() -> None:
+    first, second, other = (load(np.full((3, 4), value)).train for value in (0.5, 1.5, 2.5))
+    one, two = (values_checksum(concatenate(first, part).values) for part in (second, other))
+    assert one != two
 
 
 def test_an_unknown_symbol_is_read_as_one_of_its_own() -> None:

@@ -103,7 +103,9 @@ def test_a_process_killed_outright_resumes_to_the_same_bits(npz: Path, tmp_path:
     assert list(checkpoints.glob("step-*.safetensors"))
     # The same settings but for the number of epochs is another run; here both go the whole way.
     stopped = subprocess.Popen([*arguments, "--resume"], stderr=subprocess.PIPE, text=True)
-    time.sleep(4)
+    metrics, deadline = tmp_path / "killed" / "metrics.jsonl", time.monotonic() + 60
+    while len(read_metrics(metrics)) < 8 and time.monotonic() < deadline:
+        time.sleep(0.05)
     stopped.send_signal(signal.SIGTERM)
     _, message = stopped.communicate(timeout=60)
     assert stopped.returncode == 1 and "go on with: backcast train --resume" in message

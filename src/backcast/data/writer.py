@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from backcast.data.labels import WHOLE, encode_ids, encode_labels
 from backcast.data.sequences import Kind, Missing
-from backcast.data.values import release
+from backcast.data.values import Joined, release
 from backcast.errors import InputError
 
 MOST_SYMBOLS = 65_536
@@ -286,6 +286,8 @@ class RowWriter:
 
 def values_checksum(values: Any) -> str:
     """SHA-256 of flat values, (N, C) or (N,), with their type; read piece by piece."""
+    if isinstance(values, Joined):
+        return " ".join(map(values_checksum, values.parts))
     digest = hashlib.sha256(str(values.dtype).encode())
     for start in range(0, len(values), CHUNK):
         digest.update(np.ascontiguousarray(values[start : start + CHUNK]).data)
