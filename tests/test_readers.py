@@ -1577,3 +1577,20 @@ def test_what_expands_is_refused_by_its_ratio(place: Any, monkeypatch: pytest.Mo
     refused(folder / "a.npz", "`x` expands more than 200 times")
     np.savez(folder / "b.npz", x=np.zeros((1000, 1000)))
     valid(backcast.load(folder / "b.npz").train)
+
+
+@pytest.mark.parametrize("kind", [pa.float32(), pa.float64(), pa.int64(), pa.int8()], ids=str)
+def test_a_missing_value_in_any_row_of_a_parquet_list_is_counted(tmp_path: Path, kind: pa.DataType) -> None:
+    path = tmp_path / "rows.parquet"
+    pq.write_table(pa.table({"x": pa.array([[1, 2], [None, 3]], pa.list_(kind))}), path)
+    rows = backcast.load(str(path), kind="real").train
+    assert rows.missing == (1, 1, 0, 0)
+    np.testing.assert_array_equal(rows.row(1)[:, 0], [np.nan, 3])
+
+
+def test_times_of_day_in_a_ts_file_are_no_borders_of_dimensions(tmp_path: Path) -> None:
+    path = tmp_path / "times.ts"
+    header = "@timeStamps true\n@univariate false\n@classLabel true a b\n@data\n"
+    one = "(2026-01-01 00:00:00,1.5),(2026-01-01 00:01:00,2.5)"
+    path.write_text(f"{header}{one}:{one}:a\n")
+    assert backcast.load(str(path)).train.row(0).tolist() == [[1.5, 1.5], [2.5, 2.5]]

@@ -43,9 +43,8 @@ class TableRows:
                 and _typed(frame.columns, self.columns.elements)
             ):
                 decoded = first.dtype.kind == "f" or self._pictures.picture or self._sounds.rate
-                if decoded and first.dtype != np.float16:
-                    return first.dtype
-                return np.dtype(np.float32 if first.itemsize <= 2 else np.float64)
+                if decoded:
+                    return np.dtype(np.float32) if first.dtype == np.float16 else first.dtype
             break
         return np.dtype(np.float64)
 
@@ -207,6 +206,6 @@ def _typed(columns: dict[str, Any], names: tuple[str, ...]) -> bool:
 
 
 def _array(values: pa.Array) -> np.ndarray:
-    if values.null_count:
+    if values.null_count and not pa.types.is_floating(values.type):
         values = values.cast(pa.float64())
     return values.to_numpy(zero_copy_only=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ def read_ts(path: Path, writer: RowWriter) -> None:
     steps = _whole(said.get("@serieslength")) if said.get("@equallength") == "true" else None
     for number, line in rows:
         place = f"line {number}"
-        parts = line.split(":")
+        parts = re.split(r"(?<=\)):" if timestamps else ":", line)  # a time of day has colons of its own
         label = parts.pop().strip() if has_labels else None
         if label is not None and (not label or label == "?"):
             label = None
