@@ -39,7 +39,7 @@ from PIL import Image
 from scipy.io import wavfile
 
 import backcast
-from backcast.data import arrays, cache, cache_entries, frames
+from backcast.data import arrays, cache_entries, frames
 from backcast.data.hub import split_files
 from backcast.data.sequences import Sequences
 from backcast.errors import InputError

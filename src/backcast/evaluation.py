@@ -10,6 +10,7 @@ import numpy as np
 
 from backcast.build import TrainedModel
 from backcast.config import DATA_OPTIONS, resolve
+from backcast.data.describe import unknown_symbols
 from backcast.data.sequences import Sequences, concatenate
 from backcast.data.sources import load
 from backcast.errors import InputError
@@ -33,22 +34,23 @@ def rows_for(
     """
     config = resolve([model.config.to_dict(), given])
     options = {name: getattr(config, name) for name in DATA_OPTIONS} | {"kind": model.preprocessing.reads}
+    columns = model.preprocessing.columns
+    if config.time is not None and config.x is None and not any("," in name for name in columns):
+        options["x"] = ",".join(columns)  # another file may have its columns in another order
     parts = load(data, say=say, labels=labels, **options).parts()
     split = split or ("test" if "test" in parts else "all")
     if split == "all":
         rows = parts["train"]
         for part in list(parts.values())[1:]:
-            both = concatenate(rows, part)
-            rows = replace(both, ids=np.arange(len(both)))
+            rows = concatenate(rows, part)
+        if len({str(one) for one in rows.ids}) < len(rows):  # the splits count from 0, each for itself
+            names = [f"{name}/{one}" for name, part in parts.items() for one in part.ids]
+            rows = replace(rows, ids=np.array(names, object))
     elif split in parts and (split != "train" or len(parts) > 1):
         rows = parts[split]
     else:
         raise InputError(f"{data}: has no {split} split; all its rows are in --split all")
     model.preprocessing.check(rows)
-    count, new = model.preprocessing.unknown(rows)
-    if count:
-        shown = ", ".join(map(repr, new[:8])) + (", …" if len(new) > 8 else "")
-        say(
-            f"{rows.name}: {count:,} elements are symbols that the training rows had not ({shown}); they are read as unknown"
-        )
+    if line := unknown_symbols(model.preprocessing, rows):
+        say(line)
     return rows, split

@@ -44,8 +44,8 @@ from backcast.build import (
 )
 from backcast.checkpoint import Checkpoint, load_last, save_checkpoint
 from backcast.config import READING, Config, flag, read_yaml, resolve
-from backcast.data.describe import describe
-from backcast.data.preprocessing import Preprocessing
+from backcast.data.describe import describe, unknown_symbols
+from backcast.data.preprocessing import Preprocessing, require_no_missing
 from backcast.data.sequences import Sequences, Splits, concatenate
 from backcast.data.sources import load
 from backcast.data.splitting import keep_labels, split_validation
@@ -75,12 +75,13 @@ class Prepared:
     source: TrainedModel | None
     checksum: str
     classes: tuple[Any, ...]  # none where nothing is classified
+    description: str  # of DATA, a line
 
 
 def prepare(
     config: Config, rows: Sequences | None = None, say: Callable[[str], None] = lambda line: None
 ) -> Prepared:
-    """Loads DATA (or takes `rows` in its place), checks, says what it is, and splits. Raises InputError.
+    """Loads DATA (or takes `rows` in its place), checks and splits. Raises InputError.
 
     Validation rows are those that DATA brings, else some of the training rows.
     """
@@ -92,28 +93,43 @@ def prepare(
         splits = _load(config, config.data, say=say)
     if config.epochs:
         _check_labels(splits.train, config)
+        if config.missing_label is not None and (splits.train.labels >= 0).all():
+            say(
+                f"{splits.train.name}: every row has a label; none is --missing-label {config.missing_label!r}"
+            )
+    description = describe(splits.train, config.kind)
     rows, held_out = hold_out(config, splits)
+    if held_out is not None:
+        description += (
+            f"; {len(held_out):,} {'of them ' if held_out.name == splits.train.name else ''}choose the epoch"
+        )
     rows = keep_labels(rows, config.labeled, config.seed)
     if config.unlabeled is not None:
         more = _load(replace(config, limit=None), config.unlabeled, labels=False, say=say).train
+        require_no_missing(more)
         rows = concatenate(rows, more)
+        description += f"; {describe(more, config.kind)}"
     source = None if config.from_run is None else load_model(config.from_run)
     preprocessing = Preprocessing.fit(rows) if source is None else source.preprocessing
     for part in (rows, held_out):
         if part is not None:
             preprocessing.check(part)
+            if line := unknown_symbols(preprocessing, part):
+                say(line)
     classes = rows.classes if config.epochs else ()
-    return Prepared(rows, held_out, preprocessing, source, rows_checksum(rows, held_out), classes)
+    return Prepared(
+        rows, held_out, preprocessing, source, rows_checksum(rows, held_out), classes, description
+    )
 
 
 def hold_out(config: Config, splits: Splits) -> tuple[Sequences, Sequences | None]:
     """Rows to train on, and those that choose the epoch: the validation rows of DATA, else some of the training rows.
 
-    None where nothing is classified, or nothing is held out.
+    None where nothing is classified, or nothing is held out. Validation rows without any label choose nothing.
     """
     if not config.epochs:
         return splits.train, None
-    if splits.validation is None:
+    if splits.validation is None or not (splits.validation.labels >= 0).any():
         return split_validation(splits.train, config.validation, config.seed)
     return splits.train, splits.validation.relabel(splits.train.classes)
 
@@ -138,9 +154,11 @@ def _check_labels(rows: Sequences, config: Config) -> None:
             f"{rows.name}: the rows have no labels (a column `label`, or the one that --label names; an array `y`); "
             "to pretrain without any, say --epochs 0"
         )
-    if len(rows.classes) == 1:
+    present = np.unique(rows.labels[rows.labels >= 0])
+    if len(present) == 1:
         raise InputError(
-            f"{rows.name}: every label is {rows.classes[0]!r}; there must be at least two classes"
+            f"{rows.name}: every label is {rows.classes[present[0]]!r}; there must be at least two classes"
+            + (" (--limit takes the first rows, and these may come class by class)" if config.limit else "")
         )
     if config.missing_label is None and (rows.labels < 0).any():
         row = int(np.flatnonzero(rows.labels < 0)[0])
@@ -285,7 +303,7 @@ def train(
         if checkpoint is not None:
             trainer.restore(checkpoint)
         else:
-            say(describe(prepared.train, config.kind))
+            say(prepared.description)
             if going_on:
                 say(f"{out}: there is no checkpoint to go on from; starting over")
             folder.begin(config, prepared, device)

@@ -18,6 +18,7 @@ from backcast.config import Config, flag
 from backcast.data.batching import epoch_batches
 from backcast.data.preprocessing import Preprocessing
 from backcast.data.sequences import Sequences
+from backcast.data.splitting import split_validation
 from backcast.objectives import Draw, Term
 
 TRUNCATION = 300  # the paper's
@@ -104,7 +105,8 @@ def measure_step(
     network = build_network(config, preprocessing, len(rows.classes) if config.epochs else 0)
     trainer = build_trainer(config, network, preprocessing, rows, None, device)
     phase = trainer.phases[-1]
-    batches = epoch_batches(rows.lengths, np.arange(len(rows)), config.batch_size, config.seed, 0)
+    teaching = trainer.rows_of(phase)
+    batches = epoch_batches(rows.lengths, teaching, config.batch_size, config.seed, 0)
     batches = [batch for batch in batches if len(batch) == config.batch_size] or batches
     lengths = np.array([int(rows.lengths[batch].max()) for batch in batches])
     usual = int(np.abs(lengths - lengths.mean()).argmin())
@@ -123,7 +125,9 @@ def measure_step(
         began = time.perf_counter()
         _backward(forward(usual), device)
         seconds = time.perf_counter() - began
-    held_out = config.validation if config.epochs and not has_validation else 0.0
+    share = config.validation if config.epochs and not has_validation else 0.0
+    held_out = split_validation(rows, share, config.seed)[1]
+    left = len(teaching) - (0 if held_out is None else len(held_out))
     return Measured(
         phase=phase.name,
         device=device.type,
@@ -132,7 +136,7 @@ def measure_step(
         seconds=seconds,
         kept_bytes=kept,
         bounded=bool((lengths > truncation).any()),
-        steps_per_epoch=-(-round(len(rows) * (1 - held_out)) // config.batch_size),
+        steps_per_epoch=-(-left // config.batch_size),
     )
 
 

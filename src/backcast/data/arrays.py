@@ -72,13 +72,21 @@ def read_npz(path: Path, reading: Reading) -> Sequences:
         shape = _checked_shape(arrays["x"].shape, arrays["x"].dtype, name)
         dtype = stored(arrays["x"].dtype)
         small = {key: arrays[key].column(shape[0]) for key in SMALL if key in arrays}
-        plan = _Plan(shape, small.get("y"), small.get("lengths"), small.get("ids"), name)
+        plan = _Plan(
+            shape, small.get("y") if reading.labels else None, small.get("lengths"), small.get("ids"), name
+        )
 
         def read(writer: RowWriter) -> None:
             plan.write(writer, arrays["x"].chunks())
 
         return import_rows(
-            name, [path], {"form": "npz"}, read, kind=reading.kind, dtype=dtype, fill=reading.fill_missing
+            name,
+            [path],
+            {"form": "npz", "labels": reading.labels},
+            read,
+            kind=reading.kind,
+            dtype=dtype,
+            fill=reading.fill_missing,
         )
 
 

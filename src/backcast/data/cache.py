@@ -53,11 +53,13 @@ def import_rows(
     fill: bool = False,
     from_text: bool = False,
     picture: Callable[[], Picture | None] = lambda: None,
+    columns: tuple[str, ...] = (),
 ) -> Sequences:
     """The rows that `read` hands to a writer, from the cache where they are there already.
 
     files     all that `read` reads; their contents, and `options`, are the key
     picture   asked once the rows have been read
+    columns   see `Sequences.columns`
 
     Raises InputError for what cannot be read, and where the cache cannot be written. An import that is
     cut short leaves nothing that is used; two processes wait for each other.
@@ -80,7 +82,7 @@ def import_rows(
             try:
                 part.mkdir()
                 sources = [str(file) for file in files]
-                write_rows(part, name, sources, read, kind, dtype, fill, from_text, picture)
+                write_rows(part, name, sources, read, kind, dtype, fill, from_text, picture, columns)
                 _rename(part, folder)
             finally:
                 with suppress(OSError):  # what went wrong first is what is told; `clean` sees to the rest

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from backcast.data.sequences import Sequences, describe_elements
+from backcast.data.preprocessing import Preprocessing
+from backcast.data.sequences import Sequences, describe_elements, some
+from backcast.errors import InputError
 
 
 def describe(rows: Sequences, kind: str = "auto") -> str:
@@ -20,3 +22,22 @@ def describe(rows: Sequences, kind: str = "auto") -> str:
         classes += f", {len(rows) - labelled:,} rows without a label"
     hint = "; --kind real reads them as numbers" if kind == "auto" and rows.kind == "integers" else ""
     return f"{rows.name}: {len(rows):,} rows of {elements}, {steps}, {classes}{hint}"
+
+
+def unknown_symbols(preprocessing: Preprocessing, rows: Sequences) -> str | None:
+    """A line on the symbols of `rows` that the training rows had not, or None.
+
+    Raises InputError where no symbol of `rows` is known.
+    """
+    count, new = preprocessing.unknown(rows)
+    if not count:
+        return None
+    if count == int(rows.lengths.sum()):
+        raise InputError(
+            f"{rows.name}: the model knows none of its symbols ({some(tuple(new))}); it was trained on "
+            f"{some(preprocessing.vocabulary)}"
+        )
+    return (
+        f"{rows.name}: {count:,} elements are symbols that the training rows had not ({some(tuple(new))}); "
+        "they are read as unknown"
+    )

@@ -85,9 +85,9 @@ def _plain(value: Any) -> Any:
 
 
 def is_missing(label: Any) -> bool:
-    """None, NaN and "" stand for no label."""
+    """None, NaN (also as a text writes it) and "" stand for no label."""
     if isinstance(label, str):
-        return label == ""
+        return label == "" or label.lower() == "nan"
     if type(label).__name__ in ("NAType", "NaTType"):  # pandas'
         return True
     return label is None or (isinstance(label, (float, np.floating)) and math.isnan(label))

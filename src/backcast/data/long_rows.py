@@ -33,13 +33,19 @@ class LongRows:
                 f"{table.name}: --time says one row a step; name the column of the sequences by --id"
             )
         self.table, self.kind, self.folder = table, reading.kind, folder
+        self.needs_labels = reading.labels
         self.id = require(reading.id or "id", "--id", table.names, table.name)
         self.time = require(reading.time or "", "--time", table.names, table.name)
         self.label = label_column(reading, table.names, table.name)
         self.features = features(reading, table.names, (self.id, self.time, self.label), table.name)
-        self._words: dict[str, int] | None = None
+        as_words = reading.kind == "symbols" and len(self.features) == 1
+        self._words: dict[str, int] | None = {} if as_words else None
         self._begun, self._whole = False, True
         self._time_kind = ""
+
+    def named(self) -> tuple[str, ...]:
+        """See `Sequences.columns`."""
+        return self.features
 
     def dtype(self) -> np.dtype[Any]:
         """In which the numbers are kept."""
@@ -57,7 +63,7 @@ class LongRows:
                 ids = plain(frame.columns[self.id], self.table.name)
                 owner = np.empty(frame.rows, np.int64)
                 given = [None] * frame.rows
-                if self.label is not None:
+                if self.label is not None and self.needs_labels:
                     given = plain(frame.columns[self.label], self.table.name)
                 for i, (one, label) in enumerate(zip(ids, given, strict=True)):
                     if one is None or one == "":
@@ -188,7 +194,7 @@ class LongRows:
                 row = first_no_number(words)
                 raise InputError(
                     f"{self.table.name}: {place(row)}: `{name}` is {words[row][:40]!r}, not a number; "
-                    "--x chooses the features"
+                    "--x chooses the features, --kind symbols reads words"
                 )
             self._whole &= values.dtype.kind in "iu" and int(abs(values).max()) < EXACT
             found[:, i] = values

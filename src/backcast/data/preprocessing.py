@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from backcast.batch import Batch
-from backcast.data.sequences import Kind, Sequences, describe_elements, describe_kind
+from backcast.data.sequences import Kind, Sequences, alike, describe_elements, describe_kind, require_columns
 from backcast.data.values import release
 from backcast.errors import InputError
 
@@ -27,6 +27,7 @@ class Preprocessing:
     kind              what the elements are
     channels          numbers in an element
     mean, std         of the training rows, one a channel (real vectors); a constant channel has std 1
+    columns           the columns of the training rows' table where they are channels or steps, else none
     vocabulary        the symbols of the training rows, in order; any other is read as one more, "unknown"
     permutation       the order in which the steps are read, or None
     permutation_name  what it is called
@@ -39,19 +40,20 @@ class Preprocessing:
     vocabulary: tuple[Any, ...] = ()
     permutation: tuple[int, ...] | None = None
     permutation_name: str | None = None
+    columns: tuple[str, ...] = ()
 
     @staticmethod
     def fit(rows: Sequences) -> Preprocessing:
         """Statistics of the training rows. Raises InputError where values are missing."""
-        _require_no_missing(rows)
+        require_no_missing(rows)
         order = rows.permutation
         permutation = None if order is None else tuple(order.order.tolist())
         name = None if order is None else order.name
         if rows.is_symbols:
             vocabulary = tuple(rows.symbols[number] for number in np.flatnonzero(count_symbols(rows)))
-            return Preprocessing(rows.kind, 1, (), (), vocabulary, permutation, name)
+            return Preprocessing(rows.kind, 1, (), (), vocabulary, permutation, name, rows.columns)
         mean, std = _statistics(rows)
-        return Preprocessing("real", rows.channels, mean, std, (), permutation, name)
+        return Preprocessing("real", rows.channels, mean, std, (), permutation, name, rows.columns)
 
     @property
     def symbols(self) -> int:
@@ -72,13 +74,13 @@ class Preprocessing:
 
     def check(self, rows: Sequences) -> None:
         """Raises InputError where `rows` are not what the model reads."""
-        if self.kind != rows.kind or (not self.symbols and self.channels != rows.channels):
-            hint = " (--kind says how to read them)" if self.kind != rows.kind else ""
+        if not alike(self.kind, rows.kind) or (not self.symbols and self.channels != rows.channels):
             raise InputError(
                 f"{rows.name}: it holds {describe_elements(rows)}, but the model reads "
-                f"{describe_kind(self.kind, self.channels)}{hint}"
+                f"{describe_kind(self.kind, self.channels)}"
             )
-        _require_no_missing(rows)
+        require_columns(self.columns, rows)
+        require_no_missing(rows)
         if self.permutation is not None:
             wrong = np.flatnonzero(rows.lengths != len(self.permutation))
             if len(wrong):
@@ -94,7 +96,7 @@ class Preprocessing:
 
     def unknown(self, rows: Sequences) -> tuple[int, list[Any]]:
         """How many elements of `rows` are symbols that the training rows had not, and which symbols those are."""
-        if not self.symbols or set(rows.symbols) <= set(self.vocabulary):
+        if not self.symbols or rows.symbols == self.vocabulary:
             return 0, []
         counts = count_symbols(rows)
         new = np.flatnonzero((self.codes(rows) == len(self.vocabulary)) & (counts > 0))
@@ -103,7 +105,10 @@ class Preprocessing:
     def codes(self, rows: Sequences) -> NDArray[np.int64]:
         """For each of the rows' symbols its number in the vocabulary; that behind the last for unknown ones."""
         number = {name: i for i, name in enumerate(self.vocabulary)}
-        return np.array([number.get(name, len(number)) for name in rows.symbols], np.int64)
+        names = rows.symbols
+        if self.kind != rows.kind:
+            names = tuple(map(_as_whole if self.kind == "integers" else str, names))
+        return np.array([number.get(name, len(number)) for name in names], np.int64)
 
     def batch(self, rows: Sequences, which: NDArray[np.int64], device: torch.device | str = "cpu") -> Batch:
         """The rows numbered `which`, padded with zeros to the longest of them; from disk where that is much.
@@ -134,6 +139,7 @@ class Preprocessing:
             tuple(saved["vocabulary"]),
             None if order is None else tuple(order),
             saved["permutation_name"],
+            tuple(saved["columns"]),
         )
 
 
@@ -150,7 +156,7 @@ class RowReader:
         self.shape: tuple[int, ...] = (len(which), longest) + (() if symbols else (preprocessing.channels,))
         self.bytes = int(np.prod(self.shape)) * (8 if symbols else 4)
         self._codes = None
-        if symbols and rows.symbols != preprocessing.vocabulary:
+        if symbols and (rows.symbols != preprocessing.vocabulary or rows.kind != preprocessing.kind):
             self._codes = preprocessing.codes(rows)
         permutation = preprocessing.permutation
         self._order = None if permutation is None else np.array(permutation)
@@ -199,6 +205,11 @@ class RowReader:
         return torch.from_numpy(x).to(self.device)
 
 
+def _as_whole(word: str) -> int | str:
+    """The number that a word writes, however many zeros stand before it."""
+    return int(word) if word.isdecimal() and len(word) < 18 else word
+
+
 def count_symbols(rows: Sequences) -> NDArray[np.int64]:
     """How often each of the rows' symbols stands in them."""
     counts = np.zeros(len(rows.symbols), np.int64)
@@ -238,7 +249,7 @@ def _statistics(rows: Sequences) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return tuple(mean.tolist()), tuple(std.tolist())
 
 
-def _require_no_missing(rows: Sequences) -> None:
+def require_no_missing(rows: Sequences) -> None:
     if rows.missing is not None:
         total, row, step, channel = rows.missing
         raise InputError(

@@ -58,7 +58,8 @@ def _from_table(table: ArrowTable, reading: Reading) -> Sequences:
     rows = memory_rows(
         table.name, reader.read, kind=reading.kind, dtype=reader.dtype(), fill=reading.fill_missing
     )
-    return replace(rows, picture=reader.picture()) if isinstance(reader, TableRows) else rows
+    picture = reader.picture() if isinstance(reader, TableRows) else None
+    return replace(rows, picture=picture, columns=reader.named())
 
 
 def _table(data: Any) -> pa.Table | None:

@@ -63,6 +63,7 @@ class Sequences:
     picture      how to show a row, where it is a picture
     permutation  to be applied by the model's preprocessing, not applied here (pMNIST)
     checksum     SHA-256 of what a file's rows hold, where it is known already
+    columns      a table's columns that are the channels (one row a step) or the steps (one column a step), in order
     """
 
     name: str
@@ -78,6 +79,7 @@ class Sequences:
     picture: Picture | None = None
     permutation: Permutation | None = None
     checksum: str | None = None
+    columns: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -104,11 +106,24 @@ class Sequences:
         """Some of the rows, in the order given; the values are not copied."""
         return replace(
             self, starts=self.starts[rows], lengths=self.lengths[rows], labels=self.labels[rows], ids=self.ids[rows]
-        )  # fmt: skip
+        )._recounted()  # fmt: skip
 
     def cut(self, longest: int) -> Sequences:
         """The first `longest` steps of every row; the values are not copied."""
-        return replace(self, lengths=np.minimum(self.lengths, longest))
+        return replace(self, lengths=np.minimum(self.lengths, longest))._recounted()
+
+    def _recounted(self) -> Sequences:
+        """Missing values counted anew, where there were any."""
+        if self.missing is None:
+            return self
+        found: Missing | None = None
+        for i in range(len(self)):
+            missing = np.isnan(self.row(i))
+            if missing.any():
+                step, channel = map(int, np.argwhere(missing)[0])
+                found = found or Missing(0, i, step, channel)
+                found = found._replace(total=found.total + int(missing.sum()))
+        return replace(self, missing=found)
 
     def without_labels(self) -> Sequences:
         return replace(self, labels=np.full(len(self), -1, np.int64))
@@ -133,9 +148,9 @@ class Sequences:
         return replace(self, labels=labels, classes=classes)
 
     def without_class(self, name: str) -> Sequences:
-        """The same rows with those of the class that is written `name` unlabelled.
+        """The same rows with those of the class that is written `name` unlabelled; all as they are where none is.
 
-        Raises InputError where no row has it, or the names are numbers and this is none.
+        Raises InputError where the names are numbers and this is none.
         """
         if not self.classes:
             return self
@@ -166,21 +181,27 @@ class Splits:
 
 def concatenate(first: Sequences, second: Sequences) -> Sequences:
     """The rows of both, with the classes, the picture and the permutation of the first; nothing is copied."""
-    if first.kind != second.kind or first.channels != second.channels:
+    if not alike(first.kind, second.kind) or first.channels != second.channels:
         raise InputError(
             f"{second.name} holds {describe_elements(second)}, but {first.name} holds {describe_elements(first)}; "
             "rows that are put together must look alike"
         )
     second = second.relabel(first.classes)
-    symbols = first.symbols
+    require_columns(first.columns, second)
+    kind, symbols = first.kind, first.symbols
     tables: list[NDArray[Any] | None] = [None, None]
     if first.symbols != second.symbols:
-        symbols = tuple(sorted({*first.symbols, *second.symbols}))
+        kind = first.kind if first.kind == second.kind else "categories"
+        names = [
+            [name if kind == first.kind else str(name) for name in part.symbols] for part in (first, second)
+        ]
+        symbols = tuple(sorted({*names[0], *names[1]}))
         number = {name: i for i, name in enumerate(symbols)}
-        tables = [np.array([number[name] for name in part.symbols], np.int64) for part in (first, second)]
+        tables = [np.array([number[name] for name in part], np.int64) for part in names]
     checksums = (first.checksum, second.checksum)
     return replace(
         first,
+        kind=kind,
         values=Joined((first.values, second.values), tuple(tables)),
         starts=np.concatenate([first.starts, second.starts + len(first.values)]),
         lengths=np.concatenate([first.lengths, second.lengths]),
@@ -190,6 +211,21 @@ def concatenate(first: Sequences, second: Sequences) -> Sequences:
         missing=first.missing or second.missing,
         checksum=None if None in checksums else " ".join(map(str, checksums)),
     )
+
+
+def alike(kind: Kind, other: Kind) -> bool:
+    """Can rows of both kinds be read together? Words may be numbers in one file and not in another."""
+    return kind == other or {kind, other} == {"integers", "categories"}
+
+
+def require_columns(columns: tuple[str, ...], rows: Sequences) -> None:
+    """Raises InputError where the columns of `rows` mean something else than `columns`, by their names."""
+    for mine, other in zip(columns, rows.columns, strict=False):
+        if mine != other:
+            raise InputError(
+                f"{rows.name}: its columns {some(rows.columns)} are not those of the training rows, {some(columns)}; "
+                "name the columns by --x, in one order"
+            )
 
 
 def describe_elements(sequences: Sequences) -> str:

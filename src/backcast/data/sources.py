@@ -174,17 +174,44 @@ def _named(data: str, reading: Reading, request: Request) -> tuple[Splits, int |
 def _read_folder(folder: Path, reading: Reading, name: str, wanted: Collection[str] | None = None) -> Splits:
     files = hub.split_files(folder, wanted)
     if files:
+        if wanted is None:
+            _require_tables_alone(folder, [path for paths in files.values() for path in paths])
         read = {split: _split(paths, reading, name, split, len(files) > 1) for split, paths in files.items()}
         return _with_train(read, name)
     inside = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")]
     if inside and all(path.name.lower() in hub.SPLITS for path in inside):
-        read = {hub.SPLITS[path.name.lower()]: read_folder(path, reading) for path in inside}
+        read = {}
+        for path in inside:
+            split = hub.SPLITS[path.name.lower()]
+            if split in read:
+                raise InputError(
+                    f"{name}: {path.name} and another folder are both {split}; put them together"
+                )
+            read[split] = read_folder(path, reading)
         return _with_train(read, name)
     if not files_of(folder):
         raise InputError(
             f"{folder}: there are no data in it; a sub-folder a class, or files of rows ({', '.join(FILE_SUFFIXES)}), are read"
         )
     return Splits(read_folder(folder, reading))
+
+
+def _require_tables_alone(folder: Path, tables: list[Path]) -> None:
+    """Raises InputError where it cannot be told whether `folder` holds tables or a sub-folder a class."""
+    top = [path.relative_to(folder).parts[0].lower() for path in tables if path.parent != folder]
+    others = [part for part in top if part != "data" and not hub.split_of(folder / part, folder)]
+    if others and not any(hub.split_of(path, folder) for path in tables):
+        raise InputError(
+            f"{folder}: {others[0]} holds tables; a sub-folder a class holds one file a sequence as .txt, .npy, .wav or pictures, "
+            "and tables are put together into one with a column `label`"
+        )
+    known = {*tables, *(path for path in files_of(folder) if path.suffix in (".md", ".json", ".lock"))}
+    stray = next((path for path in files_of(folder) if path not in known and path.parent != folder), None)
+    if stray is not None:
+        raise InputError(
+            f"{folder}: holds the table {tables[0].name} and the file {stray.relative_to(folder)}; "
+            "name the table, or move it out of the folder"
+        )
 
 
 def _split(paths: list[Path], reading: Reading, name: str, split: str, several: bool) -> Sequences:

@@ -15,7 +15,7 @@ from backcast.data.sequences import Missing, Picture, Sequences
 from backcast.data.writer import RowWriter, Written, values_checksum
 from backcast.files import write_json
 
-FORMAT = 1
+FORMAT = 2
 VALUES, ROWS, META = "values.bin", "rows.arrow", "meta.json"
 
 
@@ -29,6 +29,7 @@ def write_rows(
     fill: bool,
     from_text: bool,
     picture: Callable[[], Picture | None],
+    columns: tuple[str, ...],
 ) -> None:
     """The rows that `read` hands to a writer, as files in `folder`, which is there already; see `cache.import_rows`.
 
@@ -58,6 +59,7 @@ def write_rows(
         "symbols": written.symbols,
         "missing": written.missing,
         "picture": None if shown is None else [shown.height, shown.width],
+        "columns": columns,
         "checksum": values_checksum(shaped(values, written)),
     }
     write_json(folder / META, meta)
@@ -90,7 +92,7 @@ def open_rows(folder: Path, name: str) -> Sequences | None:
             return None
         values = shaped(np.memmap(folder / VALUES, written.dtype, "r"), written)
         shown = None if saved["picture"] is None else Picture(*saved["picture"])
-        return sequences_of(name, written, values, shown, saved["checksum"])
+        return sequences_of(name, written, values, shown, saved["checksum"], tuple(saved["columns"]))
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
         return None
 
@@ -105,6 +107,7 @@ def sequences_of(
     values: np.ndarray,
     picture: Picture | None = None,
     checksum: str | None = None,
+    columns: tuple[str, ...] = (),
 ) -> Sequences:
     return Sequences(
         name=name,
@@ -119,4 +122,5 @@ def sequences_of(
         missing=written.missing,
         picture=picture,
         checksum=checksum,
+        columns=columns,
     )

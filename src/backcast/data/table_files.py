@@ -70,7 +70,7 @@ def read_tables(
 
     return import_rows(
         table.name, files, options, read, kind=reading.kind, dtype=reader.dtype(),
-        fill=reading.fill_missing, from_text=table.from_text, picture=picture,
+        fill=reading.fill_missing, from_text=table.from_text, picture=picture, columns=reader.named(),
     )  # fmt: skip
 
 
@@ -93,7 +93,8 @@ class _Tables:
     def frames(self, columns: Sequence[str]) -> Iterator[Frame]:
         for table in self.tables:
             for frame in table.frames(columns):
-                yield frame if len(self.tables) == 1 else _told_apart(frame, Path(table.name).name)
+                if frame.rows:
+                    yield frame if len(self.tables) == 1 else _told_apart(frame, Path(table.name).name)
 
 
 def _told_apart(frame: Frame, file: str) -> Frame:

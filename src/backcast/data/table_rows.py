@@ -48,6 +48,10 @@ class TableRows:
             break
         return np.dtype(np.float64)
 
+    def named(self) -> tuple[str, ...]:
+        """See `Sequences.columns`."""
+        return self.columns.elements if self.reading.wide else ()
+
     def picture(self) -> Picture | None:
         """The size of the pictures, once they have been read."""
         return self._pictures.picture
@@ -68,7 +72,7 @@ class TableRows:
     def _labels(
         self, columns: dict[str, Any], count: int, names: Sequence[Any] | None, place: Callable[[int], str]
     ) -> list[Any]:
-        if self.columns.label is None:
+        if self.columns.label is None or not self.reading.labels:
             return [None] * count
         labels = plain(columns[self.columns.label], self.table.name)
         if names is None:

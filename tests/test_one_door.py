@@ -1,0 +1,139 @@
+"""What a file means does not depend on the order of its columns, on its other rows, or on what lies beside it."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.feather
+import pytest
+
+import backcast
+from backcast.cli import main
+from test_forms import QUICK
+
+
+def write(path: Path, *rows: str) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(rows) + "\n")
+    return str(path)
+
+
+def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    assert main(list(words)) == 2
+    return capsys.readouterr().err.splitlines()[-1]
+
+
+def predicted(run: str, data: str, out: Path, *more: str) -> list[dict[str, str]]:
+    assert main(["predict", run, data, "--out", str(out), *more]) == 0
+    with out.open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_features_are_known_by_their_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    generator = np.random.default_rng(0)
+    rows = [(i, t, round(generator.normal() + 3 * (i % 2), 3), round(generator.normal(), 3), "ab"[i % 2]) for i in range(20) for t in range(8)]  # fmt: skip
+    one = write(tmp_path / "one.csv", "id,t,p,q,label", *(f"{i},{t},{p},{q},{k}" for i, t, p, q, k in rows))
+    two = write(tmp_path / "two.csv", "id,t,q,p,new", *(f"{i},{t},{q},{p},9" for i, t, p, q, _ in rows))
+    run = str(tmp_path / "run")
+    assert main(["train", one, "--time", "t", *QUICK, "--out", run]) == 0
+    assert predicted(run, one, tmp_path / "1.csv") == predicted(run, two, tmp_path / "2.csv")
+    wide = write(tmp_path / "wide.csv", "s1,s2,s3,y", *("1,2,3.5,a", "2,3,4.5,b") * 10)
+    other = write(tmp_path / "other.csv", "target,s1,s2,s3", "7,1,2,3.5")
+    assert main(["train", wide, "--wide", "--label", "y", *QUICK, "--out", str(tmp_path / "w")]) == 0
+    line = refused(capsys, "predict", str(tmp_path / "w"), other, "--out", str(tmp_path / "p.csv"))
+    assert "other.csv: its columns 'target', 's1'" in line
+
+
+def test_symbols_are_known_by_their_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    codes = write(tmp_path / "codes.csv", "x,label", *("007 012 100,a", "012 012 007,b") * 10)
+    words = write(tmp_path / "words.csv", "x,label", *("A1 12 13,a", "12 12 A1,b") * 10)
+    some = write(tmp_path / "some.csv", "x", "12 13 12", "13 13")
+    for name, data, other in (("codes", codes, some), ("words", words, some)):
+        run = str(tmp_path / name)
+        assert (
+            main(["train", data, "--kind", "auto" if name == "codes" else "symbols", *QUICK, "--out", run])
+            == 0
+        )
+        assert main(["evaluate", run, data]) == 0
+        assert "not in the" not in capsys.readouterr().err
+        assert len(predicted(run, other, tmp_path / "p.csv")) == 2
+    foreign = write(tmp_path / "foreign.csv", "x,label", *("foo bar,a", "bar foo,b") * 10)
+    line = refused(capsys, "train", foreign, "--from", str(tmp_path / "words"), "--kind", "symbols", *QUICK, "--out", str(tmp_path / "f"))  # fmt: skip
+    assert "the model knows none of its symbols ('bar', 'foo')" in line
+
+
+def test_words_may_come_late_in_a_long_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(tmp_path / "late.csv", "id,t,code", *(f"{i // 9},{i},12" for i in range(5000)), "999,1,A3")
+    assert "--kind symbols reads words" in refused(capsys, "inspect", path, "--time", "t", "--no-measure")
+    assert backcast.load(path, time="t", kind="symbols").train.symbols == ("12", "A3")
+
+
+def test_labels_that_stand_for_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(tmp_path / "nan.csv", "x,label", *("1.5 2,0", "2 3.5,1", "3 1.5,NaN") * 10)
+    assert backcast.load(path).train.classes == (0, 1)
+    assert "has no label" in refused(capsys, "train", path, *QUICK, "--out", str(tmp_path / "r"))
+    full = write(tmp_path / "full.csv", "x,label", *("1.5 2,a", "2 3.5,b") * 10)
+    assert main(["train", full, "--missing-label", "unkown", *QUICK, "--out", str(tmp_path / "r")]) == 0
+    assert "every row has a label; none is --missing-label 'unkown'" in capsys.readouterr().err
+
+
+def test_labels_that_are_not_needed_are_not_judged(tmp_path: Path) -> None:
+    path = tmp_path / "odd.jsonl"
+    path.write_text("\n".join(json.dumps({"x": [1.5, 2], "label": label}) for label in ("a", 3, [1])))
+    assert backcast.load(path, labels=False).train.labels.tolist() == [-1, -1, -1]
+
+
+def test_splits_of_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = [f"{start + i},{i}.5 2 3,{'ab'[i % 2]}" for start in (0, 100) for i in range(20)]
+    write(tmp_path / "own" / "train.csv", "id,x,label", *lines[:20])
+    write(tmp_path / "own" / "test.csv", "id,x,label", *lines[20:])
+    write(tmp_path / "own" / "validation.csv", "x,label", *("1.5 2 3,",) * 4)
+    run = str(tmp_path / "run")
+    assert (
+        main(["train", str(tmp_path / "own"), *QUICK, "--out", run]) == 0
+    )  # unlabelled rows choose no epoch
+    assert "4 of them choose the epoch" in capsys.readouterr().err
+    (tmp_path / "own" / "validation.csv").unlink()
+    found = predicted(run, str(tmp_path / "own"), tmp_path / "p.csv", "--split", "all")
+    assert [row["id"] for row in found] == [line.split(",")[0] for line in lines]
+    for split in ("train", "dev", "val"):
+        write(tmp_path / "twice" / split / "a" / "1.txt", "text")
+    assert "are both validation" in refused(capsys, "inspect", str(tmp_path / "twice"))
+    write(tmp_path / "texts" / "a" / "1.txt", "text")
+    write(tmp_path / "texts" / "notes.csv", "x", "1 2")
+    assert "holds the table notes.csv and the file a/1.txt" in refused(
+        capsys, "inspect", str(tmp_path / "texts")
+    )
+    for name in "ab":
+        write(tmp_path / "tables" / name / "1.csv", "x", "1 2")
+    assert "a holds tables" in refused(capsys, "inspect", str(tmp_path / "tables"))
+
+
+def test_rows_that_are_left_out_do_not_count(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = backcast.load([[1.0, np.nan], [2.0, 3.0]] * 3).train
+    assert rows.missing is not None and rows.missing.total == 3
+    assert rows.cut(1).missing is None and rows.select(np.array([1, 3])).missing is None
+    assert rows.select(np.array([1, 2])).missing == (1, 1, 1, 0)
+    for name in "ab":
+        for i in range(5):
+            write(tmp_path / "texts" / name / f"{i}.txt", f"text {name}")
+    line = refused(
+        capsys, "train", str(tmp_path / "texts"), "--limit", "4", *QUICK, "--out", str(tmp_path / "r")
+    )
+    assert "every label is 'a'" in line and "--limit" in line
+
+
+def test_empty_batches_of_a_table_hold_nothing(tmp_path: Path) -> None:
+    table = pa.table({"id": [1, 1, 2], "t": [1, 2, 1], "v": [0.5, 1.5, 2.5]})
+    with pa.OSFile(str(tmp_path / "a.arrow"), "wb") as file, pa.ipc.new_file(file, table.schema) as out:
+        for batch in (table[:2], table[:0], table[2:]):
+            out.write_batch(
+                batch.combine_chunks().to_batches()[0]
+                if len(batch)
+                else pa.RecordBatch.from_pylist([], table.schema)
+            )
+    assert backcast.load(tmp_path / "a.arrow", time="t").train.lengths.tolist() == [2, 1]
