@@ -44,8 +44,12 @@ def main() -> None:
     x, y = features(splits.train), splits.train.labels
     x_test, y_test = features(test), test.relabel(splits.train.classes).labels
     trees = [ExtraTreesClassifier(500, random_state=seed).fit(x, y).score(x_test, y_test) for seed in SEEDS]
-    linear = make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000)).fit(x, y).score(x_test, y_test)
-    print(f"extremely random trees {100 * np.mean(trees):.1f} ± {100 * np.std(trees, ddof=1):.1f} % (seeds 0 to 2)")
+    linear = (
+        make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000)).fit(x, y).score(x_test, y_test)
+    )
+    print(
+        f"extremely random trees {100 * np.mean(trees):.1f} ± {100 * np.std(trees, ddof=1):.1f} % (seeds 0 to 2)"
+    )
     print(f"logistic regression    {100 * linear:.1f} %")
 
 

@@ -13,12 +13,12 @@ from backcast.build import build_network
 from backcast.config import Config
 from backcast.data import preprocessing as module
 from backcast.data.batching import by_length, epoch_batches
+from backcast.data.forms.python_objects import from_python
 from backcast.data.preprocessing import Preprocessing
-from backcast.data.python_objects import from_python
 from backcast.data.reading import Reading
 from backcast.data.sequences import Sequences, concatenate
 from backcast.data.splitting import keep_labels
-from backcast.data.writer import values_checksum
+from backcast.data.store.writer import values_checksum
 from backcast.inference import logits
 from backcast.methods import phases
 from backcast.objectives import Draw, losses

@@ -14,16 +14,16 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from backcast.data import cache, cache_entries, stored
 from backcast.data.sequences import Sequences
-from backcast.data.writer import RowWriter
+from backcast.data.store import cache, cache_entries, stored
+from backcast.data.store.writer import RowWriter
 from backcast.errors import InputError
 
 SLOW_IMPORT = """
 import sys, time
 from pathlib import Path
 import numpy as np
-from backcast.data.cache import import_rows
+from backcast.data.store.cache import import_rows
 
 def read(writer):
     print("begun", flush=True)
@@ -138,7 +138,7 @@ def test_a_note_of_a_checksum_that_is_damaged_is_not_believed(
     assert not (
         folder / "checksums"
     ).exists()  # the file was written a moment ago and may change again unseen
-    monkeypatch.setattr("backcast.data.cache.SETTLED", 0)
+    monkeypatch.setattr("backcast.data.store.cache.SETTLED", 0)
     rows_of(source)
     (note,) = (folder / "checksums").iterdir()
     for content in (b"", b"0" * 63, b"\xff"):

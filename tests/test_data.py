@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from backcast.data.arrays import from_arrays
+from backcast.data.forms.arrays import from_arrays
 from backcast.data.preprocessing import Preprocessing
 from backcast.data.sources import load
 from backcast.data.splitting import split_validation

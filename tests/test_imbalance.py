@@ -15,7 +15,7 @@ from backcast import inference
 from backcast.build import class_weights, load_model
 from backcast.cli import main
 from backcast.config import Config, resolve
-from backcast.data.arrays import from_arrays
+from backcast.data.forms.arrays import from_arrays
 from backcast.data.preprocessing import Preprocessing
 from backcast.data.sequences import Sequences
 from backcast.history import kept_epoch, read_metrics

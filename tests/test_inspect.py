@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from backcast.cli import main
-from backcast.data.arrays import from_arrays
+from backcast.data.forms.arrays import from_arrays
 from backcast.data.sequences import Picture
 from backcast.rows_figure import examples, write_figure
 from test_data import write_pictures
@@ -133,7 +133,7 @@ def test_a_picture_of_a_few_rows(
 def test_rows_of_every_kind_can_be_drawn(tmp_path: Path) -> None:
     from dataclasses import replace
 
-    from backcast.data.python_objects import from_python
+    from backcast.data.forms.python_objects import from_python
     from backcast.data.reading import Reading
 
     generator = np.random.default_rng(0)

@@ -39,9 +39,10 @@ from PIL import Image
 from scipy.io import wavfile
 
 import backcast
-from backcast.data import arrays, cache_entries, frames
-from backcast.data.hub import split_files
+from backcast.data.forms import arrays, frames
+from backcast.data.forms.hub import split_files
 from backcast.data.sequences import Sequences
+from backcast.data.store import cache_entries
 from backcast.errors import InputError
 
 SCALE = float(os.environ.get("READER_EXAMPLES", "1"))

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from backcast.build import TrainedModel
 from backcast.cli import main
 from backcast.config import Config
-from backcast.data.arrays import from_arrays
+from backcast.data.forms.arrays import from_arrays
 from backcast.data.preprocessing import Preprocessing
 from backcast.data.sequences import Sequences
 from backcast.errors import InputError

@@ -13,7 +13,7 @@ _HOMES = {
     "Config": "backcast.config",
     "InputError": "backcast.errors",
     "RunError": "backcast.errors",
-    "from_arrays": "backcast.data.arrays",
+    "from_arrays": "backcast.data.forms.arrays",
     "load": "backcast.data.sources",
     "load_model": "backcast.build",
     "train": "backcast.run",

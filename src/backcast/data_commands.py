@@ -48,7 +48,7 @@ def add_cache_options(parser: argparse.ArgumentParser) -> None:
 
 
 def cache(arguments: argparse.Namespace) -> int:
-    from backcast.data.cache_entries import clean, imports, listing
+    from backcast.data.store.cache_entries import clean, imports, listing
 
     if arguments.older_than is not None and not arguments.clean:
         raise InputError("--older-than says which imports --clean removes; say both")

@@ -49,7 +49,7 @@ from backcast.data.preprocessing import Preprocessing, require_no_missing
 from backcast.data.sequences import Sequences, Splits, concatenate
 from backcast.data.sources import load
 from backcast.data.splitting import keep_labels, split_validation
-from backcast.data.writer import values_checksum
+from backcast.data.store.writer import values_checksum
 from backcast.errors import InputError, RunError
 from backcast.files import write_atomically, write_json
 from backcast.kernel import description as kernel_in_use

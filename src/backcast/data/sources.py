@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from backcast.data import hub
-from backcast.data.folders import files_of, read_folder
-from backcast.data.frames import table_suffix
+from backcast.data.forms import hub
+from backcast.data.forms.folders import files_of, read_folder
+from backcast.data.forms.frames import table_suffix
+from backcast.data.forms.table_files import FILE_SUFFIXES, read_files
 from backcast.data.reading import Reading
 from backcast.data.sequences import Sequences, Splits
-from backcast.data.table_files import FILE_SUFFIXES, read_files
 from backcast.errors import InputError, nearest
 
 Say = Callable[[str], None]
@@ -40,14 +40,14 @@ class Source:
 
 
 def _digits(request: Request) -> Splits:
-    from backcast.data.digits import load_digits_silence
+    from backcast.data.sets.digits import load_digits_silence
 
     return load_digits_silence()
 
 
 def _images(name: str) -> Callable[[Request], Splits]:
     def load(request: Request) -> Splits:
-        from backcast.data.images import load_images, permuted
+        from backcast.data.sets.images import load_images, permuted
 
         splits = load_images("mnist" if name == "pmnist" else name, request.data_dir, request.side)
         return permuted(splits, request.permutation_seed) if name == "pmnist" else splits
@@ -57,7 +57,7 @@ def _images(name: str) -> Callable[[Request], Splits]:
 
 def _texts(name: str) -> Callable[[Request], Splits]:
     def load(request: Request) -> Splits:
-        from backcast.data.zhang import load_texts
+        from backcast.data.sets.zhang import load_texts
 
         return load_texts(name, request.data_dir)
 
@@ -65,7 +65,7 @@ def _texts(name: str) -> Callable[[Request], Splits]:
 
 
 def _dogs(request: Request) -> Splits:
-    from backcast.data.dogs import load_dogs
+    from backcast.data.sets.dogs import load_dogs
 
     return load_dogs(request.data_dir, request.side)
 
@@ -131,7 +131,7 @@ def load(
             raise InputError(f"{error.filename or data}: cannot be read: {error.strerror or error}") from None
         max_length = max_length or default
     else:
-        from backcast.data.python_objects import from_python
+        from backcast.data.forms.python_objects import from_python
 
         splits = from_python(data, how, y, ids)
     parts = {name: _finished(part, missing_label, max_length, say) for name, part in splits.parts().items()}
@@ -198,15 +198,16 @@ def _read_folder(folder: Path, reading: Reading, name: str, wanted: Collection[s
 
 def _require_tables_alone(folder: Path, tables: list[Path]) -> None:
     """Raises InputError where it cannot be told whether `folder` holds tables or a sub-folder a class."""
-    top = [path.relative_to(folder).parts[0].lower() for path in tables if path.parent != folder]
-    others = [part for part in top if part != "data" and not hub.split_of(folder / part, folder)]
-    if others and not any(hub.split_of(path, folder) for path in tables):
+    if any(hub.split_of(path, folder) for path in tables):
+        return
+    top = next((path.relative_to(folder).parts[0] for path in tables if path.parent != folder), "data")
+    if top != "data":
         raise InputError(
-            f"{folder}: {others[0]} holds tables; a sub-folder a class holds one file a sequence as .txt, .npy, .wav or pictures, "
+            f"{folder}: {top} holds tables; a sub-folder a class holds one file a sequence as .txt, .npy, .wav or pictures, "
             "and tables are put together into one with a column `label`"
         )
-    known = {*tables, *(path for path in files_of(folder) if path.suffix in (".md", ".json", ".lock"))}
-    stray = next((path for path in files_of(folder) if path not in known and path.parent != folder), None)
+    others = (path for path in files_of(folder) if path.parent != folder and path not in tables)
+    stray = next((path for path in others if path.suffix not in (".md", ".json", ".lock")), None)
     if stray is not None:
         raise InputError(
             f"{folder}: holds the table {tables[0].name} and the file {stray.relative_to(folder)}; "

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backcast.data.cells import first_no_number, numbers
-from backcast.data.frames import lines
-from backcast.data.writer import RowWriter
+from backcast.data.forms.cells import first_no_number, numbers
+from backcast.data.forms.frames import lines
+from backcast.data.store.writer import RowWriter
 from backcast.errors import InputError
 
 

@@ -13,8 +13,8 @@ from typing import Any, BinaryIO, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from backcast.data.labels import WHOLE, encode_ids, encode_labels
 from backcast.data.sequences import Kind, Missing
+from backcast.data.store.labels import WHOLE, encode_ids, encode_labels
 from backcast.data.values import Joined, release
 from backcast.errors import InputError
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from backcast.data.cells import (
+from backcast.data.forms.cells import (
     Pictures,
     Sounds,
     first_no_number,
@@ -18,10 +18,10 @@ from backcast.data.cells import (
     parse_list,
     shown,
 )
-from backcast.data.frames import Table
+from backcast.data.forms.frames import Table
 from backcast.data.reading import Columns, Reading, choose_columns
 from backcast.data.sequences import Picture
-from backcast.data.writer import Elements, RowWriter
+from backcast.data.store.writer import Elements, RowWriter
 from backcast.errors import InputError
 
 

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from backcast.data.arrays import from_arrays
-from backcast.data.cache import memory_rows
-from backcast.data.cells import from_list
-from backcast.data.frames import ArrowTable
-from backcast.data.long_rows import LongRows
+from backcast.data.forms.arrays import from_arrays
+from backcast.data.forms.cells import from_list
+from backcast.data.forms.frames import ArrowTable
+from backcast.data.forms.long_rows import LongRows
+from backcast.data.forms.table_rows import TableRows
 from backcast.data.reading import Reading
 from backcast.data.sequences import Sequences, Splits
-from backcast.data.table_rows import TableRows
-from backcast.data.writer import Elements, RowWriter
+from backcast.data.store.cache import memory_rows
+from backcast.data.store.writer import Elements, RowWriter
 from backcast.errors import InputError
 
 

@@ -6,15 +6,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from backcast.data.arrays import read_npz
-from backcast.data.cache import cache_folder, import_rows
-from backcast.data.frames import TABLE_SUFFIXES, Frame, Table, open_table, table_suffix
-from backcast.data.long_rows import LongRows
+from backcast.data.forms.arrays import read_npz
+from backcast.data.forms.frames import TABLE_SUFFIXES, Frame, Table, open_table, table_suffix
+from backcast.data.forms.long_rows import LongRows
+from backcast.data.forms.table_rows import TableRows
+from backcast.data.forms.ts_files import read_ts
 from backcast.data.reading import Reading
 from backcast.data.sequences import Sequences
-from backcast.data.table_rows import TableRows
-from backcast.data.ts_files import read_ts
-from backcast.data.writer import RowWriter
+from backcast.data.store.cache import cache_folder, import_rows
+from backcast.data.store.writer import RowWriter
 from backcast.errors import InputError
 
 FILE_SUFFIXES = (*TABLE_SUFFIXES, ".npz", ".npy", ".ts")

@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from filelock import FileLock, Timeout
 
-from backcast.data.cache import CHECKSUMS, cache_folder, remove
-from backcast.data.stored import META
+from backcast.data.store.cache import CHECKSUMS, cache_folder, remove
+from backcast.data.store.stored import META
 from backcast.errors import InputError
 
 OWN = re.compile(r"([0-9a-f]{32})(\.part-\d+|\.lock)?")

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from backcast import rng
-from backcast.data.builtin import split_paths
+from backcast.data.forms.table_files import read_tables
 from backcast.data.reading import Reading
 from backcast.data.sequences import Permutation, Sequences, Splits
-from backcast.data.table_files import read_tables
+from backcast.data.sets.builtin import split_paths
 from backcast.errors import InputError
 
 

@@ -15,12 +15,12 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from backcast.data.cache import import_rows, memory_rows
-from backcast.data.frames import BOMB_BYTES, BOMB_RATIO
+from backcast.data.forms.frames import BOMB_BYTES, BOMB_RATIO
 from backcast.data.reading import Reading
 from backcast.data.sequences import Sequences
+from backcast.data.store.cache import import_rows, memory_rows
+from backcast.data.store.writer import RowWriter
 from backcast.data.values import release
-from backcast.data.writer import RowWriter
 from backcast.errors import InputError
 
 CHUNK_BYTES = 16 << 20

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from backcast.data.sequences import Picture
-from backcast.data.writer import Elements
+from backcast.data.store.writer import Elements
 from backcast.errors import InputError
 
 NUMBERS = (int, float, np.integer, np.floating)

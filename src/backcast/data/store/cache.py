@@ -26,8 +26,8 @@ import numpy as np
 from filelock import FileLock
 
 from backcast.data.sequences import Picture, Sequences
-from backcast.data.stored import FORMAT, META, open_rows, sequences_of, shaped, write_rows
-from backcast.data.writer import RowWriter
+from backcast.data.store.stored import FORMAT, META, open_rows, sequences_of, shaped, write_rows
+from backcast.data.store.writer import RowWriter
 from backcast.errors import InputError
 
 CHECKSUMS = "checksums"

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from backcast.data.sequences import Missing, Picture, Sequences
-from backcast.data.writer import RowWriter, Written, values_checksum
+from backcast.data.store.writer import RowWriter, Written, values_checksum
 from backcast.files import write_json
 
 FORMAT = 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from backcast.data import hub
+from backcast.data.forms import hub
 from backcast.errors import InputError
 
 

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from backcast.data.builtin import split_paths
-from backcast.data.cache import import_rows
-from backcast.data.cells import shown
-from backcast.data.frames import lines, open_table
-from backcast.data.labels import WHOLE
+from backcast.data.forms.cells import shown
+from backcast.data.forms.frames import lines, open_table
+from backcast.data.forms.table_rows import plain
 from backcast.data.sequences import Sequences, Splits
-from backcast.data.table_rows import plain
-from backcast.data.writer import RowWriter
+from backcast.data.sets.builtin import split_paths
+from backcast.data.store.cache import import_rows
+from backcast.data.store.labels import WHOLE
+from backcast.data.store.writer import RowWriter
 from backcast.errors import InputError
 
 ALPHABET = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-,;.!?:'\"/\\|_@#$%^&*~`+-=<>()[]{}\n")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
-from backcast.data.frames import table_suffix
+from backcast.data.forms.frames import table_suffix
 from backcast.errors import InputError
 
 SPLITS = {

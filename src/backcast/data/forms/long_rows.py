@@ -10,12 +10,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from backcast.data.cells import first_no_number, numbers, shown
-from backcast.data.frames import Frame, Table
-from backcast.data.labels import is_missing
+from backcast.data.forms.cells import first_no_number, numbers, shown
+from backcast.data.forms.frames import Frame, Table
+from backcast.data.forms.table_rows import plain
 from backcast.data.reading import Reading, features, label_column, require
-from backcast.data.table_rows import plain
-from backcast.data.writer import MOST_SYMBOLS, RowWriter
+from backcast.data.store.labels import is_missing
+from backcast.data.store.writer import MOST_SYMBOLS, RowWriter
 from backcast.errors import InputError
 
 EXACT = 2**53  # whole numbers below it are themselves as float64

@@ -7,10 +7,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from backcast.data.cache import import_rows
-from backcast.data.cells import Pictures
+from backcast.data.forms.cells import Pictures
 from backcast.data.sequences import Sequences, Splits
-from backcast.data.writer import RowWriter
+from backcast.data.store.cache import import_rows
+from backcast.data.store.writer import RowWriter
 from backcast.errors import InputError
 
 NAME = "stanford-dogs"

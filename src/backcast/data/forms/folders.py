@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from backcast.data.arrays import read_array, stored
-from backcast.data.cache import import_rows
-from backcast.data.cells import Pictures, Sounds
+from backcast.data.forms.arrays import read_array, stored
+from backcast.data.forms.cells import Pictures, Sounds
 from backcast.data.reading import Reading
 from backcast.data.sequences import Sequences
-from backcast.data.writer import Elements, RowWriter
+from backcast.data.store.cache import import_rows
+from backcast.data.store.writer import Elements, RowWriter
 from backcast.errors import InputError
 
 FORMS = {

@@ -1,0 +1,1 @@
+"""Rows as they are kept: checked, flat, in a cache that is mapped into memory."""
