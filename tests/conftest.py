@@ -47,7 +47,7 @@ def row_alone(batch: Batch, row: int) -> Batch:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Imported data go to a folder of the tests, not to the user's."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BACKCAST_CACHE", str(tmp_path_factory.mktemp("cache")))
