@@ -1,0 +1,133 @@
+"""What an experiment is, and what is found when it is run: the words that the rest of this folder uses."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+RESULTS_VERSION = 1
+"""Goes up whenever the same settings would compute something else; results of another version are not shown."""
+
+Status = Literal["finished", "failed", "infeasible", "no data"]
+
+
+class Published(NamedTuple):
+    """A number of the paper: percent, seconds, or points.
+
+    approximate  read off a plot
+    """
+
+    value: float
+    approximate: bool = False
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One place of a table, or one point of a figure: a configuration, run once a seed.
+
+    row, column  where it stands; the names of the experiment's `rows` and `columns`
+    settings     of `backcast.config.Config`, all that differ from the defaults but the seed
+    published    the paper's number there, None where it has none
+    x            where it stands on a figure's axis (steps), None in a table
+    """
+
+    row: str
+    column: str
+    settings: Mapping[str, Any]
+    published: Published | None = None
+    x: int | None = None
+    published_seconds: Published | None = None  # of a training step, figure 3's lower half
+
+    @property
+    def checksum(self) -> str:
+        """Names the configuration: rows of different tables that are the same run have the same."""
+        text = json.dumps([RESULTS_VERSION, dict(self.settings)], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What the paper says of two cells: that `better` has the higher accuracy (the lower error) of the two.
+
+    better, worse   (row, column)
+    text            as a sentence, "r-LSTM beats a truncated LSTM on MNIST"
+    """
+
+    text: str
+    better: tuple[str, str]
+    worse: tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A table or a figure of the paper (or one of ours in the same form), at one scale.
+
+    name        "table2", "figure4", "extension-gru"
+    title       a line; what the paper calls it
+    form        how it is drawn: a table, curves over training, accuracy against `Cell.x`, or losses of accuracy in
+                points against the first row (the ablation)
+    quantity    what a table shows, percent of the test rows
+    caption     what a reader must know of this scale: data, rows, epochs, lengths
+    rows, columns   in the order of the paper
+    """
+
+    name: str
+    title: str
+    scale: str
+    form: Literal["table", "curves", "against length", "against steps", "ablation"]
+    quantity: Literal["accuracy", "error"]
+    caption: str
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    cells: tuple[Cell, ...]
+    claims: tuple[Claim, ...] = ()
+
+    def cell(self, row: str, column: str) -> Cell | None:
+        """The one at this place, None where there is none (the paper's dash)."""
+        return next((cell for cell in self.cells if (cell.row, cell.column) == (row, column)), None)
+
+
+class CurvePoint(NamedTuple):
+    """After an epoch of a phase that classifies: training steps so far, and accuracies of 0 .. 1."""
+
+    step: int
+    train_accuracy: float
+    test_accuracy: float
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """One run of a configuration with one seed.
+
+    status    "failed", "infeasible" (a row alone does not fit the memory budget) and "no data" have a `reason` and no numbers
+    accuracy  on the test rows, 0 .. 1
+    seconds   of training; `seconds_per_step` is the median of a step of the last phase
+    device    "AMD EPYC …, 1 thread" or the GPU's name
+    command   that runs it again
+    """
+
+    checksum: str
+    seed: int
+    status: Status
+    reason: str = ""
+    accuracy: float | None = None
+    train_accuracy: float | None = None
+    test_rows: int = 0
+    train_rows: int = 0
+    steps: int = 0
+    epochs: tuple[int, ...] = ()
+    seconds: float = 0.0
+    seconds_per_step: float | None = None
+    parameters: int = 0
+    device: str = ""
+    began: str = ""
+    command: str = ""
+    curve: tuple[CurvePoint, ...] = ()
+    environment: Mapping[str, Any] = field(default_factory=dict)
+
+
+Found = Mapping[str, tuple[RunResult, ...]]
+"""Results by the checksum of their cell, in order of the seeds."""
