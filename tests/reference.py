@@ -35,7 +35,7 @@ def feed_forward(network: FeedForward, x: Tensor) -> Tensor:
 
 def state_at(model: Model, row: Tensor, step: int, cut: int) -> tuple[Tensor, Tensor]:
     """(h, c) after reading row[0:step]; the gradient stops before row[cut]."""
-    h = c = torch.zeros(model.encoder.hidden_size, dtype=torch.float64)
+    h = c = torch.zeros(model.encoder.output_size, dtype=torch.float64)
     for t in range(step):
         if t == cut:
             h, c = h.detach(), c.detach()

@@ -20,8 +20,8 @@ from backcast.data.sequences import Sequences, concatenate
 from backcast.data.splitting import keep_labels
 from backcast.data.store.writer import values_checksum
 from backcast.inference import logits
-from backcast.methods import phases
 from backcast.objectives import Draw, losses
+from backcast.phases import phases
 
 
 def ragged(count: int = 60, longest: int = 90, seed: int = 0, symbols: bool = False) -> Sequences:

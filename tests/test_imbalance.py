@@ -21,7 +21,8 @@ from backcast.data.sequences import Sequences
 from backcast.history import kept_epoch, read_metrics
 from backcast.metrics import Scores
 from backcast.objectives import Classification, Draw, losses
-from backcast.run import prepare, train
+from backcast.prepared import prepare
+from backcast.run import train
 from conftest import make_batch, make_model
 
 SMALL: dict[str, Any] = {

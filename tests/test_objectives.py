@@ -285,7 +285,7 @@ def test_the_chance_of_the_truth_falls_linearly_from_one_to_zero() -> None:
 
 
 def test_symbols_that_are_fed_back_are_sampled_from_the_softmax() -> None:
-    from backcast.objectives import own_output
+    from backcast.objectives.reconstruction import own_output
 
     model = make_model(symbols=True)
     scores = torch.tensor([0.1, 0.2, 0.3, 0.4, 0.0]).log().repeat(20_000, 1)

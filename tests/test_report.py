@@ -24,12 +24,12 @@ from backcast.data.preprocessing import Preprocessing
 from backcast.data.sequences import Sequences
 from backcast.errors import InputError
 from backcast.nn.model import Model
+from backcast.prepared import prepare
 from backcast.report.confusion import confusion_figure
 from backcast.report.memory import memory_curve, symbol_vectors
 from backcast.report.reconstructions import recall
 from backcast.report.results import collect
 from backcast.report.symbols import UNKNOWN, shortened, symbol_names
-from backcast.run import prepare
 from test_data import write_pictures
 
 TINY = [
@@ -63,7 +63,7 @@ def noise(rows: int, seed: int) -> Sequences:
 
 def measure(encoder: nn.Module) -> tuple[int, np.ndarray]:
     fit, test = noise(500, 0), noise(300, 1)
-    network = Model(encoder, None, None, None, symbols=0)  # type: ignore[arg-type]
+    network = Model(encoder, None, None, None, None, symbols=0)
     model = TrainedModel(network, Preprocessing.fit(fit), (), Config(), None, torch.device("cpu"))
     curve = memory_curve(model, fit, test)
     assert curve.distances.tolist() == list(range(1, LENGTH + 1))
@@ -87,7 +87,7 @@ def test_where_the_input_does_not_vary_there_is_nothing_to_remember() -> None:
         np.concatenate([np.random.default_rng(0).normal(size=(200, 30)), np.zeros((200, 10))], axis=1)
     )
     model = TrainedModel(
-        Model(Window(40), None, None, None, 0), Preprocessing.fit(rows), (), Config(), None, torch.device("cpu")  # type: ignore[arg-type]
+        Model(Window(40), None, None, None, None, 0), Preprocessing.fit(rows), (), Config(), None, torch.device("cpu")
     )  # fmt: skip
     curve = memory_curve(model, rows, rows)
     assert np.isnan(curve.error[:10]).all() and curve.remembers_steps == 40
@@ -96,7 +96,7 @@ def test_where_the_input_does_not_vary_there_is_nothing_to_remember() -> None:
 def test_few_rows_and_rows_of_very_unequal_lengths_are_measured() -> None:
     lengths = np.array([60] * 20 + [5] * 4)
     rows = from_arrays(np.random.default_rng(0).normal(size=(24, 60)), lengths=lengths)
-    network = Model(Window(3), None, None, None, 0)  # type: ignore[arg-type]
+    network = Model(Window(3), None, None, None, None, 0)
     model = TrainedModel(network, Preprocessing.fit(rows), (), Config(), None, torch.device("cpu"))
     for fit, test in ((rows, rows.select(np.arange(20, 24))), (rows.select(np.arange(1)), rows)):
         curve = memory_curve(model, fit, test)
@@ -277,7 +277,7 @@ def test_many_symbols_cost_what_few_do_and_give_nearly_the_same_curve(
     generator = np.random.default_rng(0)
     rows = from_arrays(generator.integers(0, 60, (1500, 8)), kind="symbols")
     preprocessing = Preprocessing.fit(rows)
-    network = Model(SymbolWindow(preprocessing.symbols, 30), None, None, None, 0)  # type: ignore[arg-type]
+    network = Model(SymbolWindow(preprocessing.symbols, 30), None, None, None, None, 0)
     model = TrainedModel(network, preprocessing, (), Config(), None, torch.device("cpu"))
     fit, test = rows.select(np.arange(1000)), rows.select(np.arange(1000, 1500))
     exact = memory_curve(model, fit, test)

@@ -12,6 +12,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "backcast"
 LEVELS = {
     0: [
         "errors",
+        "methods",
         "rng",
         "files",
         "metrics",
@@ -24,16 +25,17 @@ LEVELS = {
         "machine",
     ],
     1: ["config", "history", "sweep", "checkpoint", "predictions", "data", "kernel"],
-    2: ["nn", "recompute"],
+    2: ["nn", "recompute", "chunks"],
     3: ["objectives", "inference"],
-    4: ["methods"],
+    4: ["phases"],
     5: ["trainer"],
     6: ["build"],
-    7: ["run", "evaluation", "suggestions", "rows_figure"],
-    8: ["report", "doctor", "inspection"],
-    9: ["demo", "benchmark", "data_commands"],
-    10: ["cli"],
-    11: ["__main__"],
+    7: ["prepared", "evaluation", "suggestions", "rows_figure"],
+    8: ["run"],
+    9: ["report", "doctor", "inspection"],
+    10: ["demo", "benchmark", "data_commands", "paper"],
+    11: ["cli"],
+    12: ["__main__"],
 }
 LEVEL_OF = {name: level for level, names in LEVELS.items() for name in names}
 

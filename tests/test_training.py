@@ -21,7 +21,8 @@ from backcast.build import load_model
 from backcast.config import Config, resolve
 from backcast.errors import InputError, RunError
 from backcast.history import read_metrics
-from backcast.run import prepare, train
+from backcast.prepared import prepare
+from backcast.run import train
 
 SMALL: dict[str, Any] = {
     "method": "rp-lstm", "hidden_size": 6, "embedding_size": 4, "feedforward_size": 8, "truncation": 4,
@@ -423,3 +424,44 @@ def test_rows_may_come_from_arrays(npz: Path, tmp_path: Path) -> None:
     train(config(npz), tmp_path / "file")
     train(resolve([SMALL]), tmp_path / "arrays", rows=rows)
     assert_same_run(tmp_path / "file", tmp_path / "arrays")
+
+
+@pytest.mark.parametrize("method", ["rp-lstm", "sa-lstm"])
+def test_phase_1_of_another_run_gives_the_same_bits(npz: Path, tmp_path: Path, method: str) -> None:
+    whole = config(npz, method=method, validation=0)
+    alone = whole.pretraining()
+    assert alone is not None
+    train(alone, tmp_path / "phase-1")
+    train(whole, tmp_path / "whole")
+    train(whole, tmp_path / "from", pretrained=tmp_path / "phase-1")
+    for name, value in weights(tmp_path / "whole").items():
+        assert torch.equal(value, weights(tmp_path / "from")[name]), name
+    ends = [read_metrics(tmp_path / run / "metrics.jsonl")[-1] for run in ("whole", "from")]
+    assert ends[0] | {"seconds": 0} == ends[1] | {"seconds": 0}
+
+
+def test_phase_1_is_shared_by_runs_that_differ_behind_it_and_by_no_other(npz: Path, tmp_path: Path) -> None:
+    whole = config(npz, validation=0)
+    assert whole.pretraining() == config(npz, validation=0, truncation=0, joint=False, epochs=1).pretraining()
+    assert whole.pretraining() != config(npz, validation=0, anchors=1).pretraining()
+    assert (
+        config(npz, method="lm-lstm").pretraining()
+        != config(npz, method="lm-lstm", truncation=2).pretraining()
+    )
+    assert config(npz, method="lstm").pretraining() is None
+    train(config(npz, validation=0, anchors=1, epochs=0), tmp_path / "phase-1")
+    with pytest.raises(InputError, match="--anchors"):
+        train(whole, tmp_path / "run", pretrained=tmp_path / "phase-1")
+    with pytest.raises(InputError, match="held out"):
+        train(config(npz, anchors=1), tmp_path / "run", pretrained=tmp_path / "phase-1")
+
+
+def test_what_is_measured_besides_stands_in_the_metrics_and_decides_nothing(
+    npz: Path, tmp_path: Path
+) -> None:
+    train(config(npz), tmp_path / "plain")
+    train(config(npz), tmp_path / "watched", measure=lambda model: {"test_accuracy": 0.5})
+    for name, value in weights(tmp_path / "plain").items():
+        assert torch.equal(value, weights(tmp_path / "watched")[name]), name
+    entries = read_metrics(tmp_path / "watched" / "metrics.jsonl")
+    assert [entry.get("test_accuracy") for entry in entries] == [None, None, 0.5, 0.5, 0.5]

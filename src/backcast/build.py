@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,25 +13,30 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from backcast import inference
 from backcast.config import Config
 from backcast.data.preprocessing import Preprocessing
 from backcast.data.sequences import Picture, Sequences
 from backcast.errors import InputError
-from backcast.methods import METHODS, phases
+from backcast.methods import METHODS, Network
 from backcast.metrics import Scores
 from backcast.nn.decoder import Decoder, Predictor
 from backcast.nn.embedding import Embedding
 from backcast.nn.feedforward import FeedForward
+from backcast.nn.gru import EmbeddedGRU
 from backcast.nn.initialise import initialise
+from backcast.nn.irnn import EmbeddedIRNN
 from backcast.nn.lstm import EmbeddedLSTM
 from backcast.nn.model import Model
+from backcast.nn.urnn import EmbeddedURNN
+from backcast.phases import phases
 from backcast.trainer import Settings, Trainer
 
 MODEL_FORMAT = "backcast model 2"
 WEIGHTS, DESCRIPTION = "model.safetensors", "config.json"
+RECURRENT = {"lstm": EmbeddedLSTM, "gru": EmbeddedGRU, "irnn": EmbeddedIRNN, "urnn": EmbeddedURNN}
 
 
 @dataclass(frozen=True)
@@ -93,30 +99,31 @@ def build_network(config: Config, preprocessing: Preprocessing, classes: int) ->
     symbols, channels = preprocessing.symbols, preprocessing.channels
     method, hidden, drop = METHODS[config.method], config.hidden_size, config.dropconnect
     elements, wide = symbols or channels, config.feedforward_size
+    decoder_size = config.decoder_hidden_size or hidden
     # torch draws first weights from its global generator; they are replaced, and the generator put back.
     with torch.random.fork_rng(devices=[]):
-        embedding = Embedding(symbols, channels, config.embedding_size)
-        decoder_size = config.decoder_hidden_size or hidden
-        network = Model(
-            encoder=EmbeddedLSTM(embedding, hidden),
-            classifier=FeedForward(hidden, wide, classes, drop) if classes else None,
-            decoder=Decoder(
-                embedding,
-                hidden,
-                decoder_size,
-                config.decoder_layers,
-                elements,
-                wide,
-                drop,
-                config.position_cue,
-            )
-            if method.reconstruction
-            else None,
-            predictor=Predictor(hidden, decoder_size, elements, wide, drop) if method.prediction else None,
-            symbols=symbols,
-        )
+        encoder = build_encoder(method.network, symbols, channels, config.embedding_size, hidden)
+        width = encoder.output_size
+        decoder = predictor = next_element = None
+        if "reconstruction" in method.auxiliary:
+            decoder = Decoder(
+                encoder.embedding, width, decoder_size, config.decoder_layers, elements, wide, drop, config.position_cue,
+                bridged=method.network != "lstm" or decoder_size != width,
+            )  # fmt: skip
+        if "prediction" in method.auxiliary:
+            predictor = Predictor(width, decoder_size, elements, wide, drop)
+        if {"language model", "autoencoder"} & set(method.auxiliary):
+            next_element = nn.Linear(width, elements)
+        classifier = FeedForward(width, wide, classes, drop) if classes else None
+        network = Model(encoder, classifier, decoder, predictor, next_element, symbols)
     initialise(network, config.seed)
     return network
+
+
+def build_encoder(network: Network, symbols: int, channels: int, embedding_size: int, hidden: int) -> Any:
+    """What reads the sequence. The attention networks have as many parameters as an LSTM of `hidden` cells."""
+    embedding = Embedding(symbols, channels, embedding_size)
+    return RECURRENT[network](embedding, hidden)
 
 
 def build_trainer(
@@ -126,8 +133,9 @@ def build_trainer(
     train: Sequences,
     validation: Sequences | None,
     device: torch.device,
+    measure: Callable[[], dict[str, float]] = dict,
 ) -> Trainer:
-    """A trainer for the config's method."""
+    """A trainer for the config's method. `measure`: see `Trainer`."""
     settings = Settings(
         batch_size=config.batch_size,
         optimizer=config.optimizer,
@@ -139,7 +147,7 @@ def build_trainer(
         balanced=config.class_weights == "balanced",
     )
     weights = class_weights(train) if config.class_weights == "balanced" else None
-    return Trainer(network, preprocessing, train, validation, phases(config, weights), settings)
+    return Trainer(network, preprocessing, train, validation, phases(config, weights), settings, measure)
 
 
 def class_weights(rows: Sequences) -> tuple[float, ...]:

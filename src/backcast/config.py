@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from backcast.errors import InputError, nearest
+from backcast.methods import METHODS
 
-METHOD_NAMES = ("lstm", "r-lstm", "p-lstm", "rp-lstm")
 NONE_WORDS = ("none", "null")
 
 
@@ -133,7 +133,7 @@ class Config:
     permutation_seed: int = _option(0, DATA, "which pMNIST", low=0)
 
     method: str = _option(
-        "r-lstm", METHOD, "what is trained; `backcast ls methods` explains", choices=METHOD_NAMES
+        "r-lstm", METHOD, "what is trained; `backcast ls methods` explains", choices=tuple(METHODS)
     )
     truncation: int | None = _option(
         300,
@@ -223,21 +223,22 @@ class Config:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             object.__setattr__(self, field.name, _checked(field, getattr(self, field.name)))
-        if self.position_cue and not self.embedding_size and self.method in ("r-lstm", "rp-lstm"):
+        method = METHODS[self.method]
+        if self.position_cue and not self.embedding_size and "reconstruction" in method.auxiliary:
             raise InputError(
                 "--position-cue is added to the embedded input, so --embedding-size must not be 0; say --no-position-cue"
             )
         if self.recompute and self.truncation is not None:
             raise InputError("--recompute is a way to do full BPTT, so it needs --truncation none")
-        if self.unlabeled is not None and self.method == "lstm":
+        if self.unlabeled is not None and not method.auxiliary:
             raise InputError(
-                "--unlabeled: rows without labels train the auxiliary loss, which lstm has not; choose another --method"
+                f"--unlabeled: rows without labels train the auxiliary loss, which {self.method} has not; choose another --method"
             )
         if self.x is not None and self.text is not None:
             raise InputError("--x and --text exclude each other")
         if self.wide and self.time is not None:
             raise InputError("--wide (one column a step) and --time (one row a step) exclude each other")
-        if not self.epochs and (self.method == "lstm" or not self.pretrain_epochs):
+        if not self.epochs and not (method.auxiliary and self.pretrain_epochs):
             raise InputError(
                 "--epochs 0 leaves nothing to train; with an auxiliary loss, --pretrain-epochs may stand alone"
             )
@@ -247,10 +248,34 @@ class Config:
         """Steps before an anchor that carry a gradient: as set, or max(1, l // 2)."""
         return self.aux_truncation or max(1, self.segment_length // 2)
 
+    def pretraining(self) -> Config | None:
+        """Phase 1 alone, as a run of its own that others may start from; None where there is no such phase.
+
+        Runs that differ in phase 2 only have the same.
+        """
+        method = METHODS[self.method]
+        if not (method.auxiliary and self.pretrain_epochs):
+            return None
+        own = PHASE_2_ONLY if method.joint else PHASE_2_ONLY - {"truncation"}
+        kept = {name: value for name, value in self.to_dict().items() if name not in own}
+        return Config(**{**kept, "epochs": 0, "from_run": None})
+
     def to_dict(self) -> dict[str, Any]:
         return {name: list(v) if isinstance(v, tuple) else v for name, v in dataclasses.asdict(self).items()}
 
 
+PHASE_2_ONLY = {
+    "truncation",
+    "recompute",
+    "joint",
+    "epochs",
+    "learning_rate",
+    "halve_at",
+    "labeled",
+    "class_weights",
+    "missing_label",
+}
+"""Settings that phase 1 does not see; of the whole sequence's losses, the truncation is phase 1's, too."""
 FIELDS = {field.name: field for field in dataclasses.fields(Config)}
 
 

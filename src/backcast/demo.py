@@ -29,12 +29,13 @@ from backcast.data.sources import load
 from backcast.errors import InputError, RunError, nearest
 from backcast.files import write_json
 from backcast.history import read_metrics
-from backcast.methods import phases
 from backcast.objectives import Draw
+from backcast.phases import phases
+from backcast.prepared import prepare
 from backcast.progress import TrainingProgress
 from backcast.report.memory import memory_curve
 from backcast.report.page import write_report
-from backcast.run import METRICS, holds_run, prepare, train
+from backcast.run import METRICS, holds_run, train
 from backcast.trainer import Interrupted
 
 DATA = "digits-silence"

@@ -17,7 +17,11 @@ from backcast.sweep import sweep
 
 
 def last_outputs(model: Model, batch: Batch) -> Tensor:
-    """The main network's output at each row's own last step, (B, H), without a graph."""
+    """What is classified, (B, H), without a graph: the main network's output at each row's own last step, or the average of an attention network's."""
+    if not model.recurrent:
+        with torch.no_grad():
+            output: Tensor = model.encoder(batch.slice(0, int(batch.lengths.max())), batch.lengths)
+        return output
     last = batch.lengths[:, None] - 1
     states = sweep(model.encoder, batch, last)
     with torch.no_grad():

@@ -1,81 +1,41 @@
-"""A method is a list of phases; a phase is a set of objectives. This table is the paper's section 3."""
+"""The paper's systems and ours, a row each: a network, and what it is taught besides classification (section 3)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
-from backcast.config import Config
-from backcast.objectives import Classification, Objective, Prediction, Reconstruction
+Network = Literal["lstm", "gru", "irnn", "urnn", "transformer", "t-dmca"]
+Auxiliary = Literal["reconstruction", "prediction", "language model", "autoencoder"]
 
 
 @dataclass(frozen=True)
 class Method:
-    """What a method adds to classification."""
+    """What reads the sequence, and the auxiliary losses of phase 1, which phase 2 keeps where `joint`."""
 
-    reconstruction: bool
-    prediction: bool
     description: str
+    network: Network = "lstm"
+    auxiliary: tuple[Auxiliary, ...] = ()
+    joint: bool = True
+
+    @property
+    def recurrent(self) -> bool:
+        """Does it read step by step, with a state? Only then can it be truncated."""
+        return self.network not in ("transformer", "t-dmca")
 
 
 METHODS = {
-    "lstm": Method(False, False, "classification alone: the baseline (full BPTT with --truncation none)"),
-    "r-lstm": Method(True, False, "reconstruct a segment of the past from the state at a random anchor"),
-    "p-lstm": Method(False, True, "predict the next elements behind a random anchor"),
-    "rp-lstm": Method(True, True, "both auxiliary losses, weights 1 and 1 (not in the paper)"),
-}
-
-
-@dataclass(frozen=True)
-class Phase:
-    """So many epochs of the sum of some objectives, each objective's own mean with weight 1.
-
-    halve_at   epochs (from 0) before which the learning rate is halved
-    """
-
-    name: str
-    epochs: int
-    objectives: tuple[Objective, ...]
-    learning_rate: float
-    halve_at: tuple[int, ...]
-
-    @property
-    def supervised(self) -> bool:
-        """Is classification all there is, so that rows without a label teach nothing?"""
-        return all(isinstance(objective, Classification) for objective in self.objectives)
-
-    @property
-    def classifies(self) -> bool:
-        return any(isinstance(objective, Classification) for objective in self.objectives)
-
-    def rate(self, epoch: int) -> float:
-        """The learning rate in `epoch`, counted from 0 within the phase."""
-        return self.learning_rate * 0.5 ** sum(epoch >= date for date in self.halve_at)
-
-
-def phases(config: Config, class_weights: tuple[float, ...] | None = None) -> list[Phase]:
-    """The phases of a run; those without epochs are left out. `class_weights`: how much a row of each class counts."""
-    method = METHODS[config.method]
-    auxiliary: tuple[Objective, ...] = ()
-    if method.reconstruction:
-        auxiliary += (
-            Reconstruction(
-                anchors=config.anchors,
-                segment_length=config.segment_length,
-                truncation=config.auxiliary_truncation,
-                decoder_truncation=config.decoder_truncation,
-                decoder_input=config.decoder_input,
-                sampling_steps=config.sampling_steps,
-                backwards=config.backwards,
-                predict_future=config.predict_future,
-                distant_past=config.distant_past,
-            ),
-        )
-    if method.prediction:
-        auxiliary += (Prediction(config.anchors, config.segment_length),)
-    classification = Classification(config.truncation, config.recompute, class_weights)
-    joint = auxiliary if config.joint else ()
-    both = [
-        Phase("pretraining", config.pretrain_epochs, auxiliary, config.pretrain_learning_rate, config.pretrain_halve_at),
-        Phase("joint" if joint else "supervised", config.epochs, (classification, *joint), config.learning_rate, config.halve_at),
-    ]  # fmt: skip
-    return [phase for phase in both if phase.epochs and phase.objectives]
+    "lstm": Method("classification alone: the baseline (full BPTT with --truncation none)"),
+    "r-lstm": Method("reconstruct a segment of the past from the state at a random anchor", auxiliary=("reconstruction",)),
+    "p-lstm": Method("predict the next elements behind a random anchor", auxiliary=("prediction",)),
+    "rp-lstm": Method("both auxiliary losses, weights 1 and 1 (not in the paper)", auxiliary=("reconstruction", "prediction")),
+    "lm-lstm": Method("Dai & Le 2015: pretrained to predict every next element, then classification alone", auxiliary=("language model",), joint=False),
+    "sa-lstm": Method("Dai & Le 2015: pretrained to repeat the whole sequence from the last state, then classification alone", auxiliary=("autoencoder",), joint=False),
+    "irnn": Method("Le et al. 2015: ReLU units, recurrent weights that begin as the identity", network="irnn"),
+    "urnn": Method("Arjovsky et al. 2016: complex state, unitary recurrent weights", network="urnn"),
+    "gru": Method("a gated recurrent unit, classification alone (not in the paper)", network="gru"),
+    "r-gru": Method("a gated recurrent unit with r-LSTM's loss (not in the paper)", network="gru", auxiliary=("reconstruction",)),
+    "p-gru": Method("a gated recurrent unit with p-LSTM's loss (not in the paper)", network="gru", auxiliary=("prediction",)),
+    "transformer": Method("Vaswani et al. 2017: attention over all steps, as many parameters as the LSTM; not truncated", network="transformer"),
+    "t-dmca": Method("Liu et al. 2018: local and memory-compressed attention, as many parameters as the LSTM; not truncated", network="t-dmca"),
+}  # fmt: skip

@@ -17,13 +17,11 @@ import shutil
 import sys
 from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import yaml
 from filelock import FileLock, Timeout
@@ -43,137 +41,23 @@ from backcast.build import (
     take_over,
 )
 from backcast.checkpoint import Checkpoint, load_last, save_checkpoint
-from backcast.config import READING, Config, flag, read_yaml, resolve
-from backcast.data.describe import describe, unknown_symbols
-from backcast.data.preprocessing import Preprocessing, require_no_missing
-from backcast.data.sequences import Sequences, Splits, concatenate
-from backcast.data.sources import load
-from backcast.data.splitting import keep_labels, split_validation
-from backcast.data.store.writer import values_checksum
+from backcast.config import Config, flag, read_yaml, resolve
+from backcast.data.sequences import Sequences
 from backcast.errors import InputError, RunError
 from backcast.files import write_atomically, write_json
+from backcast.history import read_metrics
 from backcast.kernel import description as kernel_in_use
 from backcast.machine import processor
+from backcast.nn.model import Model
+from backcast.prepared import CHECKSUM, Prepared, prepare
+from backcast.trainer import Trainer
 
 CONFIG, ENVIRONMENT, METRICS, CHECKPOINTS, MODEL = (
     "config.yaml", "environment.json", "metrics.jsonl", "checkpoints", "model",
 )  # fmt: skip
 OWN_FILES = (CONFIG, ENVIRONMENT, METRICS, CHECKPOINTS, MODEL, "report.html")
-CHECKSUM = 2
-"""Which definition `data_sha256` follows; checksums of different definitions cannot be compared."""
 MAY_DIFFER = ("data", "unlabeled", "from_run", "data_dir", "device", "checkpoint_minutes")
 """Settings that may change when a run is resumed: what is computed does not follow from them, or is held by a checksum."""
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A config's data, ready to train on. The test rows are not among them."""
-
-    train: Sequences
-    validation: Sequences | None
-    preprocessing: Preprocessing
-    source: TrainedModel | None
-    checksum: str
-    classes: tuple[Any, ...]  # none where nothing is classified
-    description: str  # of DATA, a line
-
-
-def prepare(
-    config: Config, rows: Sequences | None = None, say: Callable[[str], None] = lambda line: None
-) -> Prepared:
-    """Loads DATA (or takes `rows` in its place), checks and splits. Raises InputError.
-
-    Validation rows are those that DATA brings, else some of the training rows.
-    """
-    if rows is not None:
-        splits = Splits(rows)
-    elif config.data is None:
-        raise InputError("which DATA? Name a built-in set (`backcast ls datasets`), a file or a folder")
-    else:
-        splits = _load(config, config.data, say=say)
-    if config.epochs:
-        _check_labels(splits.train, config)
-        if config.missing_label is not None and (splits.train.labels >= 0).all():
-            say(
-                f"{splits.train.name}: every row has a label; none is --missing-label {config.missing_label!r}"
-            )
-    description = describe(splits.train, config.kind)
-    rows, held_out = hold_out(config, splits)
-    if held_out is not None:
-        description += (
-            f"; {len(held_out):,} {'of them ' if held_out.name == splits.train.name else ''}choose the epoch"
-        )
-    rows = keep_labels(rows, config.labeled, config.seed)
-    if config.unlabeled is not None:
-        more = _load(replace(config, limit=None), config.unlabeled, labels=False, say=say).train
-        require_no_missing(more)
-        rows = concatenate(rows, more)
-        description += f"; {describe(more, config.kind)}"
-    source = None if config.from_run is None else load_model(config.from_run)
-    preprocessing = Preprocessing.fit(rows) if source is None else source.preprocessing
-    for part in (rows, held_out):
-        if part is not None:
-            preprocessing.check(part)
-            if line := unknown_symbols(preprocessing, part):
-                say(line)
-    classes = rows.classes if config.epochs else ()
-    return Prepared(
-        rows, held_out, preprocessing, source, rows_checksum(rows, held_out), classes, description
-    )
-
-
-def hold_out(config: Config, splits: Splits) -> tuple[Sequences, Sequences | None]:
-    """Rows to train on, and those that choose the epoch: the validation rows of DATA, else some of the training rows.
-
-    None where nothing is classified, or nothing is held out. Validation rows without any label choose nothing.
-    """
-    if not config.epochs:
-        return splits.train, None
-    if splits.validation is None or not (splits.validation.labels >= 0).any():
-        return split_validation(splits.train, config.validation, config.seed)
-    return splits.train, splits.validation.relabel(splits.train.classes)
-
-
-def _load(config: Config, data: str, *, labels: bool = True, say: Callable[[str], None]) -> Splits:
-    return load(
-        data,
-        data_dir=config.data_dir,
-        limit=config.limit,
-        max_length=config.max_length,
-        missing_label=config.missing_label,
-        permutation_seed=config.permutation_seed,
-        labels=labels,
-        say=say,
-        **{name: getattr(config, name) for name in READING},
-    )
-
-
-def _check_labels(rows: Sequences, config: Config) -> None:
-    if not rows.classes:
-        raise InputError(
-            f"{rows.name}: the rows have no labels (a column `label`, or the one that --label names; an array `y`); "
-            "to pretrain without any, say --epochs 0"
-        )
-    present = np.unique(rows.labels[rows.labels >= 0])
-    if len(present) == 1:
-        raise InputError(
-            f"{rows.name}: every label is {rows.classes[present[0]]!r}; there must be at least two classes"
-            + (" (--limit takes the first rows, and these may come class by class)" if config.limit else "")
-        )
-    if config.missing_label is None and (rows.labels < 0).any():
-        row = int(np.flatnonzero(rows.labels < 0)[0])
-        raise InputError(f"{rows.name}: row {row} has no label; if that is meant, say --missing-label")
-
-
-def rows_checksum(*parts: Sequences | None) -> str:
-    """Names the rows: what is trained on, and in which order."""
-    digest = hashlib.sha256()
-    for part in parts:
-        if part is not None:
-            digest.update((part.checksum or values_checksum(part.values)).encode())
-            for array in (part.starts, part.lengths, part.labels):
-                digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()
 
 
 class RunFolder:
@@ -262,6 +146,8 @@ def train(
     rows: Sequences | None = None,
     resume: bool = False,
     overwrite: bool = False,
+    pretrained: Path | None = None,
+    measure: Callable[[TrainedModel], dict[str, float]] | None = None,
     say: Callable[[str], None] = lambda line: None,
     on_total: Callable[[int, int], None] = lambda total, done: None,
     on_advance: Callable[[str], None] = lambda description: None,
@@ -272,6 +158,8 @@ def train(
     rows       in place of DATA, such as `backcast.from_arrays` makes
     resume     go on from the last good checkpoint; without one start over, on a finished run do nothing
     overwrite  replace a run that is there
+    pretrained a run of `config.pretraining()`: phase 1 is taken from it, and the result is to the bit that of a run of both
+    measure    what else is noted in the metrics after every epoch that classifies; it decides nothing
     on_total   told the number of training steps, and how many of them are done already
 
     Raises InputError, before anything is written, for input that does not fit; RunError, with the last good
@@ -294,11 +182,17 @@ def train(
     network = build_network(config, prepared.preprocessing, len(prepared.classes))
     if prepared.source is not None:
         take_over(network, prepared.source, prepared.classes)
+    model = TrainedModel(
+        network, prepared.preprocessing, prepared.classes, config, prepared.train.picture, device
+    )
     with _locked(out), process.flushed_denormals():
         folder = RunFolder(out, _fingerprint(config, prepared), on_advance)
         trainer = build_trainer(
-            config, network, prepared.preprocessing, prepared.train, prepared.validation, device
-        )
+            config, network, prepared.preprocessing, prepared.train, prepared.validation, device,
+            dict if measure is None else lambda: measure(model),
+        )  # fmt: skip
+        if pretrained is not None:
+            _skip_pretraining(trainer, network, config, pretrained)
         checkpoint = folder.last_checkpoint(say) if going_on else None
         if checkpoint is not None:
             trainer.restore(checkpoint)
@@ -311,9 +205,32 @@ def train(
             say(f"{out}: this run is finished; there is nothing to resume")
         on_total(trainer.total_steps, trainer.position.step)
         trainer.fit(folder, stop)
-    return TrainedModel(
-        network.eval(), prepared.preprocessing, prepared.classes, config, prepared.train.picture, device
-    )
+    network.eval()
+    return model
+
+
+def _skip_pretraining(trainer: Trainer, network: Model, config: Config, pretrained: Path) -> None:
+    """Takes phase 1 from another run. Raises InputError where that run is not this one's phase 1, or not finished."""
+    wanted, found = config.pretraining(), read_config(pretrained)
+    differing = [
+        flag(field.name)
+        for field in dataclasses.fields(Config)
+        if wanted is not None
+        and field.name not in MAY_DIFFER
+        and getattr(wanted, field.name) != getattr(found, field.name)
+    ]
+    if wanted is None or differing or config.validation:
+        reason = f"it differs in {', '.join(differing)}" if differing else "this run has no such phase"
+        raise InputError(
+            f"{pretrained}: is not phase 1 of this run: {'rows are held out' if config.validation else reason}"
+        )
+    epochs = read_metrics(pretrained / METRICS)
+    if not epochs or epochs[-1]["epoch"] != wanted.pretrain_epochs:
+        raise InputError(
+            f"{pretrained}: is not finished; go on with: backcast train --resume --out {pretrained}"
+        )
+    take_over(network, load_model(pretrained), ())
+    trainer.skip_pretraining(epochs[-1]["step"], epochs[-1]["seconds"])
 
 
 def _require_same_settings(saved: Config, given: Config, out: Path) -> None:
@@ -360,7 +277,7 @@ def _environment(prepared: Prepared, device: torch.device) -> dict[str, Any]:
         "backcast": version("backcast"),
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "numpy": np.__version__,
+        "numpy": version("numpy"),
         "system": platform.platform(),
         "processor": processor(),
         "threads": torch.get_num_threads(),

@@ -24,9 +24,9 @@ from backcast.data.preprocessing import Preprocessing
 from backcast.data.sequences import Sequences
 from backcast.errors import RunError
 from backcast.inference import evaluate
-from backcast.methods import Phase
 from backcast.nn.model import Model
 from backcast.objectives import Draw, Term, losses
+from backcast.phases import Phase
 
 LOG_EVERY = 50  # steps between two lines of metrics within an epoch
 
@@ -98,7 +98,10 @@ class Trainer:
         validation: Sequences | None,
         phases: list[Phase],
         settings: Settings,
+        measure: Callable[[], dict[str, float]] = dict,
     ) -> None:
+        """`measure`: what else is noted at the end of an epoch that classifies; it decides nothing."""
+        self.measure = measure
         self.model = model.to(settings.device)
         self.preprocessing = preprocessing
         self.train = train
@@ -173,6 +176,10 @@ class Trainer:
         self.optimizer = self._new_optimizer()
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": slots, "param_groups": groups})
+
+    def skip_pretraining(self, steps: int, seconds: float) -> None:
+        """Begins behind the first phase, which another run has done: the model has its weights."""
+        self.position = Position(phase=1, step=steps, epochs_before=self.phases[0].epochs, seconds=seconds)
 
     def _run_epoch(self, phase: Phase, recorder: Recorder, stop: Callable[[], bool]) -> None:
         at = self.position
@@ -250,6 +257,8 @@ class Trainer:
             if (chosen, -found.loss) > (at.best_accuracy, -at.best_loss):
                 at.best_accuracy, at.best_loss = chosen, found.loss
                 self.best = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
+        if phase.classifies:
+            entry |= self.measure()
         recorder.metrics(entry)
         at.epoch, at.batch, at.sums = at.epoch + 1, 0, {}
         self._save(recorder)

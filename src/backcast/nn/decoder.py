@@ -31,7 +31,8 @@ class Decoder(nn.Module):
     The bottom layer starts from the main network's state at the anchor, the top layer from zeros. Its weights
     are its own, but for the embedding (whether that is shared is not stated in the paper).
 
-    hidden_size   the main network's width by default; a linear bridge carries the state to another one
+    hidden_size   the main network's width by default
+    bridged       a linear map carries the main network's state to the bottom layer's: for another width, or another cell
     num_layers    2 in the paper; 1 for the ablation
     position_cue  add sine features of the place that is to be reconstructed to the input (ours)
     """
@@ -46,11 +47,11 @@ class Decoder(nn.Module):
         feedforward_size: int,
         dropconnect: float,
         position_cue: bool,
+        bridged: bool,
     ) -> None:
         super().__init__()
         self._shared = (embedding,)  # not registered as a part: it belongs to the main network
         self.position_cue = position_cue
-        bridged = hidden_size != state_size
         self.bridge_h = nn.Linear(state_size, hidden_size) if bridged else None
         self.bridge_c = nn.Linear(state_size, hidden_size) if bridged else None
         self.bottom = LSTMLayer(embedding.width, hidden_size)
@@ -67,11 +68,12 @@ class Decoder(nn.Module):
         """The precision of the weights; under autocast that of a state is lower, too low for positions."""
         return self.output.last.weight.dtype
 
-    def initial_state(self, state: LSTMState) -> DecoderState:
-        """The decoder's state at its first step, from the main network's (B, H) at the anchor."""
+    def initial_state(self, state: tuple[Tensor, ...]) -> DecoderState:
+        """The decoder's state at its first step, from the main network's at the anchor: (B, H), one part or two."""
+        h, c = state[0], state[-1]
         if self.bridge_h is not None and self.bridge_c is not None:
-            state = LSTMState(self.bridge_h(state.h), self.bridge_c(state.c))
-        return DecoderState(state, self.top.zero_state(len(state.h)) if self.top else None)
+            h, c = self.bridge_h(h), self.bridge_c(c)
+        return DecoderState(LSTMState(h, c), self.top.zero_state(len(h)) if self.top else None)
 
     def forward(
         self,
@@ -99,7 +101,7 @@ class Decoder(nn.Module):
         truth: Tensor,
         feed_truth: Tensor,
         uniform: Tensor,
-        state: LSTMState,
+        state: tuple[Tensor, ...],
         second_weight: Tensor,
     ) -> Tensor | None:
         """By the kernel, what is fed where the decoder gets its own output in place of some of the truth.
@@ -107,7 +109,7 @@ class Decoder(nn.Module):
         Arguments as of `kernel.decode`; `state` is the main network's at the anchor. None where the kernel cannot.
         """
         with torch.no_grad(), torch.autocast("cpu", enabled=False):
-            h, c = self.initial_state(LSTMState(state.h.float(), state.c.float())).bottom
+            h, c = self.initial_state(tuple(part.float() for part in state)).bottom
             folded = self.bottom.fold(self.embedding, truth)
             identity = not self.embedding.symbols and self.embedding.map is None
             if (

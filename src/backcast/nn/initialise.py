@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Protocol, runtime_checkable
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from backcast import rng
 
@@ -15,9 +18,13 @@ def initialise(model: nn.Module, seed: int) -> None:
     Not stated in the paper; 1 is what TensorFlow's cell added at the time. A parameter's numbers depend on
     its name alone, so the same main network begins with the same weights whatever stands beside it.
     """
+    own = dict(_first_weights(model, seed))
     for module_name, module in model.named_modules():
         bound = _bound(module)
         for name, parameter in module.named_parameters(recurse=False):
+            if (given := own.get(f"{module_name}.{name}")) is not None:
+                parameter.copy_(given)
+                continue
             generator = rng.torch_generator("cpu", seed, "initialise", f"{module_name}.{name}")
             value = torch.empty(parameter.shape, dtype=parameter.dtype)
             if bound is None:
@@ -30,9 +37,28 @@ def initialise(model: nn.Module, seed: int) -> None:
             parameter.copy_(value)
 
 
+@runtime_checkable
+class OwnFirstWeights(Protocol):
+    """A network whose source says how its weights begin."""
+
+    def first_weights(self, name: str, shape: torch.Size, generator: torch.Generator) -> Tensor | None:
+        """Of the parameter `name`; None: as any other."""
+
+
+def _first_weights(model: nn.Module, seed: int) -> Iterator[tuple[str, Tensor]]:
+    for module_name, module in model.named_modules():
+        if isinstance(module, OwnFirstWeights):
+            parameters = dict(model.get_submodule(module_name).named_parameters())
+            for name, parameter in parameters.items():
+                whole = f"{module_name}.{name}"
+                generator = rng.torch_generator("cpu", seed, "initialise", whole)
+                if (found := module.first_weights(name, parameter.shape, generator)) is not None:
+                    yield whole, found
+
+
 def _bound(module: nn.Module) -> float | None:
     """The half-width of torch's uniform distribution for `module`; None for a table (standard normal)."""
-    if isinstance(module, nn.LSTM):
+    if isinstance(module, nn.LSTM | nn.GRU):
         return module.hidden_size**-0.5
     if isinstance(module, nn.Linear):
         return max(module.in_features, 1) ** -0.5

@@ -104,7 +104,7 @@ class EmbeddedLSTM(nn.Module):
         self.layer = LSTMLayer(embedding.width, hidden_size)
 
     @property
-    def hidden_size(self) -> int:
+    def output_size(self) -> int:
         return self.layer.hidden_size
 
     def zero_state(self, batch_size: int) -> LSTMState:

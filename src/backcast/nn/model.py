@@ -2,39 +2,48 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from backcast.nn.decoder import Decoder, Predictor
 from backcast.nn.feedforward import FeedForward
-from backcast.nn.lstm import EmbeddedLSTM
 
 
 class Model(nn.Module):
-    """A main network, a classifier on its last output, and what the auxiliary losses need.
+    """A main network, a classifier on what it gives, and what the auxiliary losses need.
 
-    encoder     reads the sequence
-    classifier  last output (B, H) to logits (B, classes); None where nothing is classified (pretraining)
-    decoder     r-LSTM's, or None
-    predictor   p-LSTM's, or None
-    symbols     the number of symbols, or 0 where elements are real vectors
+    encoder       reads the sequence: a `RecurrentEncoder`, or an `AveragedEncoder`
+    classifier    its last or averaged output (B, H) to logits (B, classes); None where nothing is classified (pretraining)
+    decoder       r-LSTM's, or None
+    predictor     p-LSTM's, or None
+    next_element  outputs to the next element, for the losses of Dai & Le, or None
+    symbols       the number of symbols, or 0 where elements are real vectors
     """
 
     def __init__(
         self,
-        encoder: EmbeddedLSTM,
+        encoder: nn.Module,
         classifier: FeedForward | None,
         decoder: Decoder | None,
         predictor: Predictor | None,
+        next_element: nn.Linear | None,
         symbols: int,
     ) -> None:
         super().__init__()
-        self.encoder = encoder
+        self.encoder: Any = encoder  # one of two protocols; nn.Module says nothing of either
         self.classifier = classifier
         self.decoder = decoder
         self.predictor = predictor
+        self.next_element = next_element
         self.symbols = symbols
+
+    @property
+    def recurrent(self) -> bool:
+        """Does the main network read step by step, with a state?"""
+        return hasattr(self.encoder, "zero_state")
 
     def element_losses(self, predicted: Tensor, target: Tensor) -> Tensor:
         """The loss of each element, (N, L): cross-entropy for symbols, squared error for real vectors.

@@ -15,8 +15,7 @@ from torch import Tensor
 
 from backcast.build import TrainedModel
 from backcast.data.sequences import Sequences
-from backcast.nn.lstm import LSTMState
-from backcast.sweep import sweep
+from backcast.sweep import State, like, sweep
 
 ANCHORS_PER_ROW = 4
 
@@ -42,7 +41,7 @@ def recall(model: TrainedModel, rows: Sequences, which: int) -> Recall:
     batch = model.preprocessing.batch(rows, np.array([which]), model.device)
     total = int(batch.lengths[0])
     anchors = np.unique(np.ceil(total * np.arange(1, ANCHORS_PER_ROW + 1) / ANCHORS_PER_ROW).astype(np.int64))
-    states = LSTMState(*sweep(model.network.encoder, batch, anchors[None]))
+    states = sweep(model.network.encoder, batch, anchors[None])
     x = batch.slice(0, total)[0]
     with torch.no_grad():
         past = None if model.network.decoder is None else _reconstruct(model, x, states, anchors)
@@ -56,7 +55,7 @@ def recall(model: TrainedModel, rows: Sequences, which: int) -> Recall:
 
 
 def _reconstruct(
-    model: TrainedModel, x: Tensor, states: LSTMState, anchors: NDArray[np.int64]
+    model: TrainedModel, x: Tensor, states: State, anchors: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """The past [0, a) from the state at each anchor a, segments laid end to end: x (T[, C]) to (A, T[, C]).
 
@@ -81,7 +80,7 @@ def _reconstruct(
     else:
         positions = np.minimum(first[:, None] + order, last[:, None])
     places, row = torch.from_numpy(positions).to(x.device), torch.from_numpy(whose).to(x.device)
-    element, carried = x[places[:, :1]], decoder.initial_state(LSTMState(*(part[row] for part in states)))
+    element, carried = x[places[:, :1]], decoder.initial_state(tuple(part[row] for part in states))
     for step in range(1, len(order)):
         unfed = step > 1 and model.config.decoder_input == "unfed"
         is_fed = torch.zeros(1, device=x.device) if unfed else None
@@ -93,7 +92,7 @@ def _reconstruct(
 
 
 def _predict(
-    model: TrainedModel, x: Tensor, states: LSTMState, anchors: NDArray[np.int64]
+    model: TrainedModel, x: Tensor, states: State, anchors: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """What comes behind x[a], which is read; then the network reads its own predictions: (A, T[, C])."""
     predictor = model.network.predictor
@@ -104,7 +103,7 @@ def _predict(
         return result
     row = torch.from_numpy(asked).to(x.device)
     element, state = x[torch.from_numpy(anchors[asked]).to(x.device)][:, None], [part[row] for part in states]
-    carried, main = predictor.layer.zero_state(len(asked)), LSTMState(*state)
+    carried, main = predictor.layer.zero_state(len(asked)), like(states, state)
     for step in range(1, min(model.config.segment_length, len(x) - 1) + 1):
         outputs, main = model.network.encoder(element, main)
         predicted, carried = predictor(outputs, carried)

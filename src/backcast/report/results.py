@@ -18,10 +18,11 @@ from backcast.data.sources import BUILT_IN, load
 from backcast.data.splitting import keep_labels
 from backcast.errors import InputError
 from backcast.history import chosen_by, kept_epoch, read_metrics
-from backcast.methods import phases
 from backcast.metrics import Scores
+from backcast.phases import phases
+from backcast.prepared import CHECKSUM, hold_out, rows_checksum
 from backcast.report.memory import MemoryCurve, memory_curve
-from backcast.run import CHECKSUM, METRICS, hold_out, read_config, read_environment, rows_checksum
+from backcast.run import METRICS, read_config, read_environment
 
 IGNORED = ("seed", "data", "data_dir", "device", "checkpoint_minutes")
 
@@ -201,7 +202,7 @@ class _Rows(NamedTuple):
 
 
 def _rows(config: Config, data_dir: str | None, loaded: dict[tuple[Any, ...], Splits]) -> _Rows:
-    """The run's rows, split as `run.prepare` does, by the run's seed.
+    """The run's rows, split as `prepared.prepare` does, by the run's seed.
 
     `loaded` keeps what was read, for the next run.
     """

@@ -14,8 +14,8 @@ from backcast.benchmark.work.training import CLASSES, TrainingStep
 from backcast.build import build_network
 from backcast.config import resolve
 from backcast.data.preprocessing import Preprocessing
-from backcast.methods import phases
 from backcast.objectives import Draw, losses
+from backcast.phases import phases
 from backcast.presets import PAPER
 
 DRAW = Draw(seed=0, epoch=0, step=50_000)

@@ -1,0 +1,83 @@
+"""What an objective is: it plans, a sweep carries the state, it gives a loss.
+
+An objective first *plans*: integers only, which says where its windows begin. One sweep without a graph then
+carries the state there for all objectives at once. Then each objective runs its windows with a graph and
+returns a sum and a count, never a mean, so that batches can be split and put together again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from backcast import rng, windows
+from backcast.batch import Batch
+from backcast.nn.model import Model
+from backcast.sweep import State, like, sweep
+
+
+@dataclass(frozen=True)
+class Draw:
+    """The randomness of one training step; `epoch` and `step` count from 0 over all phases."""
+
+    seed: int
+    epoch: int
+    step: int
+
+    def uniform(self, purpose: str, rows: NDArray[np.int64], columns: int) -> NDArray[np.float64]:
+        """Numbers in [0, 1), (len(rows), columns), each row's own."""
+        return rng.uniform(rows, columns, self.seed, purpose, self.epoch)
+
+    def generator(self, purpose: str, device: torch.device) -> torch.Generator:
+        """A generator for what the whole batch shares, always at the beginning of its stream."""
+        return rng.torch_generator(device, self.seed, purpose, self.step)
+
+
+class Plan(NamedTuple):
+    """`starts` (B, m): the steps at which a state is needed. `segments`: where there are any."""
+
+    starts: NDArray[np.int64]
+    segments: windows.Segments | None = None
+
+
+@dataclass(frozen=True)
+class Term:
+    """One objective's loss over a batch: the sum (with a graph), over how many, and how many were right."""
+
+    total: Tensor
+    count: int
+    correct: int | None = None
+
+
+class Objective(Protocol):
+    @property
+    def name(self) -> str:
+        """What it is called in the metrics."""
+
+    @property
+    def supervised(self) -> bool:
+        """Does it need labels?"""
+
+    def plan(self, batch: Batch, draw: Draw) -> Plan: ...
+
+    def loss(self, model: Model, batch: Batch, plan: Plan, states: State, draw: Draw) -> Term: ...
+
+
+def losses(model: Model, objectives: Sequence[Objective], batch: Batch, draw: Draw) -> dict[str, Term]:
+    """Every objective's loss over `batch`: plans, one sweep for all of them, then their windows."""
+    plans = [objective.plan(batch, draw) for objective in objectives]
+    starts = np.concatenate([plan.starts for plan in plans], axis=1)
+    states = sweep(model.encoder, batch, starts) if starts.shape[1] else ()
+    terms, first = {}, 0
+    for objective, plan in zip(objectives, plans, strict=True):
+        count = plan.starts.shape[1]
+        own = [part.unflatten(0, starts.shape)[:, first : first + count].flatten(0, 1) for part in states]
+        terms[objective.name] = objective.loss(model, batch, plan, like(states, own), draw)
+        first += count
+    return terms

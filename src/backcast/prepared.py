@@ -1,0 +1,134 @@
+"""A config's data, ready to train on: loaded, checked, split."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from backcast.build import TrainedModel, load_model
+from backcast.config import READING, Config
+from backcast.data.describe import describe, unknown_symbols
+from backcast.data.preprocessing import Preprocessing, require_no_missing
+from backcast.data.sequences import Sequences, Splits, concatenate
+from backcast.data.sources import load
+from backcast.data.splitting import keep_labels, split_validation
+from backcast.data.store.writer import values_checksum
+from backcast.errors import InputError
+
+CHECKSUM = 2
+"""Which definition `rows_checksum` follows; checksums of different definitions cannot be compared."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A config's data, ready to train on. The test rows are not among them."""
+
+    train: Sequences
+    validation: Sequences | None
+    preprocessing: Preprocessing
+    source: TrainedModel | None
+    checksum: str
+    classes: tuple[Any, ...]  # none where nothing is classified
+    description: str  # of DATA, a line
+
+
+def prepare(
+    config: Config, rows: Sequences | None = None, say: Callable[[str], None] = lambda line: None
+) -> Prepared:
+    """Loads DATA (or takes `rows` in its place), checks and splits. Raises InputError.
+
+    Validation rows are those that DATA brings, else some of the training rows.
+    """
+    if rows is not None:
+        splits = Splits(rows)
+    elif config.data is None:
+        raise InputError("which DATA? Name a built-in set (`backcast ls datasets`), a file or a folder")
+    else:
+        splits = _load(config, config.data, say=say)
+    if config.epochs:
+        _check_labels(splits.train, config)
+        if config.missing_label is not None and (splits.train.labels >= 0).all():
+            say(
+                f"{splits.train.name}: every row has a label; none is --missing-label {config.missing_label!r}"
+            )
+    description = describe(splits.train, config.kind)
+    rows, held_out = hold_out(config, splits)
+    if held_out is not None:
+        description += (
+            f"; {len(held_out):,} {'of them ' if held_out.name == splits.train.name else ''}choose the epoch"
+        )
+    rows = keep_labels(rows, config.labeled, config.seed)
+    if config.unlabeled is not None:
+        more = _load(replace(config, limit=None), config.unlabeled, labels=False, say=say).train
+        require_no_missing(more)
+        rows = concatenate(rows, more)
+        description += f"; {describe(more, config.kind)}"
+    source = None if config.from_run is None else load_model(config.from_run)
+    preprocessing = Preprocessing.fit(rows) if source is None else source.preprocessing
+    for part in (rows, held_out):
+        if part is not None:
+            preprocessing.check(part)
+            if line := unknown_symbols(preprocessing, part):
+                say(line)
+    classes = rows.classes if config.epochs else ()
+    return Prepared(
+        rows, held_out, preprocessing, source, rows_checksum(rows, held_out), classes, description
+    )
+
+
+def hold_out(config: Config, splits: Splits) -> tuple[Sequences, Sequences | None]:
+    """Rows to train on, and those that choose the epoch: the validation rows of DATA, else some of the training rows.
+
+    None where nothing is classified, or nothing is held out. Validation rows without any label choose nothing.
+    """
+    if not config.epochs:
+        return splits.train, None
+    if splits.validation is None or not (splits.validation.labels >= 0).any():
+        return split_validation(splits.train, config.validation, config.seed)
+    return splits.train, splits.validation.relabel(splits.train.classes)
+
+
+def _load(config: Config, data: str, *, labels: bool = True, say: Callable[[str], None]) -> Splits:
+    return load(
+        data,
+        data_dir=config.data_dir,
+        limit=config.limit,
+        max_length=config.max_length,
+        missing_label=config.missing_label,
+        permutation_seed=config.permutation_seed,
+        labels=labels,
+        say=say,
+        **{name: getattr(config, name) for name in READING},
+    )
+
+
+def _check_labels(rows: Sequences, config: Config) -> None:
+    if not rows.classes:
+        raise InputError(
+            f"{rows.name}: the rows have no labels (a column `label`, or the one that --label names; an array `y`); "
+            "to pretrain without any, say --epochs 0"
+        )
+    present = np.unique(rows.labels[rows.labels >= 0])
+    if len(present) == 1:
+        raise InputError(
+            f"{rows.name}: every label is {rows.classes[present[0]]!r}; there must be at least two classes"
+            + (" (--limit takes the first rows, and these may come class by class)" if config.limit else "")
+        )
+    if config.missing_label is None and (rows.labels < 0).any():
+        row = int(np.flatnonzero(rows.labels < 0)[0])
+        raise InputError(f"{rows.name}: row {row} has no label; if that is meant, say --missing-label")
+
+
+def rows_checksum(*parts: Sequences | None) -> str:
+    """Names the rows: what is trained on, and in which order."""
+    digest = hashlib.sha256()
+    for part in parts:
+        if part is not None:
+            digest.update((part.checksum or values_checksum(part.values)).encode())
+            for array in (part.starts, part.lengths, part.labels):
+                digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
