@@ -7,12 +7,8 @@ run (`backcast train digits-silence ...`), so everything that can be done with a
 from __future__ import annotations
 
 import math
-import multiprocessing
 import os
-import signal
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,13 +16,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from backcast import process
 from backcast.activations import activation_bytes
 from backcast.build import TrainedModel, build_network, build_trainer
 from backcast.config import Config, resolve
 from backcast.data.sequences import Sequences
 from backcast.data.sources import load
-from backcast.errors import InputError, RunError, nearest
+from backcast.errors import InputError, nearest
 from backcast.files import write_json
 from backcast.history import read_metrics
 from backcast.objectives import Draw
@@ -36,7 +31,7 @@ from backcast.progress import TrainingProgress
 from backcast.report.memory import memory_curve
 from backcast.report.page import write_report
 from backcast.run import METRICS, holds_run, train
-from backcast.trainer import Interrupted
+from backcast.side_by_side import Task, side_by_side
 
 DATA = "digits-silence"
 COMMON: dict[str, Any] = {
@@ -133,38 +128,19 @@ def run_demo(
                 f"--out {out}: holds a demo already; say --resume, --overwrite or another folder"
             )
     longest_first = sorted(chosen, key=lambda contender: -contender.cost)
-    processes = multiprocessing.get_context("spawn")
-    done = {contender.name: processes.Value("q", 0) for contender in chosen}
-    jobs = [
-        _Job(contender.name, out / contender.name, seed, scale, resume, overwrite)
-        for contender in longest_first
+    tasks = [
+        Task(each.name, _run_job, _Job(each.name, out / each.name, seed, scale, resume, overwrite))
+        for each in longest_first
     ]
+    total = _total_steps([contender.config(seed, scale) for contender in chosen])
     rows: dict[str, dict[str, Any]] = {}
-    with (
-        TrainingProgress("demo") as progress,
-        ProcessPoolExecutor(min(os.cpu_count() or 1, len(jobs)), processes, _begin_worker, (done,)) as pool,
-    ):
-        waiting = {pool.submit(_run_job, job) for job in jobs}
-        total = _total_steps([contender.config(seed, scale) for contender in chosen])
-        try:
-            while waiting:
-                finished, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
-                progress.total(total, sum(counter.value for counter in done.values()))
-                for future in finished:
-                    row = future.result()
-                    rows[row["name"]] = row
-                    print(_line(row), flush=True)
-                if stop():
-                    raise Interrupted
-        except BrokenProcessPool:
-            raise RunError(
-                f"a process of the demo was killed; go on with: backcast demo --resume --out {out}"
-            ) from None
-        except BaseException:
-            for worker in multiprocessing.active_children():
-                worker.terminate()  # which asks a run to stop at its next step, with a checkpoint
-            pool.shutdown(cancel_futures=True)
-            raise
+    with TrainingProgress("demo") as progress:
+        for _, row in side_by_side(
+            tasks, min(os.cpu_count() or 1, len(tasks)), 1,
+            on_steps=lambda done: progress.total(total, done), stop=stop, go_on=f"backcast demo --resume --out {out}",
+        ):  # fmt: skip
+            rows[row["name"]] = row
+            print(_line(row), flush=True)
     summary = [rows[contender.name] for contender in chosen]
     write_json(out / "summary.json", summary)
     write_report([out / contender.name for contender in chosen], out / "report.html")
@@ -184,33 +160,30 @@ class _Job:
     overwrite: bool
 
 
-_steps_done: dict[str, Any] = {}  # in a worker: where each contender's steps are counted
-_asked_to_stop: list[int] = []
-
-
-def _begin_worker(done: dict[str, Any]) -> None:
-    process.prepare()
-    torch.set_num_threads(1)
-    _steps_done.update(done)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda number, frame: _asked_to_stop.append(number))
-
-
-def _run_job(job: _Job) -> dict[str, Any]:
+def _run_job(job: _Job, advance: Callable[[int], None], stop: Callable[[], bool]) -> dict[str, Any]:
     """Trains one contender and measures it."""
     contender = {each.name: each for each in CONTENDERS}[job.name]
-    config, counter = contender.config(job.seed, job.scale), _steps_done[job.name]
+    config, done = contender.config(job.seed, job.scale), 0
 
     def note(total: int, already: int) -> None:
-        counter.value = already
+        nonlocal done
+        done = already
+        advance(done)
 
     def count(description: str) -> None:
-        counter.value += 1
+        nonlocal done
+        done += 1
+        advance(done)
 
     model = train(
-        config, job.out, resume=job.resume, overwrite=job.overwrite,
-        on_total=note, on_advance=count, stop=lambda: bool(_asked_to_stop),
-    )  # fmt: skip
+        config,
+        job.out,
+        resume=job.resume,
+        overwrite=job.overwrite,
+        on_total=note,
+        on_advance=count,
+        stop=stop,
+    )
     splits = load(DATA)
     assert splits.test is not None
     return _summarise(contender, config, job.out, model, splits.train, splits.test)

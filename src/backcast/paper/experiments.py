@@ -1,0 +1,352 @@
+"""The grid: every table and figure of the paper, and ours in the same form, as cells over a scale's settings.
+
+A cell differs from its data set's base in what its row names, and in nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from backcast.config import FIELDS
+from backcast.errors import InputError, nearest
+from backcast.methods import METHODS
+from backcast.paper import published
+from backcast.paper.experiment import Cell, Claim, Experiment, Published
+from backcast.paper.scales import DOGS_SIDES, Scale, Settings
+
+PICTURES = ("MNIST", "pMNIST", "CIFAR-10")
+R, P, LSTM = {"method": "r-lstm"}, {"method": "p-lstm"}, {"method": "lstm"}
+FULL: Settings = {"truncation": None}
+# Not the paper's: it quotes these two from their own papers, which feed pixels as they are (100 and 512 units).
+IRNN: Settings = {"method": "irnn", **FULL, "embedding_size": 0, "learning_rate": 1e-4}
+URNN: Settings = {"method": "urnn", **FULL, "embedding_size": 0}
+TRANSFORMER: Settings = {"method": "transformer", "optimizer": "adam"}
+T_DMCA: Settings = {"method": "t-dmca", "optimizer": "adam"}
+TABLE_2: Mapping[str, Settings] = {
+    "iRNN": IRNN,
+    "uRNN": URNN,
+    "LSTM, full BPTT": {**LSTM, **FULL},
+    "LSTM, truncated": LSTM,
+    "r-LSTM, truncated": R,
+    "p-LSTM, truncated": P,
+    "r-LSTM, full BPTT": {**R, **FULL},
+    "p-LSTM, full BPTT": {**P, **FULL},
+}
+FIGURE_6: Mapping[str, Settings] = {
+    "joint training": {"joint": False},
+    "scheduled sampling": {"decoder_input": "fed"},
+    "pretraining": {"pretrain_epochs": 0},
+    "predict future": {"predict_future": False},
+    "distant past": {"distant_past": False},
+    "project input": {"embedding_size": 0},
+    "reversed reconstruction": {"backwards": False},
+    "second decoder layer": {"decoder_layers": 1},
+}
+
+
+def run_settings(base: Settings, *more: Settings) -> Settings:
+    """`base` with changes, without what equals a default or does not matter to the method; two that run alike are equal.
+
+    A method without an auxiliary loss trains as many epochs as the others in both phases, but at the paper's scale,
+    where the presets' 1,000 joint epochs are all that is known.
+    """
+    settings = {**base}
+    for change in more:
+        settings |= change
+    method = METHODS[settings["method"]]
+    if not method.auxiliary:
+        if settings["epochs"] < 100:
+            settings["epochs"] += settings["pretrain_epochs"]
+        for name in ("pretrain_epochs", "pretrain_halve_at", "joint"):
+            settings.pop(name, None)
+    if "reconstruction" not in method.auxiliary:
+        for name in ("decoder_truncation", "decoder_input", "sampling_steps", "position_cue"):
+            settings.pop(name, None)
+    if not {"reconstruction", "prediction"} & set(method.auxiliary):
+        for name in ("anchors", "segment_length"):
+            settings.pop(name, None)
+    if not method.recurrent:
+        settings.pop("truncation", None)
+    if settings.get("embedding_size") == 0:
+        settings.pop("position_cue", None) if "reconstruction" not in method.auxiliary else None
+    return {name: value for name, value in sorted(settings.items()) if value != FIELDS[name].default}
+
+
+def table2(scale: Scale) -> Experiment:
+    cells = _grid(scale, TABLE_2, PICTURES, published.TABLE2)
+    pairs = [("r-LSTM, truncated", "LSTM, truncated"), ("p-LSTM, truncated", "LSTM, truncated")]
+    claims = [Claim(f"{a} beats {b} on {data}", (a, data), (b, data)) for a, b in pairs for data in PICTURES]
+    more = ("r-LSTM, full BPTT", "LSTM, full BPTT")
+    claims += [
+        Claim(f"{more[0]} beats {more[1]} on {data}", (more[0], data), (more[1], data)) for data in PICTURES
+    ]
+    return _experiment(
+        scale, "table2", "Table 2: test accuracy on pixels, one after the other", tuple(TABLE_2), PICTURES, cells, claims
+    )  # fmt: skip
+
+
+def table3(scale: Scale) -> Experiment:
+    rows = {"r-LSTM, full BPTT": {**R, **FULL}, "Transformer": TRANSFORMER, "T-DMCA": T_DMCA}
+    cells = _grid(scale, rows, PICTURES, published.TABLE3)
+    r, t, d = rows
+    claims = [
+        Claim(f"a Transformer beats r-LSTM on {data}", (t, data), (r, data)) for data in ("MNIST", "pMNIST")
+    ]
+    claims.append(Claim("r-LSTM beats a Transformer on CIFAR-10", (r, "CIFAR-10"), (t, "CIFAR-10")))
+    claims += [
+        Claim(f"T-DMCA beats the Transformer on {data}", (d, data), (t, data))
+        for data in ("MNIST", "CIFAR-10")
+    ]
+    title = "Table 3: beside attention over the whole sequence"
+    return _experiment(scale, "table3", title, tuple(rows), PICTURES, cells, claims)
+
+
+def table4(scale: Scale) -> Experiment:
+    one = {
+        "anchors": 1,
+        "segment_length": scale.data["DBpedia"]["anchors"] * scale.data["DBpedia"]["segment_length"],
+    }
+    n, length = scale.data["DBpedia"]["anchors"], scale.data["DBpedia"]["segment_length"]
+    rows: dict[str, Settings] = {
+        "LSTM, truncated": LSTM,
+        "LSTM, full BPTT": {**LSTM, **FULL},
+        "LM-LSTM": {"method": "lm-lstm"},
+        "LM-LSTM, full BPTT": {"method": "lm-lstm", **FULL},
+        "SA-LSTM": {"method": "sa-lstm"},
+        "SA-LSTM, full BPTT": {"method": "sa-lstm", **FULL},
+        "r-LSTM, one segment": {**R, **one},
+        f"r-LSTM {n}×{length}": R,
+        "p-LSTM": {**P, **one},
+    }
+    known = {
+        (row.replace("20×15", f"{n}×{length}"), column): value
+        for (row, column), value in published.TABLE4.items()
+    }
+    cells = _grid(scale, rows, ("DBpedia",), known)
+    order = ["p-LSTM", f"r-LSTM {n}×{length}", "SA-LSTM", "LM-LSTM"]
+    claims = [
+        Claim(f"{a} beats {b} on DBpedia", (a, "DBpedia"), (b, "DBpedia"))
+        for a, b in zip(order, order[1:], strict=False)
+    ]
+    title = "Table 4: test error on DBpedia, character by character"
+    return _experiment(scale, "table4", title, tuple(rows), ("DBpedia",), cells, claims, quantity="error")
+
+
+def table5(scale: Scale) -> Experiment:
+    steps = {"1 step": {"truncation": 1}, "0 steps": {"truncation": 0}}
+    columns = [f"{n}×{length}" for n, length in scale.segments]
+    theirs = list(dict.fromkeys(column for _, column in published.TABLE5))
+    cells = [
+        Cell(
+            row, column, run_settings(scale.data["CIFAR-10"], R, change, {"anchors": n, "segment_length": length}),
+            published.TABLE5[row, their],
+        )
+        for row, change in steps.items()
+        for column, their, (n, length) in zip(columns, theirs, scale.segments, strict=True)
+    ]  # fmt: skip
+    claims = [
+        Claim(f"many short segments ({columns[2]}) beat one long one ({columns[0]}) with {row}", (row, columns[2]), (row, columns[0]))
+        for row in steps
+    ]  # fmt: skip
+    title = "Table 5: n segments of l steps at one cost, r-LSTM, CIFAR-10, hardly any supervised gradient"
+    return _experiment(scale, "table5", title, tuple(steps), tuple(columns), cells, claims)
+
+
+def figure3(scale: Scale) -> Experiment:
+    n, length = scale.dogs_many
+    many = f"r-LSTM {n}×{length}"
+    rows: dict[str, Settings] = {
+        "LSTM, full BPTT": {**LSTM, **FULL},
+        "r-LSTM": R,
+        many: {**R, "anchors": n, "segment_length": length},
+        "p-LSTM": P,
+        "Transformer": TRANSFORMER,
+    }
+    cells = []
+    for theirs, (side, base) in zip(DOGS_SIDES, scale.dogs.items(), strict=True):
+        for row, change in rows.items():
+            place = row.replace(many, "r-LSTM 20×30"), str(theirs)
+            cells.append(
+                Cell(
+                    row, f"{side * side:,}", run_settings(base, change), published.FIGURE3.get(place), side * side,
+                    published.FIGURE3_SECONDS.get(place),
+                )
+            )  # fmt: skip
+    columns = tuple(f"{side * side:,}" for side in scale.dogs)
+    claims = [Claim(f"{row} beats an LSTM with full BPTT at T = {columns[5]}", (row, columns[5]), ("LSTM, full BPTT", columns[5])) for row in ("r-LSTM", many, "p-LSTM")]  # fmt: skip
+    claims.append(Claim(f"{many} beats one long segment at T = {columns[-1]}", (many, columns[-1]), ("r-LSTM", columns[-1])))  # fmt: skip
+    data = next(iter(scale.dogs.values()))["data"]
+    title = "Figure 3: accuracy, and seconds a step, against the length"
+    if data == "cifar10":
+        title += " (CIFAR-10 resized, in place of Stanford Dogs, which was not there)"
+    return _experiment(
+        scale, "figure3", title, tuple(rows), columns, tuple(cells), claims, form="against length"
+    )
+
+
+def figure4(scale: Scale) -> Experiment:
+    base, columns = scale.data["CIFAR-10"], tuple(map(str, scale.steps))
+    theirs = (300, 200, 100, 50, 1, 0)
+    cells = [
+        Cell(row, str(steps), run_settings(base, change, {"truncation": steps}), published.FIGURE4.get((row, str(their))), steps)
+        for row, change in (("r-LSTM", R), ("p-LSTM", P))
+        for steps, their in zip(scale.steps, theirs, strict=True)
+    ]  # fmt: skip
+    full = ("LSTM, full BPTT", "all")
+    cells.append(Cell(*full, run_settings(base, LSTM, FULL), published.FIGURE4_FULL))
+    claims = [
+        Claim(f"{row} with {columns[0]} steps beats an LSTM with full BPTT", (row, columns[0]), full)
+        for row in ("r-LSTM", "p-LSTM")
+    ]
+    claims += [
+        Claim(f"{row} is better with {columns[0]} supervised steps than with 1", (row, columns[0]), (row, columns[-2]))
+        for row in ("r-LSTM", "p-LSTM")
+    ]  # fmt: skip
+    title = "Figure 4: shrinking the supervised gradient, CIFAR-10"
+    rows = ("r-LSTM", "p-LSTM", full[0])
+    return _experiment(scale, "figure4", title, rows, (*columns, "all"), cells, claims, form="against steps")
+
+
+def figure5(scale: Scale) -> Experiment:
+    rows = {"LSTM, full BPTT": {**LSTM, **FULL}, "r-LSTM": R, "p-LSTM": P}
+    known = {(row, "CIFAR-10"): value for (row, kind), value in published.FIGURE5.items() if kind == "test"}
+    cells = _grid(scale, rows, ("CIFAR-10",), known)
+    title = "Figure 5: training and test accuracy while training, CIFAR-10"
+    return _experiment(scale, "figure5", title, tuple(rows), ("CIFAR-10",), cells, [], form="curves")
+
+
+def figure6(scale: Scale) -> Experiment:
+    """Each row but the first has one factor off; the paper's numbers are losses in points."""
+    base, whole, data = scale.data["CIFAR-10"], "r-LSTM, all on", "CIFAR-10"
+    cells = [Cell(whole, data, run_settings(base, R))]
+    cells.append(Cell("auxiliary loss", data, run_settings(base, LSTM), published.FIGURE6["auxiliary loss"]))
+    cells += [
+        Cell(factor, data, run_settings(base, R, change), published.FIGURE6[factor])
+        for factor, change in FIGURE_6.items()
+    ]
+    claims = [Claim(f"without {cell.row} it is worse", (whole, data), (cell.row, data)) for cell in cells[1:]]
+    title = "Figure 6: points lost with one factor of r-LSTM off, CIFAR-10"
+    rows = tuple(cell.row for cell in cells)
+    return _experiment(scale, "figure6", title, rows, (data,), cells, claims, form="ablation")
+
+
+def extension_both(scale: Scale) -> Experiment:
+    rows = {"r-LSTM": R, "p-LSTM": P, "rp-LSTM": {"method": "rp-lstm"}}
+    title = "Both auxiliary losses at once, truncated"
+    return _ours(scale, "extension-both", title, rows, ("MNIST", "CIFAR-10"), "rp-LSTM", "r-LSTM")
+
+
+def extension_cue(scale: Scale) -> Experiment:
+    rows: dict[str, Settings] = {"r-LSTM": R, "with a position cue": {**R, "position_cue": True}}
+    title = "The decoder told which place it reconstructs, truncated"
+    return _ours(scale, "extension-cue", title, rows, ("MNIST", "CIFAR-10"), "with a position cue", "r-LSTM")
+
+
+def extension_unfed(scale: Scale) -> Experiment:
+    rows: dict[str, Settings] = {
+        "r-LSTM": R,
+        "unfed": {**R, "decoder_input": "unfed"},
+        "unfed, position cue": {**R, "decoder_input": "unfed", "position_cue": True},
+    }
+    title = "The decoder fed nothing behind the first element, truncated"
+    return _ours(
+        scale, "extension-unfed", title, rows, ("MNIST", "CIFAR-10"), "unfed, position cue", "r-LSTM"
+    )
+
+
+def extension_gru(scale: Scale) -> Experiment:
+    rows = {"GRU": {"method": "gru"}, "r-GRU": {"method": "r-gru"}, "p-GRU": {"method": "p-gru"}}
+    title = "A gated recurrent unit in the LSTM's place, truncated"
+    return _ours(scale, "extension-gru", title, rows, ("CIFAR-10",), "r-GRU", "GRU")
+
+
+def extension_labels(scale: Scale) -> Experiment:
+    rows = {"LSTM": LSTM, "r-LSTM": R, "p-LSTM": P}
+    shares = {"1 %": 0.01, "10 %": 0.1, "100 %": 1.0}
+    base = scale.data["CIFAR-10"]
+    cells = [
+        Cell(row, column, run_settings(base, change, {"labeled": share}))
+        for row, change in rows.items()
+        for column, share in shares.items()
+    ]
+    claims = [
+        Claim(f"{row} beats an LSTM with {share} of the labels", (row, share), ("LSTM", share))
+        for row in ("r-LSTM", "p-LSTM")
+        for share in shares
+    ]
+    title = "Labels for a part of the rows, all rows for the auxiliary loss, truncated, CIFAR-10"
+    return _experiment(scale, "extension-labels", title, tuple(rows), tuple(shares), cells, claims)
+
+
+EXPERIMENTS: Mapping[str, Callable[[Scale], Experiment]] = {
+    "table2": table2,
+    "table3": table3,
+    "table4": table4,
+    "table5": table5,
+    "figure3": figure3,
+    "figure4": figure4,
+    "figure5": figure5,
+    "figure6": figure6,
+    "extension-both": extension_both,
+    "extension-cue": extension_cue,
+    "extension-unfed": extension_unfed,
+    "extension-gru": extension_gru,
+    "extension-labels": extension_labels,
+}
+
+
+def choose(name: str, scale: Scale) -> list[Experiment]:
+    """The experiment called `name`, or all of them. Raises InputError for another name."""
+    if name == "all":
+        return [make(scale) for make in EXPERIMENTS.values()]
+    if name not in EXPERIMENTS:
+        raise InputError(
+            f"{name}: is not an experiment{nearest(name, [*EXPERIMENTS, 'all'])}; `backcast ls experiments` names them"
+        )
+    return [EXPERIMENTS[name](scale)]
+
+
+def _grid(
+    scale: Scale,
+    rows: Mapping[str, Settings],
+    columns: tuple[str, ...],
+    known: Mapping[tuple[str, str], Published],
+) -> list[Cell]:
+    return [
+        Cell(row, column, run_settings(scale.data[column], change), known.get((row, column)))
+        for row, change in rows.items()
+        for column in columns
+    ]
+
+
+def _ours(
+    scale: Scale,
+    name: str,
+    title: str,
+    rows: Mapping[str, Settings],
+    columns: tuple[str, ...],
+    better: str,
+    worse: str,
+) -> Experiment:
+    cells = _grid(scale, rows, columns, {})
+    claims = [
+        Claim(f"{better} beats {worse} on {data} (ours)", (better, data), (worse, data)) for data in columns
+    ]
+    return _experiment(scale, name, title, tuple(rows), columns, cells, claims)
+
+
+def _experiment(
+    scale: Scale,
+    name: str,
+    title: str,
+    rows: tuple[str, ...],
+    columns: tuple[str, ...],
+    cells: list[Cell] | tuple[Cell, ...],
+    claims: list[Claim],
+    form: Any = "table",
+    quantity: Any = "accuracy",
+) -> Experiment:
+    return Experiment(
+        name, title, scale.name, form, quantity, scale.about, rows, columns, tuple(cells), tuple(claims)
+    )

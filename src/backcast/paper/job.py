@@ -1,0 +1,176 @@
+"""One run of a cell with one seed, in a process of its own: phase 1 from another run, training, measuring."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+
+from backcast.activations import activation_bytes
+from backcast.build import TrainedModel, build_network, build_trainer, choose_device
+from backcast.config import Config, resolve
+from backcast.data.sequences import Sequences
+from backcast.errors import InputError, RunError
+from backcast.evaluation import rows_for
+from backcast.history import read_metrics
+from backcast.objectives import Draw
+from backcast.paper.experiment import CurvePoint, RunResult
+from backcast.phases import phases
+from backcast.prepared import prepare
+from backcast.run import METRICS, read_environment, train
+from backcast.trainer import Interrupted
+
+TEST_BATCH = 64
+NOT_KEPT = ("command", "rows", "data_checksum", "began")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a process is told to run.
+
+    name        names the configuration, for a person
+    checksum    of the cell; of phase 1 alone its own
+    settings    of the run but the seed
+    out         its folder
+    pretrained  the folder of phase 1 if another run has done it
+    measure     False for phase 1 alone: nothing is measured
+    budget      bytes that a step on one row may keep for its backward pass; None: any
+    curve_rows  test rows that are read after every epoch; None: all
+    command     that runs it again
+    """
+
+    name: str
+    checksum: str
+    settings: dict[str, Any]
+    seed: int
+    out: Path
+    pretrained: Path | None
+    measure: bool
+    budget: int | None
+    curve_rows: int | None
+    data_dir: str | None
+    device: str
+    command: str
+
+    @property
+    def config(self) -> Config:
+        return resolve([self.settings, {"seed": self.seed, "data_dir": self.data_dir, "device": self.device}])
+
+
+def run_job(job: Job, advance: Callable[[int], None], stop: Callable[[], bool]) -> RunResult:
+    """Trains and measures. What goes wrong is a result, too, with its reason; Interrupted is not.
+
+    advance  told the training steps that are done, once at the start and at each step
+    """
+    try:
+        return _run(job, advance, stop)
+    except Interrupted:
+        raise
+    except InputError as error:
+        return _without(job, "failed", str(error))
+    except RunError as error:
+        return _without(job, "failed", str(error))
+    except (MemoryError, RuntimeError) as error:
+        return _without(job, "failed", " ".join(str(error).split())[:300] or type(error).__name__)
+
+
+def _run(job: Job, advance: Callable[[int], None], stop: Callable[[], bool]) -> RunResult:
+    config = job.config
+    if job.budget is not None and (kept := kept_for_one_row(config)) > job.budget:
+        reason = f"a step on one row keeps {kept / 1e9:.1f} GB for its backward pass, the budget is {job.budget / 1e9:.1f} GB"
+        return _without(job, "infeasible", reason)
+    done = 0
+
+    def note(total: int, already: int) -> None:
+        nonlocal done
+        done = already
+        advance(done)
+
+    def count(description: str) -> None:
+        nonlocal done
+        done += 1
+        advance(done)
+
+    test: Sequences | None = None
+
+    def measure(model: TrainedModel) -> dict[str, float]:
+        nonlocal test
+        if test is None:
+            test = rows_for(model, str(config.data), "test", {"data_dir": job.data_dir})[0]
+            if job.curve_rows is not None:
+                test = test.select(np.arange(min(job.curve_rows, len(test))))
+        return {"test_accuracy": model.evaluate(test, TEST_BATCH).accuracy}
+
+    model = train(
+        config, job.out, resume=True, pretrained=job.pretrained, measure=measure if job.measure else None,
+        on_total=note, on_advance=count, stop=stop,
+    )  # fmt: skip
+    environment = read_environment(job.out)
+    epochs = read_metrics(job.out / METRICS)
+    accuracy, test_rows = None, 0
+    if job.measure:
+        rows, _ = rows_for(model, str(config.data), "test", {"data_dir": job.data_dir})
+        scores = model.evaluate(rows, TEST_BATCH)
+        accuracy, test_rows = scores.accuracy, scores.count
+    return RunResult(
+        checksum=job.checksum,
+        seed=job.seed,
+        status="finished",
+        accuracy=accuracy,
+        train_accuracy=epochs[-1].get("accuracy"),
+        test_rows=test_rows,
+        train_rows=environment["rows"]["train"],
+        steps=epochs[-1]["step"],
+        epochs=tuple(phase.epochs for phase in phases(config)),
+        seconds=epochs[-1]["seconds"],
+        seconds_per_step=_seconds_per_step(epochs),
+        parameters=sum(part.numel() for part in model.network.parameters() if part.requires_grad),
+        device=_device(environment),
+        began=environment["began"],
+        command=job.command,
+        curve=tuple(
+            CurvePoint(entry["step"], entry["accuracy"], entry["test_accuracy"])
+            for entry in epochs
+            if "test_accuracy" in entry
+        ),
+        environment={name: value for name, value in environment.items() if name not in NOT_KEPT},
+    )
+
+
+def kept_for_one_row(config: Config) -> int:
+    """Bytes that a step of the last phase keeps for its backward pass on one row of the data."""
+    prepared = prepare(config)
+    device = choose_device(config.device)
+    network = build_network(config, prepared.preprocessing, len(prepared.classes))
+    trainer = build_trainer(config, network, prepared.preprocessing, prepared.train, None, device)
+    step = partial(trainer.step_terms, phases(config)[-1], np.arange(1), Draw(config.seed, 0, 0))
+    return activation_bytes(step, network.parameters())
+
+
+def _seconds_per_step(epochs: list[dict[str, Any]]) -> float | None:
+    """The median over the epochs of the last phase but the run's first; where there is only one, its mean."""
+    last = epochs[-1]
+    found = [
+        (now["seconds"] - before["seconds"]) / (now["step"] - before["step"])
+        for before, now in pairwise(epochs)
+        if now["phase"] == last["phase"]
+    ]
+    return median(found) if found else last["seconds"] / last["step"]
+
+
+def _device(environment: dict[str, Any]) -> str:
+    if environment["gpu"]:
+        return str(environment["gpu"])
+    threads = torch.get_num_threads()
+    return f"{environment['processor']}, {threads} thread{'s' if threads > 1 else ''}"
+
+
+def _without(job: Job, status: Any, reason: str) -> RunResult:
+    return RunResult(job.checksum, job.seed, status, reason, command=job.command)

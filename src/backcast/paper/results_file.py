@@ -1,0 +1,64 @@
+"""`results.jsonl`: what was run, a line a run, in the order in which the runs ended."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from backcast.errors import InputError, RunError
+from backcast.paper.experiment import Cell, CurvePoint, Found, RunResult
+
+RESULTS = "results.jsonl"
+
+
+def read_results(path: Path) -> list[RunResult]:
+    """All lines, the last one of each configuration and seed; none where there is no file. Raises InputError."""
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")[:-1]  # a line without its end was being written
+    except FileNotFoundError:
+        return []
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read: {error}") from None
+    results: dict[tuple[str, int], RunResult] = {}
+    for number, line in enumerate(lines, 1):
+        try:
+            result = _from_json(json.loads(line))
+        except (ValueError, TypeError, KeyError) as error:
+            raise InputError(
+                f"{path}: line {number} is damaged ({error}); remove it, and --resume runs what is missing again"
+            ) from None
+        results[result.checksum, result.seed] = result
+    return list(results.values())
+
+
+def append_result(path: Path, result: RunResult) -> None:
+    """Adds a line. Raises RunError where it cannot be written."""
+    line = json.dumps(dataclasses.asdict(result), separators=(",", ":"), default=str) + "\n"
+    try:
+        whole = not path.exists() or path.read_bytes()[-1:] in (b"", b"\n")
+        with path.open("a", encoding="utf-8") as file:
+            file.write(line if whole else "\n" + line)
+    except OSError as error:
+        raise RunError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def find(results: Iterable[RunResult], cells: Iterable[Cell], seeds: Iterable[int]) -> Found:
+    """The results of these cells and seeds, by the cells' checksums. Whatever has another checksum is left out."""
+    by_checksum: dict[str, dict[int, RunResult]] = {cell.checksum: {} for cell in cells}
+    wanted = set(seeds)
+    for result in results:
+        if result.checksum in by_checksum and result.seed in wanted:
+            by_checksum[result.checksum][result.seed] = result
+    return {
+        checksum: tuple(one[seed] for seed in sorted(one)) for checksum, one in by_checksum.items() if one
+    }
+
+
+def _from_json(found: Any) -> RunResult:
+    if not isinstance(found, dict):
+        raise ValueError("it is no object")
+    curve = tuple(CurvePoint(*point) for point in found["curve"])
+    return RunResult(**{**found, "curve": curve, "epochs": tuple(found["epochs"])})

@@ -1,0 +1,150 @@
+"""The settings of every data set at every scale: what a cell of a table differs from.
+
+`paper` is the paper's settings to the letter, as far as they are known. `small` keeps its proportions on less data,
+for two cores: a smaller network, smaller batches, few epochs, CIFAR-10 at 16 × 16; truncation and segments have the
+paper's ratio to the length, and scheduled sampling ends after the same share of training. `smoke` runs
+everything once, in seconds, and measures nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from backcast.presets import PAPER, PRESETS
+
+Settings = dict[str, Any]
+SCALES = ("smoke", "small", "paper")
+DOGS_SIDES = (40, 48, 56, 72, 80, 96, 112, 128)
+
+NO_HALVING: Settings = {"pretrain_halve_at": (), "halve_at": ()}
+SMALL: Settings = {
+    **PAPER,
+    **NO_HALVING,
+    "hidden_size": 64,
+    "feedforward_size": 128,
+    "batch_size": 32,
+    "limit": 10_000,
+    "pretrain_epochs": 2,
+    "epochs": 8,
+    "sampling_steps": 730,  # 100,000 of the paper's 430,000 training steps on CIFAR-10, of 3,130 here
+}
+SMOKE: Settings = {
+    **PAPER,
+    **NO_HALVING,
+    "hidden_size": 8,
+    "embedding_size": 8,
+    "feedforward_size": 8,
+    "batch_size": 16,
+    "limit": 32,
+    "pretrain_epochs": 1,
+    "epochs": 1,
+    "sampling_steps": 4,
+    "truncation": 24,
+    "segment_length": 48,
+    "decoder_truncation": 24,
+}
+
+
+@dataclass(frozen=True)
+class Scale:
+    """One scale of all experiments.
+
+    data           the base of every run on a data set: "MNIST", "pMNIST", "CIFAR-10", "DBpedia"
+    dogs           the base of figure 3's runs, by the side of the pictures; the keys stand for `DOGS_SIDES`
+    segments       n × l at one cost, table 5's columns
+    steps          of the supervised gradient, figure 4's columns
+    curve_rows     test rows that are read after every epoch, for figure 5; None: all
+    about          what a reader must know
+    """
+
+    name: str
+    data: dict[str, Settings]
+    dogs: dict[int, Settings]
+    dogs_many: tuple[int, int]
+    segments: tuple[tuple[int, int], ...]
+    steps: tuple[int, ...]
+    curve_rows: int | None
+    about: str
+
+
+def scale(name: str, dogs_are_there: bool) -> Scale:
+    """The scale called `name`; without Stanford Dogs, figure 3 is run on CIFAR-10 but at the scale `paper`."""
+    return {"smoke": _smoke, "small": _small, "paper": _paper}[name](dogs_are_there)
+
+
+def _paper(dogs_are_there: bool) -> Scale:
+    names = {"MNIST": "mnist", "pMNIST": "pmnist", "CIFAR-10": "cifar10", "DBpedia": "dbpedia"}
+    return Scale(
+        name="paper",
+        data={name: PRESETS[f"paper/{preset}"] for name, preset in names.items()},
+        dogs={side: {**PRESETS["paper/stanford-dogs"], "side": side} for side in DOGS_SIDES},
+        dogs_many=(20, 30),
+        segments=((1, 600), (10, 60), (20, 30), (50, 12), (100, 6), (200, 3)),
+        steps=(300, 200, 100, 50, 1, 0),
+        curve_rows=None,
+        about="The paper's settings, as far as they are known (docs/implementation-details.md).",
+    )
+
+
+def _small(dogs_are_there: bool) -> Scale:
+    quarter = {"truncation": 75, "segment_length": 150, "decoder_truncation": 75}
+    # T runs over a sixteenth of the paper's lengths; truncation and segments do, too.
+    sixteenth = {"truncation": 19, "segment_length": 38, "decoder_truncation": 19}
+    dogs = {
+        **SMALL,
+        **sixteenth,
+        "data": "cifar10",
+        "limit": 5_000,
+        "pretrain_epochs": 1,
+        "epochs": 5,
+        "sampling_steps": 220,
+    }
+    if dogs_are_there:
+        dogs |= {"data": "stanford-dogs", "limit": None}
+    return Scale(
+        name="small",
+        data={
+            "MNIST": {**SMALL, "data": "mnist"},
+            "pMNIST": {**SMALL, "data": "pmnist"},
+            "CIFAR-10": {**SMALL, **quarter, "data": "cifar10", "side": 16},
+            "DBpedia": {
+                **SMALL, "data": "dbpedia", "limit": 5_000, "pretrain_epochs": 5, "epochs": 15, "truncation": 100,
+                "anchors": 20, "segment_length": 15, "decoder_truncation": None, "joint": False,
+            },
+        },
+        dogs={side // 4: {**dogs, "side": side // 4} for side in DOGS_SIDES},
+        dogs_many=(19, 2),
+        segments=((1, 150), (3, 50), (5, 30), (10, 15), (25, 6), (50, 3)),
+        steps=(75, 50, 25, 12, 1, 0),
+        curve_rows=2_000,
+        about=(
+            "MNIST and pMNIST at their real length (784), 10,000 images, truncation 300 and segments of 600 as in the paper; CIFAR-10 at "
+            "16 × 16 (T = 256), 10,000 images, truncation 75 and segments of 150; DBpedia at its real length, 5,000 rows, truncation 100. "
+            "64 cells in place of 128, batches of 32 in place of 128, 2 epochs of pretraining and 8 joint ones in place of 100 and 1,000 "
+            "(DBpedia 5 and 15), no halving; methods without an auxiliary loss train as many epochs as the others in both phases."
+        ),
+    )  # fmt: skip
+
+
+def _smoke(dogs_are_there: bool) -> Scale:
+    tiny = {**SMOKE, "side": 8}
+    dogs = {**SMOKE, "data": "stanford-dogs" if dogs_are_there else "cifar10"}
+    return Scale(
+        name="smoke",
+        data={
+            "MNIST": {**tiny, "data": "mnist"},
+            "pMNIST": {**tiny, "data": "pmnist"},
+            "CIFAR-10": {**tiny, "data": "cifar10"},
+            "DBpedia": {
+                **SMOKE, "data": "dbpedia", "max_length": 60, "truncation": 10, "anchors": 4, "segment_length": 6,
+                "decoder_truncation": None, "joint": False,
+            },
+        },
+        dogs={side: {**dogs, "side": side, "truncation": 8, "segment_length": 16, "decoder_truncation": 8} for side in (4, 5, 6, 7, 8, 9, 10, 11)},
+        dogs_many=(4, 4),
+        segments=((1, 48), (2, 24), (4, 12), (8, 6), (16, 3), (24, 2)),
+        steps=(24, 16, 8, 4, 1, 0),
+        curve_rows=None,
+        about="Every configuration once, for a few steps on a few rows: this shows that it runs and measures nothing.",
+    )  # fmt: skip

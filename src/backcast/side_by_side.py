@@ -1,0 +1,94 @@
+"""Several runs at once, a process each, that can be stopped and gone on with."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from backcast import process
+from backcast.errors import RunError
+from backcast.trainer import Interrupted
+
+
+@dataclass(frozen=True)
+class Task:
+    """`work(argument, advance, stop)` in a process of its own, once the task called `after` has ended.
+
+    work      a function of a module: calls `advance` with the number of its steps that are done, and raises
+              Interrupted, with a checkpoint, soon after `stop()` is true
+    """
+
+    name: str
+    work: Callable[[Any, Callable[[int], None], Callable[[], bool]], Any]
+    argument: Any
+    after: str | None = None
+
+
+def side_by_side(
+    tasks: Sequence[Task],
+    workers: int,
+    threads: int,
+    *,
+    on_steps: Callable[[int], None],
+    stop: Callable[[], bool],
+    go_on: str,
+) -> Iterator[tuple[Task, Any]]:
+    """Each task with its result, as they end; tasks begin in the order given, as soon as they may.
+
+    workers, threads  so many processes, each with so many threads of torch
+    on_steps          told twice a second how many steps of all tasks are done
+    go_on             the command that goes on with what was stopped
+
+    Raises Interrupted when `stop` says so, RunError where a process is killed, and whatever a task raises.
+    """
+    processes = multiprocessing.get_context("spawn")
+    done = {task.name: processes.Value("q", 0) for task in tasks}
+    waiting, running = list(tasks), dict[Future[Any], Task]()
+    with ProcessPoolExecutor(workers, processes, _begin_worker, (done, threads)) as pool:
+        try:
+            while waiting or running:
+                names = {task.name for task in (*waiting, *running.values())}
+                ready = [task for task in waiting if task.after is None or task.after not in names]
+                for task in ready[: workers - len(running)]:
+                    running[pool.submit(_work, task)] = task
+                    waiting.remove(task)
+                finished, _ = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
+                on_steps(sum(counter.value for counter in done.values()))
+                for future in finished:
+                    task = running.pop(future)
+                    yield task, future.result()
+                if stop():
+                    raise Interrupted
+        except BrokenProcessPool:
+            raise RunError(f"a process was killed (out of memory?); go on with: {go_on}") from None
+        except BaseException:
+            for worker in multiprocessing.active_children():
+                worker.terminate()  # which asks a run to stop at its next step, with a checkpoint
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+_done: dict[str, Any] = {}  # in a worker: where each task's steps are counted
+_asked_to_stop: list[int] = []
+
+
+def _begin_worker(done: dict[str, Any], threads: int) -> None:
+    process.prepare()
+    torch.set_num_threads(threads)
+    _done.update(done)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, frame: _asked_to_stop.append(number))
+
+
+def _work(task: Task) -> Any:
+    def advance(steps: int) -> None:
+        _done[task.name].value = steps
+
+    return task.work(task.argument, advance, lambda: bool(_asked_to_stop))
