@@ -31,7 +31,7 @@ LEVELS = {
     6: ["build"],
     7: ["run", "evaluation", "suggestions", "rows_figure"],
     8: ["report", "doctor", "inspection"],
-    9: ["demo", "benchmark", "data_commands"],
+    9: ["demo", "benchmark", "data_commands", "paper"],
     10: ["cli"],
     11: ["__main__"],
 }

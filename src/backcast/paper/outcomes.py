@@ -40,6 +40,10 @@ class Outcome:
         return spread(self.values)
 
     @property
+    def published_seconds(self) -> Published | None:
+        return self.cell.published_seconds if self.cell else None
+
+    @property
     def failures(self) -> list[RunResult]:
         return [run for run in self.runs if run.status != "finished"]
 
