@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from backcast.paper.experiment import Cell, CurvePoint, Experiment, Found, Published, RunResult
-from backcast.paper.published import PUBLISHED
+from backcast.paper.published import PUBLISHED, PUBLISHED_SECONDS
 from backcast.paper.statistics import Spread, paired, spread
 
 SMOKE = "smoke"
@@ -17,7 +17,7 @@ NOT_MEASURED = "smoke: nothing is measured here"
 class Outcome:
     """What was found of one cell; a cell is its row, its column, and all of this.
 
-    cell      None where the paper has a number that is not ours to find (or a dash)
+    cell      None where the paper has a number that is not ours to find
     values    by seed, percent of the test rows: accuracy, or error where that is the experiment's quantity
     seconds   of a training step, by seed
     losses    by seed, points lost against the first row; an ablation's alone
@@ -29,6 +29,7 @@ class Outcome:
     column: str
     cell: Cell | None
     published: Published | None
+    published_seconds: Published | None
     status: str
     values: dict[int, float] = field(default_factory=dict)
     seconds: dict[int, float] = field(default_factory=dict)
@@ -38,10 +39,6 @@ class Outcome:
     @property
     def spread(self) -> Spread | None:
         return spread(self.values)
-
-    @property
-    def published_seconds(self) -> Published | None:
-        return self.cell.published_seconds if self.cell else None
 
     @property
     def failures(self) -> list[RunResult]:
@@ -84,19 +81,21 @@ def mean_curve(outcome: Outcome) -> list[tuple[CurvePoint, CurvePoint, CurvePoin
 def _outcome(experiment: Experiment, found: Found, row: str, column: str) -> Outcome:
     cell = experiment.cell(row, column)
     published = PUBLISHED.get(experiment.name, {}).get((row, column))
+    seconds = PUBLISHED_SECONDS.get(experiment.name, {}).get((row, column))
     if cell is None:
-        return Outcome(row, column, None, published, "the paper's alone")
+        return Outcome(row, column, None, published, seconds, "the paper's alone")
+    published, seconds = cell.published or published, cell.published_seconds or seconds
     runs = found.get(cell.checksum, ())
     finished = [run for run in runs if run.status == "finished"]
-    published = cell.published or published
     if experiment.scale == SMOKE and finished:
-        return Outcome(row, column, cell, published, NOT_MEASURED, runs=runs)
+        return Outcome(row, column, cell, published, seconds, NOT_MEASURED, runs=runs)
     values = _values(experiment, cell, runs)
     return Outcome(
         row,
         column,
         cell,
         published,
+        seconds,
         _status(values, runs),
         values,
         {run.seed: run.seconds_per_step for run in finished if run.seconds_per_step is not None},
