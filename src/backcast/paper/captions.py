@@ -34,17 +34,13 @@ def _runs(finished: list[RunResult], unfinished: int) -> str:
         )
     seeds = sorted({run.seed for run in finished})
     seconds = [run.seconds for run in finished]
-    parts = [
-        f"{len(finished)} run{'s' * (len(finished) > 1)}",
-        f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}",
-        f"trained on {_span(run.train_rows for run in finished)} rows",
-        f"tested on {_span(run.test_rows for run in finished)}",
-        f"training took {_duration(sum(seconds))} in all, {_durations(min(seconds), max(seconds))} a run",
-        "on " + "; ".join(sorted({run.device or "an unknown device" for run in finished})),
-    ]
-    if unfinished:
-        parts.append(f"{unfinished} more did not finish")
-    return ", ".join(parts) + "."
+    which = f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
+    devices = "; ".join(sorted({run.device or "an unknown device" for run in finished}))
+    return (
+        f"{len(finished)} run{'s' * (len(finished) > 1)} finished ({which}){f', {unfinished} did not' * (unfinished > 0)}. "
+        f"Trained on {_span(run.train_rows for run in finished)} rows, tested on {_span(run.test_rows for run in finished)}. "
+        f"Training took {_duration(sum(seconds))} in all, {_durations(min(seconds), max(seconds))} a run, on {devices}."
+    )
 
 
 def _numbers(experiment: Experiment, finished: list[RunResult]) -> list[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from backcast.paper.experiment import Experiment, Published
-from backcast.paper.outcomes import Outcome, most_seeds
+from backcast.paper.outcomes import NOT_MEASURED, SMOKE, Outcome, most_seeds
+from backcast.paper.published import LENGTHS, PUBLISHED, PUBLISHED_WORDS
 from backcast.paper.statistics import Spread, spread
 
 Outcomes = dict[tuple[str, str], Outcome]
@@ -75,16 +76,34 @@ def published_text(published: Published | None) -> str:
 def _values(experiment: Experiment, found: Outcomes) -> Table:
     most = most_seeds(found)
     digits = 1 if experiment.quantity == "accuracy" else 2
-    lines: list[Line] = []
+    words = PUBLISHED_WORDS.get(experiment.name, {})
+    lines = _lengths(experiment) if experiment.form == "against length" else []
     for row in experiment.rows:
         line = [found.get((row, column)) for column in experiment.columns]
         if any(one and one.cell for one in line):
             lines.append(Line(row, tuple(_text(one, most, digits) for one in line)))
         if any(one and one.published for one in line):
-            texts = tuple(published_text(one.published if one else None) for one in line)
-            lines.append(Line(f"{row} (paper)", texts, paper=True))
+            texts = [published_text(one.published if one else None) for one in line]
+            said = [
+                words.get((row, column), text) for column, text in zip(experiment.columns, texts, strict=True)
+            ]
+            lines.append(Line(f"{row} (paper)", tuple(said), paper=True))
     kind = "Accuracy" if experiment.form == "curves" else f"Test {experiment.quantity}"
-    return Table(f"{kind}, %", experiment.columns, tuple(lines))
+    return Table(_title(experiment, f"{kind}, %"), experiment.columns, tuple(lines))
+
+
+def _lengths(experiment: Experiment) -> list[Line]:
+    """T of every column: at a small scale it is not the paper's."""
+    ours = {cell.column: f"{cell.x:,}" for cell in experiment.cells if cell.x}
+    lines = [Line("length T, steps", tuple(ours.get(column, "–") for column in experiment.columns))]
+    if experiment.name in PUBLISHED:
+        theirs = (f"{LENGTHS[column]:,}" if column in LENGTHS else "–" for column in experiment.columns)
+        lines.append(Line("length T, steps (paper)", tuple(theirs), paper=True))
+    return lines
+
+
+def _title(experiment: Experiment, title: str) -> str:
+    return title if experiment.scale != SMOKE else f"{title} ({NOT_MEASURED})"
 
 
 def _seconds(experiment: Experiment, found: Outcomes) -> Table:
@@ -96,7 +115,7 @@ def _seconds(experiment: Experiment, found: Outcomes) -> Table:
         theirs = [one.published_seconds if one else None for one in line]
         if any(theirs):
             lines.append(Line(f"{row} (paper)", tuple(published_text(one) for one in theirs), paper=True))
-    return Table("Seconds of a training step", experiment.columns, tuple(lines))
+    return Table(_title(experiment, "Seconds of a training step"), experiment.columns, tuple(lines))
 
 
 def _ablation(experiment: Experiment, found: Outcomes) -> Table:
@@ -119,9 +138,8 @@ def _ablation(experiment: Experiment, found: Outcomes) -> Table:
             theirs = published_text(one.published) if one and number else "–"
             cells += [_text(one, most, 1), _interval(spread(one.losses) if one else None), theirs]
         lines.append(Line(row if number == 0 else f"without {row}", tuple(cells)))
-    return Table(
-        f"Loss of test accuracy against {experiment.rows[0]}, paired by seed", tuple(columns), tuple(lines)
-    )
+    title = f"Loss of test accuracy against {experiment.rows[0]}, paired by seed"
+    return Table(_title(experiment, title), tuple(columns), tuple(lines))
 
 
 def _text(outcome: Outcome | None, most: int, digits: int) -> str:
@@ -130,7 +148,7 @@ def _text(outcome: Outcome | None, most: int, digits: int) -> str:
         return "–"
     values = outcome.spread
     if values is None:
-        return outcome.status
+        return _word(outcome)
     text = f"{values.mean:.{digits}f}"
     if values.deviation is not None:
         text += f" ± {values.deviation:.{digits}f}"
@@ -144,8 +162,13 @@ def _seconds_text(outcome: Outcome | None) -> str:
         return "–"
     seconds = spread(outcome.seconds)
     if seconds is None:
-        return outcome.status if not outcome.values else "not measured"
+        return _word(outcome) if not outcome.values else "not measured"
     return f"{seconds.mean:.3g}"
+
+
+def _word(outcome: Outcome) -> str:
+    """Why there is no number; of a smoke run the title says it once for all cells."""
+    return SMOKE if outcome.status == NOT_MEASURED else outcome.status
 
 
 def _interval(losses: Spread | None) -> str:

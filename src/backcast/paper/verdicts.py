@@ -30,9 +30,9 @@ class Verdict:
 
     @property
     def ours(self) -> str:
-        """The difference in words: "+3.1 points (95 % interval +1.0 to +5.2, 5 pairs)"."""
+        """The difference in words: "+3.1 points (95 % interval +1.0 to +5.2, 5 pairs)"; a dash without a pair."""
         if self.difference is None:
-            return "no pair of runs"
+            return "–"
         found = self.difference
         if found.low is None or found.high is None:
             return f"{found.mean:+.1f} points (1 pair, so no interval)"
