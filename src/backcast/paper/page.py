@@ -48,6 +48,8 @@ def write_page(
 def _counts(documents: list[Document]) -> str:
     """ "3 agree, 1 disagrees, …" as a sentence over all claims."""
     answers = [verdict.answer for one in documents for verdict in one.verdicts]
+    if not answers:
+        return "None of these experiments is about a claim."
     agree, disagree = answers.count("agrees"), answers.count("disagrees")
     return (
         f"Of {len(answers)} claims of the paper our runs agree with {agree}, disagree with {disagree}, "
