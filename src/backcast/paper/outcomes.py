@@ -63,9 +63,8 @@ def most_seeds(all_outcomes: dict[tuple[str, str], Outcome]) -> int:
 
 def mean_curve(outcome: Outcome) -> list[tuple[CurvePoint, CurvePoint, CurvePoint]]:
     """Lowest, mean and highest accuracies over the seeds, at the steps that all of them have."""
-    curves = [
-        {point.step: point for point in run.curve} for run in outcome.runs if run.seed in outcome.values
-    ]
+    drawn = [run for run in outcome.runs if run.seed in outcome.values and run.curve]
+    curves = [{point.step: point for point in run.curve} for run in drawn]
     if not curves:
         return []
     band = []

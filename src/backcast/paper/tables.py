@@ -10,6 +10,8 @@ from backcast.paper.published import LENGTHS, PUBLISHED, PUBLISHED_WORDS
 from backcast.paper.statistics import Spread, spread
 
 Outcomes = dict[tuple[str, str], Outcome]
+LEFT_OUT = "left out"
+"""The paper has a number there, and we have no run at this scale."""
 
 
 @dataclass(frozen=True)
@@ -144,8 +146,10 @@ def _ablation(experiment: Experiment, found: Outcomes) -> Table:
 
 def _text(outcome: Outcome | None, most: int, digits: int) -> str:
     """Mean ± standard deviation, and how many seeds where others have more; words where there is no number."""
-    if outcome is None or outcome.cell is None:
+    if outcome is None:
         return "–"
+    if outcome.cell is None:
+        return LEFT_OUT
     values = outcome.spread
     if values is None:
         return _word(outcome)
@@ -158,8 +162,10 @@ def _text(outcome: Outcome | None, most: int, digits: int) -> str:
 
 
 def _seconds_text(outcome: Outcome | None) -> str:
-    if outcome is None or outcome.cell is None:
+    if outcome is None:
         return "–"
+    if outcome.cell is None:
+        return LEFT_OUT
     seconds = spread(outcome.seconds)
     if seconds is None:
         return _word(outcome) if not outcome.values else "not measured"
