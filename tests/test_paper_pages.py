@@ -239,6 +239,7 @@ def test_the_table_against_length_says_whose_length_it_is() -> None:
     assert lines["length T, steps"][0] == "400" and lines["length T, steps (paper)"][0] == "1,600"
     assert lines["LSTM, full BPTT (paper)"][-1] == "out of memory"
     times = {line.name: line.cells for line in seconds.lines}
+    assert times["LSTM, full BPTT (paper)"][-2:] == ("~26.4", "out of memory")
     assert times["p-LSTM"][0] == "0.25" and times["p-LSTM (paper)"][:2] == ("~2.9", "–")
 
 

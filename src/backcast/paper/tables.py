@@ -78,20 +78,23 @@ def published_text(published: Published | None) -> str:
 def _values(experiment: Experiment, found: Outcomes) -> Table:
     most = most_seeds(found)
     digits = 1 if experiment.quantity == "accuracy" else 2
-    words = PUBLISHED_WORDS.get(experiment.name, {})
     lines = _lengths(experiment) if experiment.form == "against length" else []
     for row in experiment.rows:
         line = [found.get((row, column)) for column in experiment.columns]
         if any(one and one.cell for one in line):
             lines.append(Line(row, tuple(_text(one, most, digits) for one in line)))
         if any(one and one.published for one in line):
-            texts = [published_text(one.published if one else None) for one in line]
-            said = [
-                words.get((row, column), text) for column, text in zip(experiment.columns, texts, strict=True)
-            ]
-            lines.append(Line(f"{row} (paper)", tuple(said), paper=True))
+            said = _said(experiment, row, [one.published if one else None for one in line])
+            lines.append(Line(f"{row} (paper)", said, paper=True))
     kind = "Accuracy" if experiment.form == "curves" else f"Test {experiment.quantity}"
     return Table(_title(experiment, f"{kind}, %"), experiment.columns, tuple(lines))
+
+
+def _said(experiment: Experiment, row: str, numbers: list[Published | None]) -> tuple[str, ...]:
+    """The paper's line: its numbers, and its words where it has those instead."""
+    words = PUBLISHED_WORDS.get(experiment.name, {})
+    pairs = zip(experiment.columns, numbers, strict=True)
+    return tuple(words.get((row, column), published_text(number)) for column, number in pairs)
 
 
 def _lengths(experiment: Experiment) -> list[Line]:
@@ -116,7 +119,7 @@ def _seconds(experiment: Experiment, found: Outcomes) -> Table:
             lines.append(Line(row, tuple(_seconds_text(one) for one in line)))
         theirs = [one.published_seconds if one else None for one in line]
         if any(theirs):
-            lines.append(Line(f"{row} (paper)", tuple(published_text(one) for one in theirs), paper=True))
+            lines.append(Line(f"{row} (paper)", _said(experiment, row, theirs), paper=True))
     return Table(_title(experiment, "Seconds of a training step"), experiment.columns, tuple(lines))
 
 
