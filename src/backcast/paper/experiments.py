@@ -6,6 +6,7 @@ A cell differs from its data set's base in what its row names, and in nothing el
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Any
 
 from backcast.config import FIELDS
@@ -13,7 +14,7 @@ from backcast.errors import InputError, nearest
 from backcast.methods import METHODS
 from backcast.paper import published
 from backcast.paper.experiment import Cell, Claim, Experiment, Published
-from backcast.paper.scales import DOGS_SIDES, Scale, Settings
+from backcast.paper.scales import Scale, Settings
 
 PICTURES = ("MNIST", "pMNIST", "CIFAR-10")
 R, P, LSTM = {"method": "r-lstm"}, {"method": "p-lstm"}, {"method": "lstm"}
@@ -125,28 +126,25 @@ def table4(scale: Scale) -> Experiment:
     }
     cells = _grid(scale, rows, ("DBpedia",), known)
     order = ["p-LSTM", f"r-LSTM {n}×{length}", "SA-LSTM", "LM-LSTM"]
-    claims = [
-        Claim(f"{a} beats {b} on DBpedia", (a, "DBpedia"), (b, "DBpedia"))
-        for a, b in zip(order, order[1:], strict=False)
-    ]
+    claims = [Claim(f"{a} beats {b} on DBpedia", (a, "DBpedia"), (b, "DBpedia")) for a, b in pairwise(order)]
     title = "Table 4: test error on DBpedia, character by character"
     return _experiment(scale, "table4", title, tuple(rows), ("DBpedia",), cells, claims, quantity="error")
 
 
 def table5(scale: Scale) -> Experiment:
     steps = {"1 step": {"truncation": 1}, "0 steps": {"truncation": 0}}
-    columns = [f"{n}×{length}" for n, length in scale.segments]
-    theirs = list(dict.fromkeys(column for _, column in published.TABLE5))
+    ours = [f"{n}×{length}" for n, length in scale.segments]
+    columns = [_beside(own, theirs) for own, theirs in zip(ours, published.SAMPLES, strict=True)]
     cells = [
         Cell(
             row, column, run_settings(scale.data["CIFAR-10"], R, change, {"anchors": n, "segment_length": length}),
-            published.TABLE5[row, their],
+            published.TABLE5[row, theirs],
         )
         for row, change in steps.items()
-        for column, their, (n, length) in zip(columns, theirs, scale.segments, strict=True)
+        for column, theirs, (n, length) in zip(columns, published.SAMPLES, scale.segments, strict=True)
     ]  # fmt: skip
     claims = [
-        Claim(f"many short segments ({columns[2]}) beat one long one ({columns[0]}) with {row}", (row, columns[2]), (row, columns[0]))
+        Claim(f"many short segments ({ours[2]}) beat one long one ({ours[0]}) with {row}", (row, columns[2]), (row, columns[0]))
         for row in steps
     ]  # fmt: skip
     title = "Table 5: n segments of l steps at one cost, r-LSTM, CIFAR-10, hardly any supervised gradient"
@@ -164,56 +162,72 @@ def figure3(scale: Scale) -> Experiment:
         "Transformer": TRANSFORMER,
     }
     cells = []
-    for theirs, (side, base) in zip(DOGS_SIDES, scale.dogs.items(), strict=True):
+    for column, (side, base) in zip(published.SIDES, scale.dogs.items(), strict=True):
         for row, change in rows.items():
-            place = row.replace(many, "r-LSTM 20×30"), str(theirs)
+            theirs = "r-LSTM 20×30" if row == many else row, column
             cells.append(
                 Cell(
-                    row, f"{side * side:,}", run_settings(base, change), published.FIGURE3.get(place), side * side,
-                    published.FIGURE3_SECONDS.get(place),
+                    row, column, run_settings(base, change), published.FIGURE3.get(theirs), side * side,
+                    published.FIGURE3_SECONDS.get(theirs),
                 )
             )  # fmt: skip
-    columns = tuple(f"{side * side:,}" for side in scale.dogs)
-    claims = [Claim(f"{row} beats an LSTM with full BPTT at T = {columns[5]}", (row, columns[5]), ("LSTM, full BPTT", columns[5])) for row in ("r-LSTM", many, "p-LSTM")]  # fmt: skip
-    claims.append(Claim(f"{many} beats one long segment at T = {columns[-1]}", (many, columns[-1]), ("r-LSTM", columns[-1])))  # fmt: skip
-    data = next(iter(scale.dogs.values()))["data"]
+    last, full = (
+        published.SIDES[-1],
+        published.SIDES[-2],
+    )  # the longest, and the longest that the paper's full BPTT could run
+    lengths = {column: f"T = {side**2:,}" for column, side in zip(published.SIDES, scale.dogs, strict=True)}
+    claims = [
+        Claim(f"{row} beats an LSTM with full BPTT at {lengths[full]}", (row, full), ("LSTM, full BPTT", full))
+        for row in ("r-LSTM", many, "p-LSTM")
+    ]  # fmt: skip
+    claims += [
+        Claim(f"{many} beats one long segment at {lengths[column]}", (many, column), ("r-LSTM", column))
+        for column in (published.SIDES[0], last)
+    ]
+    claims.append(Claim(f"r-LSTM beats a Transformer at {lengths['96']}", ("r-LSTM", "96"), ("Transformer", "96")))  # fmt: skip
     title = "Figure 3: accuracy, and seconds a step, against the length"
-    if data == "cifar10":
+    if next(iter(scale.dogs.values()))["data"] == "cifar10":
         title += " (CIFAR-10 resized, in place of Stanford Dogs, which was not there)"
     return _experiment(
-        scale, "figure3", title, tuple(rows), columns, tuple(cells), claims, form="against length"
+        scale, "figure3", title, tuple(rows), published.SIDES, cells, claims, form="against length"
     )
 
 
 def figure4(scale: Scale) -> Experiment:
-    base, columns = scale.data["CIFAR-10"], tuple(map(str, scale.steps))
-    theirs = (300, 200, 100, 50, 1, 0)
+    base = scale.data["CIFAR-10"]
+    columns = tuple(
+        _beside(str(own), theirs) for own, theirs in zip(scale.steps, published.STEPS, strict=True)
+    )
     cells = [
-        Cell(row, str(steps), run_settings(base, change, {"truncation": steps}), published.FIGURE4.get((row, str(their))), steps)
+        Cell(row, column, run_settings(base, change, {"truncation": steps}), published.FIGURE4[row, theirs], steps)
         for row, change in (("r-LSTM", R), ("p-LSTM", P))
-        for steps, their in zip(scale.steps, theirs, strict=True)
+        for column, theirs, steps in zip(columns, published.STEPS, scale.steps, strict=True)
     ]  # fmt: skip
-    full = ("LSTM, full BPTT", "all")
-    cells.append(Cell(*full, run_settings(base, LSTM, FULL), published.FIGURE4_FULL))
-    claims = [
-        Claim(f"{row} with {columns[0]} steps beats an LSTM with full BPTT", (row, columns[0]), full)
-        for row in ("r-LSTM", "p-LSTM")
-    ]
-    claims += [
-        Claim(f"{row} is better with {columns[0]} supervised steps than with 1", (row, columns[0]), (row, columns[-2]))
-        for row in ("r-LSTM", "p-LSTM")
-    ]  # fmt: skip
+    full = ("LSTM, full BPTT", published.FULL)
+    cells.append(Cell(*full, run_settings(base, LSTM, FULL), published.FIGURE4[full]))
+    most, one = columns[0], columns[-2]
+    claims = []
+    for row in ("r-LSTM", "p-LSTM"):
+        claims += [
+            Claim(f"{row} with {scale.steps[0]} supervised steps beats an LSTM with full BPTT", (row, most), full),
+            Claim(f"{row} is better with {scale.steps[0]} supervised steps than with 1", (row, most), (row, one)),
+        ]  # fmt: skip
     title = "Figure 4: shrinking the supervised gradient, CIFAR-10"
     rows = ("r-LSTM", "p-LSTM", full[0])
-    return _experiment(scale, "figure4", title, rows, (*columns, "all"), cells, claims, form="against steps")
+    return _experiment(
+        scale, "figure4", title, rows, (*columns, published.FULL), cells, claims, form="against steps"
+    )
 
 
 def figure5(scale: Scale) -> Experiment:
     rows = {"LSTM, full BPTT": {**LSTM, **FULL}, "r-LSTM": R, "p-LSTM": P}
-    known = {(row, "CIFAR-10"): value for (row, kind), value in published.FIGURE5.items() if kind == "test"}
-    cells = _grid(scale, rows, ("CIFAR-10",), known)
+    cells = [
+        Cell(row, end, run_settings(scale.data["CIFAR-10"], change), published.FIGURE5[row, end])
+        for row, change in rows.items()
+        for end in published.ENDS
+    ]
     title = "Figure 5: training and test accuracy while training, CIFAR-10"
-    return _experiment(scale, "figure5", title, tuple(rows), ("CIFAR-10",), cells, [], form="curves")
+    return _experiment(scale, "figure5", title, tuple(rows), published.ENDS, cells, [], form="curves")
 
 
 def figure6(scale: Scale) -> Experiment:
@@ -305,6 +319,11 @@ def choose(name: str, scale: Scale) -> list[Experiment]:
             f"{name}: is not an experiment{nearest(name, [*EXPERIMENTS, 'all'])}; `backcast ls experiments` names them"
         )
     return [EXPERIMENTS[name](scale)]
+
+
+def _beside(own: str, theirs: str) -> str:
+    """The name of a column, with what it stands for in the paper where that is something else."""
+    return own if own == theirs else f"{own} (paper: {theirs})"
 
 
 def _grid(

@@ -11,11 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from backcast.paper.published import SIDES
 from backcast.presets import PAPER, PRESETS
 
 Settings = dict[str, Any]
 SCALES = ("smoke", "small", "paper")
-DOGS_SIDES = (40, 48, 56, 72, 80, 96, 112, 128)
 
 NO_HALVING: Settings = {"pretrain_halve_at": (), "halve_at": ()}
 SMALL: Settings = {
@@ -51,7 +51,7 @@ class Scale:
     """One scale of all experiments.
 
     data           the base of every run on a data set: "MNIST", "pMNIST", "CIFAR-10", "DBpedia"
-    dogs           the base of figure 3's runs, by the side of the pictures; the keys stand for `DOGS_SIDES`
+    dogs           the base of figure 3's runs, by the side of the pictures; in the order of the paper's
     segments       n × l at one cost, table 5's columns
     steps          of the supervised gradient, figure 4's columns
     curve_rows     test rows that are read after every epoch, for figure 5; None: all
@@ -78,7 +78,7 @@ def _paper(dogs_are_there: bool) -> Scale:
     return Scale(
         name="paper",
         data={name: PRESETS[f"paper/{preset}"] for name, preset in names.items()},
-        dogs={side: {**PRESETS["paper/stanford-dogs"], "side": side} for side in DOGS_SIDES},
+        dogs={side: {**PRESETS["paper/stanford-dogs"], "side": side} for side in map(int, SIDES)},
         dogs_many=(20, 30),
         segments=((1, 600), (10, 60), (20, 30), (50, 12), (100, 6), (200, 3)),
         steps=(300, 200, 100, 50, 1, 0),
@@ -113,7 +113,7 @@ def _small(dogs_are_there: bool) -> Scale:
                 "anchors": 20, "segment_length": 15, "decoder_truncation": None, "joint": False,
             },
         },
-        dogs={side // 4: {**dogs, "side": side // 4} for side in DOGS_SIDES},
+        dogs={side // 4: {**dogs, "side": side // 4} for side in map(int, SIDES)},
         dogs_many=(19, 2),
         segments=((1, 150), (3, 50), (5, 30), (10, 15), (25, 6), (50, 3)),
         steps=(75, 50, 25, 12, 1, 0),

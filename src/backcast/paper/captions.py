@@ -1,0 +1,68 @@
+"""What stands above a table or figure, so that a small run can never pass for a reproduction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from backcast.paper.experiment import Experiment, RunResult
+from backcast.paper.outcomes import SMOKE
+from backcast.paper.tables import Outcomes
+
+
+def warning(scale: str) -> str:
+    """The first sentence, before any number of this scale."""
+    if scale == SMOKE:
+        return "Scale smoke: nothing is measured here."
+    if scale == "paper":
+        return "Scale paper: the paper's setting, as far as it is known."
+    return f"Scale {scale}: not the paper's setting."
+
+
+def caption(experiment: Experiment, found: Outcomes) -> list[str]:
+    """Sentences on the scale: the data, what was run on which machine, and what the numbers are."""
+    runs = list({(run.checksum, run.seed): run for one in found.values() for run in one.runs}.values())
+    finished = [run for run in runs if run.status == "finished"]
+    return [experiment.caption, _runs(finished, len(runs) - len(finished)), *_numbers(experiment, finished)]
+
+
+def _runs(finished: list[RunResult], unfinished: int) -> str:
+    if not finished:
+        return (
+            f"No run has finished; {unfinished} have ended otherwise."
+            if unfinished
+            else "Nothing was run yet."
+        )
+    seeds = sorted({run.seed for run in finished})
+    seconds = [run.seconds for run in finished]
+    which = f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
+    devices = "; ".join(sorted({run.device or "an unknown device" for run in finished}))
+    return (
+        f"{len(finished)} run{'s' * (len(finished) > 1)} finished ({which}){f', {unfinished} did not' * (unfinished > 0)}. "
+        f"Trained on {_span(run.train_rows for run in finished)} rows, tested on {_span(run.test_rows for run in finished)}. "
+        f"Training took {_duration(sum(seconds))} in all, {_durations(min(seconds), max(seconds))} a run, on {devices}."
+    )
+
+
+def _numbers(experiment: Experiment, finished: list[RunResult]) -> list[str]:
+    """What the numbers are, where there are any."""
+    if experiment.scale == SMOKE or not finished:
+        return ["~: read off a plot of the paper."]
+    seeds = len({run.seed for run in finished})
+    over = "one seed, so no spread" if seeds == 1 else f"mean ± standard deviation (n - 1) over {seeds} seeds"
+    return [f"Ours: {over}. ~: read off a plot of the paper."]
+
+
+def _span(numbers: Iterable[int]) -> str:
+    those = sorted(set(numbers))
+    return f"{those[0]:,}" if len(those) == 1 else f"{those[0]:,} to {those[-1]:,}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.3g} s"
+    return f"{seconds / 60:.3g} min" if seconds < 7200 else f"{seconds / 3600:,.1f} h"
+
+
+def _durations(low: float, high: float) -> str:
+    one, other = _duration(low), _duration(high)
+    return one if one == other else f"{one} to {other}"

@@ -1,0 +1,70 @@
+"""Table 1: the data sets, ours beside the paper's. It describes data and needs no run."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from backcast.paper.published import DATA_SET, TABLE1
+from backcast.paper.tables import Line, Table
+
+TITLE = "Table 1: data sets"
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """One data set as it was read.
+
+    name         the paper's, then what sets it apart after a comma: "Stanford Dogs, 40×40", "MNIST, 20,000 rows"
+    mean_length  steps of a training row
+    """
+
+    name: str
+    mean_length: float
+    classes: int
+    train_rows: int
+    test_rows: int
+
+
+def data_set_table(sets: Sequence[DataSet]) -> Table:
+    """A line a data set, and the paper's line above the first of those that share it."""
+    lines: list[Line] = []
+    told: set[str] = set()
+    for one in sets:
+        paper = _paper_name(one)
+        if (paper, DATA_SET[0]) in TABLE1 and paper not in told:
+            told.add(paper)
+            lines.append(Line(f"{paper} (paper)", (*_published(paper), "–"), paper=True))
+        length = f"{one.mean_length:,.1f}".removesuffix(".0")
+        cells = (length, f"{one.classes:,}", f"{one.train_rows:,}", f"{one.test_rows:,}")
+        lines.append(Line(one.name, cells))
+    return Table(
+        "Ours beside the paper's",
+        ("mean length", "classes", "training examples", "test examples"),
+        tuple(lines),
+    )
+
+
+def data_set_csv(sets: Sequence[DataSet]) -> str:
+    """A line a data set, unrounded, the paper's numbers in columns of their own."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    ours = ("name", "mean_length", "classes", "train_rows", "test_rows")
+    writer.writerow([*ours, *(f"paper_{name.replace(' ', '_')}" for name in DATA_SET)])
+    for one in sets:
+        theirs = [TABLE1.get((_paper_name(one), column)) for column in DATA_SET]
+        writer.writerow([*(getattr(one, name) for name in ours), *(it and it.value for it in theirs)])
+    return text.getvalue()
+
+
+def _paper_name(one: DataSet) -> str:
+    return one.name.split(",")[0]
+
+
+def _published(name: str) -> tuple[str, ...]:
+    """Length, classes, training examples; the length as a range where there are several."""
+    shortest, longest, classes, rows = (TABLE1.get((name, column)) for column in DATA_SET)
+    length = " – ".join(f"{one.value:,.0f}" for one in (shortest, longest) if one)
+    return length, *(f"{one.value:,.0f}" if one else "–" for one in (classes, rows))

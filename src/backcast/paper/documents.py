@@ -1,0 +1,101 @@
+"""What is written of an experiment: NAME.md, NAME.csv and NAME.svg."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from backcast.errors import InputError
+from backcast.files import write_atomically
+from backcast.paper.captions import caption, warning
+from backcast.paper.csv_form import csv_text
+from backcast.paper.data_sets import TITLE, DataSet, data_set_csv, data_set_table
+from backcast.paper.experiment import Experiment, Found
+from backcast.paper.figures import experiment_figure, file_content
+from backcast.paper.outcomes import outcomes
+from backcast.paper.tables import Table, markdown, reasons, tables
+from backcast.paper.verdicts import Verdict, verdicts
+
+
+@dataclass(frozen=True)
+class Document:
+    """An experiment and its results in words, tables and a figure, before it is Markdown or a page.
+
+    warning   the first sentence: what the scale is worth
+    figure    an SVG, as data for an <img>
+    reasons   why runs have no number
+    csv       the file's text
+    command   that computes the experiment again
+    """
+
+    experiment: Experiment
+    warning: str
+    caption: list[str]
+    tables: list[Table]
+    figure: str
+    reasons: list[str]
+    verdicts: list[Verdict]
+    csv: str
+    command: str
+
+
+def document(experiment: Experiment, found: Found, command: str) -> Document:
+    """Everything there is to say of an experiment."""
+    results = outcomes(experiment, found)
+    return Document(
+        experiment,
+        warning(experiment.scale),
+        caption(experiment, results),
+        tables(experiment, results),
+        experiment_figure(experiment, results),
+        reasons(results),
+        verdicts(experiment, found),
+        csv_text(experiment, results),
+        command,
+    )
+
+
+def write_experiment(experiment: Experiment, found: Found, folder: Path, command: str) -> None:
+    """NAME.md, NAME.csv and NAME.svg into the folder. Raises InputError where it cannot be written."""
+    what = document(experiment, found, command)
+    write_into(folder, f"{experiment.name}.svg", file_content(what.figure))
+    write_into(folder, f"{experiment.name}.csv", what.csv.encode())
+    write_into(folder, f"{experiment.name}.md", _markdown(what).encode())
+
+
+def write_data_sets(sets: Sequence[DataSet], folder: Path, command: str) -> None:
+    """table1.md and table1.csv into the folder. Raises InputError where it cannot be written."""
+    write_into(folder, "table1.csv", data_set_csv(sets).encode())
+    text = f"# {TITLE}\n\n{markdown(data_set_table(sets))}\n\nMade by `{command}`.\n"
+    write_into(folder, "table1.md", text.encode())
+
+
+def write_into(folder: Path, name: str, content: bytes) -> None:
+    """A file, atomically; makes the folder. Raises InputError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / name, content)
+    except OSError as error:
+        raise InputError(f"{folder / name} cannot be written: {error.strerror}") from None
+
+
+def _markdown(what: Document) -> str:
+    experiment = what.experiment
+    parts = [
+        f"# {experiment.title}",
+        f"**{what.warning}** {' '.join(what.caption)}",
+        f"Command: `{what.command}`",
+        *map(markdown, what.tables),
+    ]
+    if what.reasons:
+        parts.append("Without a number:\n\n" + "\n".join(f"- {reason}" for reason in what.reasons))
+    parts.append(f"![{experiment.title}]({experiment.name}.svg)")
+    if what.verdicts:
+        parts.append("## What this says of the paper\n\n" + "\n".join(map(_verdict_line, what.verdicts)))
+    return "\n\n".join(parts) + "\n"
+
+
+def _verdict_line(verdict: Verdict) -> str:
+    reason = f": {verdict.reason}" if verdict.reason else ""
+    return f"- {verdict.claim.text}: **{verdict.answer}**{reason}. Ours: {verdict.ours}; the paper: {verdict.theirs}."

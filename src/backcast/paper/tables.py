@@ -1,0 +1,188 @@
+"""An experiment as tables in the paper's form, ours above the paper's, and as Markdown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from backcast.paper.experiment import Experiment, Published
+from backcast.paper.outcomes import NOT_MEASURED, SMOKE, Outcome, most_seeds
+from backcast.paper.published import LENGTHS, PUBLISHED, PUBLISHED_WORDS
+from backcast.paper.statistics import Spread, spread
+
+Outcomes = dict[tuple[str, str], Outcome]
+LEFT_OUT = "left out"
+"""The paper has a number there, and we have no run at this scale."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of a table: its name, a text a column; `paper` where the numbers are the paper's."""
+
+    name: str
+    cells: tuple[str, ...]
+    paper: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    title: str
+    columns: tuple[str, ...]
+    lines: tuple[Line, ...]
+
+
+def tables(experiment: Experiment, found: Outcomes) -> list[Table]:
+    """The experiment's table, or tables."""
+    if experiment.form == "ablation":
+        return [_ablation(experiment, found)]
+    shown = [_values(experiment, found)]
+    if experiment.form == "against length":
+        shown.append(_seconds(experiment, found))
+    return shown
+
+
+def markdown(table: Table) -> str:
+    """As a table of pipes, under its title."""
+    lines = [["", *table.columns], *([line.name, *line.cells] for line in table.lines)]
+    escaped = ["| " + " | ".join(text.replace("|", "\\|") for text in line) + " |" for line in lines]
+    rule = "|---|" + "---:|" * len(table.columns)
+    return "\n".join([f"**{table.title}**", "", escaped[0], rule, *escaped[1:]])
+
+
+def reasons(found: Outcomes) -> list[str]:
+    """Why runs have no number, a line for every reason a cell has."""
+    lines = []
+    for outcome in found.values():
+        seeds: dict[tuple[str, str], list[int]] = {}
+        for run in outcome.failures:
+            seeds.setdefault((run.status, " ".join(run.reason.split()) or "no reason given"), []).append(
+                run.seed
+            )
+        for (status, reason), those in seeds.items():
+            numbers = ", ".join(map(str, those))
+            lines.append(
+                f"{outcome.row} / {outcome.column}, seed{'s' * (len(those) > 1)} {numbers}: {status}: {reason}"
+            )
+    return list(dict.fromkeys(lines))
+
+
+def published_text(published: Published | None) -> str:
+    """A number of the paper with the digits it has there, ~ where it is read off a plot."""
+    if published is None:
+        return "–"
+    value = published.value
+    if published.approximate:
+        return f"~{value:g}"
+    return f"{value:,.1f}" if round(value, 1) == value else f"{value:,.2f}"
+
+
+def _values(experiment: Experiment, found: Outcomes) -> Table:
+    most = most_seeds(found)
+    digits = 1 if experiment.quantity == "accuracy" else 2
+    lines = _lengths(experiment) if experiment.form == "against length" else []
+    for row in experiment.rows:
+        line = [found.get((row, column)) for column in experiment.columns]
+        if any(one and one.cell for one in line):
+            lines.append(Line(row, tuple(_text(one, most, digits) for one in line)))
+        if any(one and one.published for one in line):
+            said = _said(experiment, row, [one.published if one else None for one in line])
+            lines.append(Line(f"{row} (paper)", said, paper=True))
+    kind = "Accuracy" if experiment.form == "curves" else f"Test {experiment.quantity}"
+    return Table(_title(experiment, f"{kind}, %"), experiment.columns, tuple(lines))
+
+
+def _said(experiment: Experiment, row: str, numbers: list[Published | None]) -> tuple[str, ...]:
+    """The paper's line: its numbers, and its words where it has those instead."""
+    words = PUBLISHED_WORDS.get(experiment.name, {})
+    pairs = zip(experiment.columns, numbers, strict=True)
+    return tuple(words.get((row, column), published_text(number)) for column, number in pairs)
+
+
+def _lengths(experiment: Experiment) -> list[Line]:
+    """T of every column: at a small scale it is not the paper's."""
+    ours = {cell.column: f"{cell.x:,}" for cell in experiment.cells if cell.x}
+    lines = [Line("length T, steps", tuple(ours.get(column, "–") for column in experiment.columns))]
+    if experiment.name in PUBLISHED:
+        theirs = (f"{LENGTHS[column]:,}" if column in LENGTHS else "–" for column in experiment.columns)
+        lines.append(Line("length T, steps (paper)", tuple(theirs), paper=True))
+    return lines
+
+
+def _title(experiment: Experiment, title: str) -> str:
+    return title if experiment.scale != SMOKE else f"{title} ({NOT_MEASURED})"
+
+
+def _seconds(experiment: Experiment, found: Outcomes) -> Table:
+    lines: list[Line] = []
+    for row in experiment.rows:
+        line = [found.get((row, column)) for column in experiment.columns]
+        if any(one and one.cell for one in line):
+            lines.append(Line(row, tuple(_seconds_text(one) for one in line)))
+        theirs = [one.published_seconds if one else None for one in line]
+        if any(theirs):
+            lines.append(Line(f"{row} (paper)", _said(experiment, row, theirs), paper=True))
+    return Table(_title(experiment, "Seconds of a training step"), experiment.columns, tuple(lines))
+
+
+def _ablation(experiment: Experiment, found: Outcomes) -> Table:
+    """A line a factor; where there are several columns, these quantities of each."""
+    most = most_seeds(found)
+    several = len(experiment.columns) > 1
+    columns: list[str] = []
+    for column in experiment.columns:
+        before = f"{column}: " if several else ""
+        columns += [
+            f"{before}test {experiment.quantity}, %",
+            f"{before}points lost (95 % interval)",
+            f"{before}points lost (paper)",
+        ]
+    lines = []
+    for number, row in enumerate(experiment.rows):
+        cells: list[str] = []
+        for column in experiment.columns:
+            one = found.get((row, column))
+            theirs = published_text(one.published) if one and number else "–"
+            cells += [_text(one, most, 1), _interval(spread(one.losses) if one else None), theirs]
+        lines.append(Line(row if number == 0 else f"without {row}", tuple(cells)))
+    title = f"Loss of test accuracy against {experiment.rows[0]}, paired by seed"
+    return Table(_title(experiment, title), tuple(columns), tuple(lines))
+
+
+def _text(outcome: Outcome | None, most: int, digits: int) -> str:
+    """Mean ± standard deviation, and how many seeds where others have more; words where there is no number."""
+    if outcome is None:
+        return "–"
+    if outcome.cell is None:
+        return LEFT_OUT
+    values = outcome.spread
+    if values is None:
+        return _word(outcome)
+    text = f"{values.mean:.{digits}f}"
+    if values.deviation is not None:
+        text += f" ± {values.deviation:.{digits}f}"
+    if values.count < most:
+        text += f" ({values.count} of {most} seeds)"
+    return text
+
+
+def _seconds_text(outcome: Outcome | None) -> str:
+    if outcome is None:
+        return "–"
+    if outcome.cell is None:
+        return LEFT_OUT
+    seconds = spread(outcome.seconds)
+    if seconds is None:
+        return _word(outcome) if not outcome.values else "not measured"
+    return f"{seconds.mean:.3g}"
+
+
+def _word(outcome: Outcome) -> str:
+    """Why there is no number; of a smoke run the title says it once for all cells."""
+    return SMOKE if outcome.status == NOT_MEASURED else outcome.status
+
+
+def _interval(losses: Spread | None) -> str:
+    if losses is None:
+        return "–"
+    if losses.low is None or losses.high is None:
+        return f"{losses.mean:+.1f} (one pair)"
+    return f"{losses.mean:+.1f} ({losses.low:+.1f} to {losses.high:+.1f})"

@@ -1,0 +1,411 @@
+"""The documents of the paper's experiments: right numbers, honest words, whole pages."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from xml.dom import minidom
+
+import numpy as np
+import pytest
+
+from backcast.errors import InputError
+from backcast.paper import published
+from backcast.paper.captions import caption, warning
+from backcast.paper.csv_form import csv_text
+from backcast.paper.data_sets import DataSet, data_set_csv, data_set_table
+from backcast.paper.documents import write_data_sets, write_experiment
+from backcast.paper.experiment import Cell, Claim, CurvePoint, Experiment, Published, RunResult
+from backcast.paper.figures import experiment_figure, file_content
+from backcast.paper.outcomes import NOT_MEASURED, mean_curve, outcomes
+from backcast.paper.page import write_page
+from backcast.paper.statistics import paired, spread
+from backcast.paper.tables import markdown, published_text, reasons, tables
+from backcast.paper.verdicts import verdicts
+
+Results = dict[str, tuple[RunResult, ...]]
+FORMS = {
+    "table": "table2",
+    "curves": "figure5",
+    "against length": "figure3",
+    "against steps": "figure4",
+    "ablation": "figure6",
+}
+
+
+def make_experiment(form: str, scale: str = "small", claims: tuple[Claim, ...] = ()) -> Experiment:
+    """The paper's experiment of this form: a cell wherever it has a number, but for what it cites of others."""
+    name = FORMS[form]
+    numbers = dict(published.PUBLISHED[name])
+    rows, columns = (tuple(dict.fromkeys(key[part] for key in numbers)) for part in (0, 1))
+    if form == "ablation":
+        rows = ("r-LSTM", *rows)
+    places: dict[str, Callable[[str], int]] = {
+        "against length": lambda column: int(column) ** 2 // 4,
+        "against steps": lambda column: int(column) if column.isdigit() else 0,
+    }
+    cells = [
+        Cell(
+            row,
+            column,
+            {"row": row} if form == "curves" else {"row": row, "column": column},
+            numbers.get((row, column)),
+            places[form](column) if form in places and column != published.FULL else None,
+            published.FIGURE3_SECONDS.get((row, column)) if form == "against length" else None,
+        )
+        for row in rows
+        for column in columns
+        if ((row, column) in numbers or (form == "ablation" and row == rows[0]))
+        and row not in ("iRNN", "uRNN")
+    ]
+    return Experiment(name, f"The title of {name}", scale, form, "accuracy", "A caption.", rows, columns, tuple(cells), claims)  # type: ignore[arg-type]  # fmt: skip
+
+
+def run(
+    cell: Cell, seed: int, accuracy: float | None, status: str = "finished", reason: str = ""
+) -> RunResult:
+    curve = tuple(CurvePoint(10 * k, 0.1 * k, 0.09 * k + 0.01 * seed) for k in range(1, 4))
+    return RunResult(
+        cell.checksum, seed, status, reason, accuracy, accuracy, 200, 1000, 30, (3,), 60.0 + seed, 0.25,
+        1234, "a machine, 1 thread", curve=curve,
+    )  # type: ignore[arg-type]  # fmt: skip
+
+
+def make_results(experiment: Experiment, seeds: int = 3) -> Results:
+    """Three seeds a cell; of the last cells one has a seed less, one failed, one is infeasible, one was not run."""
+    generator = np.random.default_rng(0)
+    results = {
+        cell.checksum: tuple(run(cell, seed, 0.5 + 0.1 * generator.random()) for seed in range(seeds))
+        for cell in experiment.cells
+    }
+    by_checksum = {cell.checksum: cell for cell in experiment.cells}
+    if len(results) > 4:
+        *_, fewer, failed, infeasible, absent = results
+        results[fewer] = results[fewer][:-1]
+        results[failed] = tuple(
+            run(by_checksum[failed], seed, None, "failed", "loss |nan|\nat step 3") for seed in range(seeds)
+        )
+        results[infeasible] = (run(by_checksum[infeasible], 0, None, "infeasible", "a row needs 3 GB"),)
+        del results[absent]
+    return results
+
+
+def compare(better: list[float | None], worse: list[float | None], quantity: str = "accuracy", scale: str = "small") -> tuple[Experiment, Results]:  # fmt: skip
+    """Two cells with these accuracies by seed, None where a run failed, and one claim."""
+    cells = (Cell("one", "data", {"a": 1}), Cell("other", "data", {"a": 2}))
+    claim = Claim("one beats other", ("one", "data"), ("other", "data"))
+    experiment = Experiment(
+        "extension", "An extension", scale, "table", quantity, "", ("one", "other"), ("data",), cells, (claim,)
+    )  # type: ignore[arg-type]  # fmt: skip
+    results = {
+        cell.checksum: tuple(
+            run(cell, seed, value, "failed" if value is None else "finished", "why" if value is None else "")
+            for seed, value in enumerate(values)
+        )
+        for cell, values in zip(cells, (better, worse), strict=True)
+    }
+    return experiment, results
+
+
+def test_spread_is_mean_deviation_and_students_interval() -> None:
+    found = spread({0: 1.0, 1: 2.0, 2: 3.0, 3: 6.0})
+    assert found is not None and found.count == 4
+    assert found.mean == 3.0
+    assert found.deviation == pytest.approx((14 / 3) ** 0.5)  # squares 4 + 1 + 0 + 9 over n - 1
+    half = 3.182446 * (14 / 3) ** 0.5 / 2  # the 97.5 % point of t with 3 degrees of freedom
+    assert (found.low, found.high) == (pytest.approx(3 - half, abs=1e-5), pytest.approx(3 + half, abs=1e-5))
+
+
+def test_one_value_has_no_interval_and_none_has_no_spread() -> None:
+    found = spread({7: 4.0})
+    assert found is not None and (found.mean, found.deviation, found.low, found.high) == (
+        4.0,
+        None,
+        None,
+        None,
+    )
+    assert spread({}) is None
+
+
+def test_pairs_are_of_the_seeds_that_both_have() -> None:
+    assert paired({2: 5.0, 0: 1.0, 1: 9.0}, {0: 4.0, 2: 3.0, 5: 1.0}) == {0: -3.0, 2: 2.0}
+
+
+@pytest.mark.parametrize(
+    ("better", "worse", "answer", "reason"),
+    [
+        ([0.60, 0.62, 0.61], [0.50, 0.51, 0.52], "agrees", ""),
+        ([0.50, 0.51, 0.52], [0.60, 0.62, 0.61], "disagrees", ""),
+        ([0.50, 0.70, 0.60], [0.60, 0.50, 0.60], "not decided at this scale", "the interval contains zero"),
+        ([0.50, 0.50], [0.50, 0.50], "not decided at this scale", "the interval contains zero"),
+        ([0.90], [0.10], "not decided at this scale", "fewer than two seeds that both have"),
+        ([0.90, None], [None, 0.10], "not decided at this scale", "fewer than two seeds that both have"),
+        ([0.90, 0.90], [None, None], "not decided at this scale", "other / data: failed"),
+        ([], [0.10, 0.20], "not decided at this scale", "one / data: not run"),
+    ],
+)
+def test_a_verdict_needs_an_interval_on_one_side(
+    better: list[float | None], worse: list[float | None], answer: str, reason: str
+) -> None:
+    (verdict,) = verdicts(*compare(better, worse))
+    assert (verdict.answer, verdict.reason) == (answer, reason)
+
+
+def test_a_verdict_says_difference_interval_and_pairs() -> None:
+    (verdict,) = verdicts(*compare([0.60, 0.62, 0.9], [0.50, 0.50]))
+    # differences 10 and 12 points: mean 11, deviation √2, t 12.7062 with one degree of freedom
+    assert verdict.ours == "+11.0 points (95 % interval -1.7 to +23.7, 2 pairs)"
+    assert verdict.theirs == "–"
+    (single,) = verdicts(*compare([0.60], [0.50]))
+    assert single.ours == "+10.0 points (1 pair, so no interval)"
+
+
+def test_of_errors_the_lower_is_better() -> None:
+    (verdict,) = verdicts(*compare([0.97, 0.96, 0.97], [0.90, 0.91, 0.90], "error"))
+    assert verdict.answer == "agrees" and verdict.difference is not None and verdict.difference.mean > 5
+
+
+def test_the_papers_difference_stands_beside_ours() -> None:
+    claim = Claim(
+        "r beats a truncated LSTM", ("r-LSTM, truncated", "CIFAR-10"), ("LSTM, truncated", "CIFAR-10")
+    )
+    (verdict,) = verdicts(make_experiment("table", claims=(claim,)), {})
+    assert verdict.theirs == "+16.9 points" and verdict.reason.count("not run") == 2
+    claim = Claim("pretraining helps", ("r-LSTM", "CIFAR-10"), ("pretraining", "CIFAR-10"))
+    (verdict,) = verdicts(make_experiment("ablation", claims=(claim,)), {})
+    assert verdict.theirs == "+2.9 points"
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_tables_are_whole_and_say_in_words_what_is_missing(form: str) -> None:
+    experiment = make_experiment(form)
+    results = outcomes(experiment, make_results(experiment))
+    shown = tables(experiment, results)
+    assert len(shown) == (2 if form == "against length" else 1)
+    for table in shown:
+        lines = [line for line in markdown(table).splitlines() if line.startswith("|")]
+        widths = {len(re.findall(r"(?<!\\)\|", line)) for line in lines}
+        assert widths == {len(table.columns) + 2}
+        assert len(lines) == len(table.lines) + 2
+    if form != "curves":  # three configurations alone
+        text = markdown(shown[0])
+        assert all(word in text for word in ("failed", "infeasible", "not run", "(2 of 3 seeds)", " ± "))
+        assert any(
+            "failed: loss |nan| at step 3" in line and "seeds 0, 1, 2" in line for line in reasons(results)
+        )
+        assert any("seed 0: infeasible: a row needs 3 GB" in line for line in reasons(results))
+
+
+def test_a_table_has_ours_above_the_papers() -> None:
+    experiment = make_experiment("table")
+    cell = experiment.cell("LSTM, truncated", "MNIST")
+    assert cell is not None
+    results = {cell.checksum: (run(cell, 0, 0.10), run(cell, 1, 0.14))}
+    (table,) = tables(experiment, outcomes(experiment, results))
+    lines = {line.name: line.cells for line in table.lines}
+    assert lines["LSTM, truncated"] == ("12.0 ± 2.8", "not run", "not run")
+    assert lines["LSTM, truncated (paper)"] == ("11.3", "88.8", "49.0")
+    assert lines["iRNN (paper)"] == ("97.0", "82.0", "–")
+    assert "iRNN" not in lines
+    fewer = replace(experiment, cells=tuple(one for one in experiment.cells if one.column == "MNIST"))
+    (table,) = tables(fewer, outcomes(fewer, results))
+    lines = {line.name: line.cells for line in table.lines}
+    assert lines["LSTM, truncated"] == ("12.0 ± 2.8", "left out", "left out")
+
+
+def test_an_ablation_pairs_with_its_first_row() -> None:
+    experiment = make_experiment("ablation")
+    whole, without = experiment.cells[0], experiment.cells[2]
+    results = {
+        whole.checksum: (run(whole, 0, 0.60), run(whole, 1, 0.50)),
+        without.checksum: (run(without, 0, 0.58), run(without, 1, 0.46)),
+    }
+    (table,) = tables(experiment, outcomes(experiment, results))
+    lines = {line.name: line.cells for line in table.lines}
+    # losses 2 and 4: mean 3, deviation √2
+    assert lines["without joint training"] == ("52.0 ± 8.5", "+3.0 (-9.7 to +15.7)", "3.6")
+    assert lines["r-LSTM"] == ("55.0 ± 7.1", "–", "–")
+
+
+def test_the_table_against_length_says_whose_length_it_is() -> None:
+    experiment = make_experiment("against length")
+    accuracy, seconds = tables(experiment, outcomes(experiment, make_results(experiment)))
+    lines = {line.name: line.cells for line in accuracy.lines}
+    assert lines["length T, steps"][0] == "400" and lines["length T, steps (paper)"][0] == "1,600"
+    assert lines["LSTM, full BPTT (paper)"][-1] == "out of memory"
+    times = {line.name: line.cells for line in seconds.lines}
+    assert times["LSTM, full BPTT (paper)"][-2:] == ("~26.4", "out of memory")
+    assert times["p-LSTM"][0] == "0.25" and times["p-LSTM (paper)"][:2] == ("~2.9", "–")
+
+
+def test_curves_have_training_and_test_of_one_run() -> None:
+    experiment = make_experiment("curves")
+    results = make_results(experiment)
+    assert len(results) == 3 and len(experiment.cells) == 6
+    band = mean_curve(outcomes(experiment, results)["r-LSTM", "test"])
+    low, mean, high = band[-1]
+    assert low.step == mean.step == high.step == 30
+    accuracies = [low.test_accuracy, mean.test_accuracy, high.test_accuracy]
+    assert accuracies == pytest.approx([0.27, 0.28, 0.29])
+
+
+def test_the_caption_says_scale_machine_seeds_and_time() -> None:
+    experiment, results = compare([0.6, 0.6, None], [0.5, 0.5, 0.5])
+    text = " ".join(caption(experiment, outcomes(experiment, results)))
+    for part in ("5 runs finished (seeds 0, 1, 2), 1 did not", "1,000 rows", "tested on 200", "5.07 min in all", "60 s to 62 s a run", "a machine, 1 thread"):  # fmt: skip
+        assert part in text
+    assert warning("small") == "Scale small: not the paper's setting."
+    single, one_seed = compare([0.6], [0.5])
+    assert "one seed, so no spread" in " ".join(caption(single, outcomes(single, one_seed)))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_csv_has_a_line_a_cell_and_unrounded_numbers(form: str) -> None:
+    experiment = make_experiment(form)
+    results = make_results(experiment)
+    lines = list(csv.DictReader(io.StringIO(csv_text(experiment, outcomes(experiment, results)))))
+    places = [(line["row"], line["column"]) for line in lines]
+    assert set(places) >= {(cell.row, cell.column) for cell in experiment.cells}
+    assert len(places) == len(set(places))
+    for line in lines:
+        cell = experiment.cell(line["row"], line["column"])
+        values = [one.accuracy for one in results.get(cell.checksum if cell else "", ()) if one.accuracy]
+        assert int(line["seeds"]) == len(values)
+        if values:
+            assert float(line["mean"]) == pytest.approx(100 * np.mean(values), rel=1e-14)
+            assert line["status"] == "finished" and (line["train_rows"], line["test_rows"]) == ("1000", "200")
+        else:
+            assert line["mean"] == "" and line["status"] != "finished"
+        assert cell is None or line["checksum"] == cell.checksum
+
+
+def test_a_smoke_run_shows_no_number_of_ours(tmp_path: Path) -> None:
+    claim = Claim("r beats p", ("r-LSTM", "40"), ("p-LSTM", "40"))
+    experiment = make_experiment("against length", "smoke", (claim,))
+    results = make_results(experiment)
+    write_experiment(experiment, results, tmp_path, "backcast reproduce figure3")
+    text = (tmp_path / "figure3.md").read_text()
+    assert text.count(NOT_MEASURED) >= 3 and "±" not in text and "| 0.25 |" not in text
+    assert "nothing is measured here" in (tmp_path / "figure3.svg").read_text()
+    for line in csv.DictReader(io.StringIO((tmp_path / "figure3.csv").read_text())):
+        assert line["mean"] == line["seconds_per_step"] == ""
+    assert [verdict.answer for verdict in verdicts(experiment, results)] == ["not decided at this scale"]
+
+
+def test_published_numbers_are_the_papers() -> None:
+    assert published.TABLE2["LSTM, truncated", "MNIST"] == Published(11.3)
+    assert published.TABLE2["r-LSTM, full BPTT", "CIFAR-10"] == Published(72.2)
+    assert ("iRNN", "CIFAR-10") not in published.TABLE2
+    assert published.TABLE4["p-LSTM", "DBpedia"] == Published(2.85)
+    assert published.TABLE5["0 steps", "20×30"] == Published(41.6)
+    assert published.FIGURE3["Transformer", "96"] == Published(1.9, approximate=True)
+    assert ("LSTM, full BPTT", "128") not in published.FIGURE3
+    assert published.FIGURE3_SECONDS["LSTM, full BPTT", "112"] == Published(26.4, approximate=True)
+    assert published.FIGURE4["r-LSTM", "1"] == Published(46.0)
+    assert published.FIGURE4["p-LSTM", "0"] == Published(35, approximate=True)
+    assert published.FIGURE6["second decoder layer", "CIFAR-10"] == Published(1.05)
+
+
+def test_published_numbers_are_percentages_and_tables_agree() -> None:
+    for numbers in (*published.PUBLISHED.values(), published.FIGURE3_SECONDS):
+        assert all(0 <= one.value <= 100 for one in numbers.values())
+    sizes = {name: len(numbers) for name, numbers in published.PUBLISHED.items()}
+    assert sizes == {"table2": 22, "table3": 6, "table4": 4, "table5": 12, "figure3": 37, "figure4": 13, "figure5": 6, "figure6": 9}  # fmt: skip
+    assert len(published.FIGURE3_SECONDS) == 27 and "48" not in published.TIMED
+    assert list(published.LENGTHS.values()) == [1600, 2304, 3136, 5184, 6400, 9216, 12544, 16384]
+    for column in published.IMAGES:
+        row = "r-LSTM, full BPTT"
+        assert published.TABLE3[row, column] == published.TABLE2[row, column]
+    for method in ("r-LSTM", "p-LSTM"):
+        assert published.FIGURE4[method, "300"] == published.TABLE2[f"{method}, truncated", "CIFAR-10"]
+    assert published.FIGURE4["r-LSTM", "0"] == published.TABLE5["0 steps", "1×600"]
+    lost = published.TABLE2["r-LSTM, truncated", "CIFAR-10"].value - published.TABLE2["LSTM, truncated", "CIFAR-10"].value  # fmt: skip
+    assert published.FIGURE6["auxiliary loss", "CIFAR-10"].value == pytest.approx(lost)
+
+
+def test_published_numbers_keep_their_digits() -> None:
+    shown = [published_text(one) for one in (Published(46.0), Published(1.85), Published(61, True), None)]
+    assert shown == ["46.0", "1.85", "~61", "–"]
+
+
+@pytest.mark.parametrize(
+    ("form", "scale"),
+    [*((form, scale) for form in FORMS for scale in ("small", "smoke")), ("table", "nothing")],
+)
+def test_a_figure_of_every_form_is_drawn_without_a_warning(form: str, scale: str) -> None:
+    experiment = make_experiment(form, scale)
+    results = {} if scale == "nothing" else make_results(experiment)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        content = file_content(experiment_figure(experiment, outcomes(experiment, results)))
+    text = " ".join(
+        node.firstChild.data
+        for node in minidom.parseString(content).getElementsByTagName("text")
+        if node.firstChild
+    )
+    assert "paper" in text and f"scale {scale}" in text
+    if scale != "small":
+        assert "nothing is measured here" in text or "no run has finished" in text
+
+
+@pytest.mark.parametrize("form", ["table", "curves", "against length"])
+def test_a_figure_without_published_numbers_has_no_panel_of_the_paper(form: str) -> None:
+    given = make_experiment(form)
+    cells = tuple(Cell(cell.row, cell.column, cell.settings, None, cell.x) for cell in given.cells)
+    experiment = Experiment("extension", "Ours", "paper", given.form, "accuracy", "", given.rows, given.columns, cells)  # fmt: skip
+    results = outcomes(experiment, make_results(experiment, seeds=1))
+    assert b">paper" not in file_content(experiment_figure(experiment, results))
+
+
+def test_the_page_stands_alone_and_has_every_experiment(tmp_path: Path) -> None:
+    claim = Claim("r <beats> p", ("r-LSTM, truncated", "MNIST"), ("p-LSTM, truncated", "MNIST"))
+    experiments = [make_experiment(form, claims=(claim,) if form == "table" else ()) for form in FORMS]
+    found = {key: runs for one in experiments for key, runs in make_results(one).items()}
+    sets = [DataSet("MNIST, 1,000 rows", 784.0, 10, 1000, 200)]
+    path = write_page(experiments, found, tmp_path / "new", "backcast reproduce all", {"table2": "backcast reproduce table2"}, sets)  # fmt: skip
+    page = path.read_text()
+    assert path.name == "report.html" and list(path.parent.iterdir()) == [path]
+    assert not re.search(r"""(src|href|url)\s*[=(]\s*["']?(http|//|file)""", page)
+    assert "prefers-color-scheme: dark" in page
+    for experiment in experiments:
+        assert f'id="{experiment.name}"' in page and f'href="#{experiment.name}"' in page
+    assert page.count('src="data:image/svg+xml;base64,') == len(experiments)
+    assert "r &lt;beats&gt; p" in page and "Of 1 claims" in page and "loss |nan| at step 3" in page
+    assert "<code>backcast reproduce table2</code>" in page
+    assert page.count("Scale small: not the paper&#39;s setting.") == 1 + len(experiments)
+
+
+def test_an_experiment_is_three_files(tmp_path: Path) -> None:
+    experiment, results = compare([0.60, 0.62, 0.61], [0.50, 0.51, 0.52])
+    write_experiment(experiment, results, tmp_path, "backcast reproduce extension --seeds 3")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "extension.csv",
+        "extension.md",
+        "extension.svg",
+    ]
+    text = (tmp_path / "extension.md").read_text()
+    assert "**Scale small: not the paper's setting.**" in text and "one beats other: **agrees**" in text
+    assert "`backcast reproduce extension --seeds 3`" in text and "(extension.svg)" in text
+    blocked = tmp_path / "extension.md"
+    with pytest.raises(InputError, match="cannot be written"):
+        write_experiment(experiment, results, blocked, "")
+
+
+def test_the_data_sets_stand_beside_the_papers(tmp_path: Path) -> None:
+    sets = [
+        DataSet("Stanford Dogs, side 40", 1600.0, 120, 12_000, 8_580),
+        DataSet("Stanford Dogs, side 48", 2304.0, 120, 12_000, 8_580),
+        DataSet("ours", 60.55, 2, 10, 5),
+    ]
+    lines = [(line.name, line.cells) for line in data_set_table(sets).lines]
+    assert lines[0] == ("Stanford Dogs (paper)", ("1,600 – 16,384", "120", "150,000", "–"))
+    assert [name for name, _ in lines[1:]] == [one.name for one in sets]
+    first, _, last = csv.DictReader(io.StringIO(data_set_csv(sets)))
+    assert (first["paper_training_examples"], last["paper_training_examples"]) == ("150000", "")
+    write_data_sets(sets, tmp_path, "backcast reproduce table1")
+    assert "| ours | 60.5 | 2 | 10 | 5 |" in (tmp_path / "table1.md").read_text()
