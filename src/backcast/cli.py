@@ -20,6 +20,9 @@ from backcast.benchmark.options import add_options, run_benchmark
 from backcast.config import DATA_OPTIONS, FIELDS, Config, flag, read_yaml, resolve, whole
 from backcast.data_commands import add_cache_options, add_data_options, add_inspect_options, cache, inspect
 from backcast.errors import InputError, RunError, nearest
+from backcast.methods import METHODS
+from backcast.paper.options import NAMES, run_reproduce
+from backcast.paper.options import add_options as add_reproduce_options
 from backcast.presets import PRESETS
 
 EPILOG = """examples:
@@ -131,6 +134,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_run_and_data(predict)
     predict.add_argument("--out", type=Path, required=True, metavar="FILE", help=".csv, .parquet or .jsonl")
 
+    about = "a table or figure of the paper: what is missing is run, ours beside the paper's"
+    add_reproduce_options(command("reproduce", _reproduce, about))
+
     report = command(
         "report", _report, "one HTML file about one or more runs: results, curves, what the networks remember"
     )
@@ -145,8 +151,8 @@ def _parser() -> argparse.ArgumentParser:
     add_cache_options(command("cache", cache, "imported data: what there is, and away with it"))
     add_options(command("benchmark", run_benchmark, "seconds and memory on this machine, beside plain torch"))
 
-    ls = command("ls", _ls, "what there is: methods, datasets, presets, demo")
-    ls.add_argument("what", choices=("methods", "datasets", "presets", "demo"))
+    ls = command("ls", _ls, "what there is: methods, datasets, presets, demo, experiments")
+    ls.add_argument("what", choices=("methods", "datasets", "presets", "demo", "experiments"))
     command("doctor", _doctor, "what backcast uses on this machine, and why")
     return parser
 
@@ -347,6 +353,13 @@ def _demo(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _reproduce(arguments: argparse.Namespace) -> int:
+    if arguments.resume and arguments.render:
+        raise InputError("--resume and --render exclude each other")
+    _prepare_process(arguments)
+    return run_reproduce(arguments, _stop_on_signals(), _say)
+
+
 def _inspect(arguments: argparse.Namespace) -> int:
     _prepare_process(arguments)
     return inspect(arguments, _say)
@@ -371,9 +384,9 @@ def _ls(arguments: argparse.Namespace) -> int:
         lines["hf:owner/name"] = (
             "a data set of the Hugging Face Hub; hf:owner/name:config where it has several"
         )
+    elif arguments.what == "experiments":
+        lines = NAMES
     elif arguments.what == "methods":
-        from backcast.methods import METHODS
-
         lines = {name: method.description for name, method in METHODS.items()}
     else:
         from backcast.demo import CONTENDERS

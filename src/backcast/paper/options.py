@@ -1,0 +1,65 @@
+"""The options of `backcast reproduce`. Nothing heavy is imported here, so that `--help` answers at once."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+from backcast.config import FIELDS, whole
+from backcast.errors import RunError
+
+NAMES = {
+    "all": "all of them",
+    "table1": "the data sets as they are read",
+    "table2": "pixels one after the other: r- and p-LSTM beside LSTM, iRNN and uRNN",
+    "table3": "beside the Transformer and T-DMCA",
+    "table4": "DBpedia, character by character: beside LM-LSTM and SA-LSTM",
+    "table5": "n segments of l steps at one cost",
+    "figure3": "accuracy and seconds a step against the length",
+    "figure4": "shrinking the supervised gradient",
+    "figure5": "curves of training",
+    "figure6": "ablation: one factor of r-LSTM off at a time",
+    "extension-both": "ours: both auxiliary losses at once",
+    "extension-cue": "ours: the decoder is told which place it reconstructs",
+    "extension-unfed": "ours: the decoder is fed nothing behind the first element",
+    "extension-gru": "ours: a gated recurrent unit in the LSTM's place",
+    "extension-labels": "ours: labels for 1, 10 and 100 % of the rows",
+}
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", help="table1 … table5, figure3 … figure6, extension-…, or all; `backcast ls experiments`")  # fmt: skip
+    parser.add_argument("--scale", choices=("smoke", "small", "paper"), default="small", help="smoke: everything once, seconds each, measures nothing; small: the experiment shrunk, for two cores; paper: the paper's settings (default: small)")  # fmt: skip
+    parser.add_argument("--seeds", type=whole(1), default=3, metavar="K", help="seeds 0 .. K-1 of every row (default: 3)")  # fmt: skip
+    parser.add_argument("--only", action="append", metavar="ROW", help="run only this row, as the table names it; may be given again")  # fmt: skip
+    parser.add_argument("--resume", action="store_true", help="keep the results in --out, go on with what was stopped, add what is missing")  # fmt: skip
+    parser.add_argument("--render", action="store_true", help="run nothing: write the documents again from the results in --out")  # fmt: skip
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for results.jsonl, runs, a document an experiment, and report.html")  # fmt: skip
+    parser.add_argument("--data-dir", help=FIELDS["data_dir"].metadata["help"])
+    parser.add_argument("--device", default="auto", help=FIELDS["device"].metadata["help"])
+    parser.add_argument("--jobs", type=whole(1), metavar="N", help="runs at once, the cores shared among them (default: one a core, at most 8; on a GPU one)")  # fmt: skip
+    parser.add_argument("--memory", type=_gigabytes, default=16.0, metavar="GB", help="a row of a table is infeasible where one example keeps more than this for its backward pass (default: 16)")  # fmt: skip
+
+
+def run_reproduce(arguments: argparse.Namespace, stop: Callable[[], bool], say: Callable[[str], None]) -> int:
+    from backcast.paper.reproduce import Request, reproduce
+    from backcast.trainer import Interrupted
+
+    given = {name: value for name, value in vars(arguments).items() if name in Request.__annotations__}
+    request = Request(**{**given, "only": tuple(arguments.only or ())})
+    try:
+        failed = reproduce(request, stop=stop, say=say)
+    except Interrupted:
+        raise RunError(f"stopped; go on with: {request.command(resume=True)}") from None
+    return 1 if failed else 0
+
+
+def _gigabytes(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text}: must be a number of gigabytes, above 0")
+    return value
