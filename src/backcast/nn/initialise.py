@@ -16,6 +16,9 @@ def initialise(model: nn.Module, seed: int) -> None:
     its name alone, so the same main network begins with the same weights whatever stands beside it.
     """
     for module_name, module in model.named_modules():
+        if isinstance(module, nn.LayerNorm):
+            module.reset_parameters()  # ones and zeros
+            continue
         bound = _bound(module)
         for name, parameter in module.named_parameters(recurse=False):
             generator = rng.torch_generator("cpu", seed, "initialise", f"{module_name}.{name}")
@@ -36,4 +39,6 @@ def _bound(module: nn.Module) -> float | None:
         return module.hidden_size**-0.5
     if isinstance(module, nn.Linear):
         return max(module.in_features, 1) ** -0.5
+    if isinstance(module, nn.Conv1d):
+        return (module.in_channels // module.groups * module.kernel_size[0]) ** -0.5
     return None
