@@ -262,6 +262,18 @@ def test_no_tensor_of_a_long_row_grows_with_the_square_of_its_length(kind: str, 
 
 
 @KINDS
+def test_bf16_gives_nearly_the_same(kind: str) -> None:
+    network, batch = make(kind).float(), make_batch([300, 200, 2])
+    x = batch.x.float()
+    exact = network(x, batch.lengths)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rounded = network(x, batch.lengths)
+        rounded.sum().backward()
+    assert rounded.dtype == torch.float32
+    assert (rounded - exact).abs().max() < 0.05
+
+
+@KINDS
 def test_a_network_learns_which_of_two_patterns_a_row_holds(kind: str) -> None:
     generator = torch.Generator().manual_seed(0)
     labels = torch.arange(64) % 2
