@@ -20,6 +20,9 @@ def initialise(model: nn.Module, seed: int) -> None:
     """
     own = dict(_first_weights(model, seed))
     for module_name, module in model.named_modules():
+        if isinstance(module, nn.LayerNorm):
+            module.reset_parameters()  # ones and zeros
+            continue
         bound = _bound(module)
         for name, parameter in module.named_parameters(recurse=False):
             if (given := own.get(f"{module_name}.{name}")) is not None:
@@ -62,4 +65,6 @@ def _bound(module: nn.Module) -> float | None:
         return module.hidden_size**-0.5
     if isinstance(module, nn.Linear):
         return max(module.in_features, 1) ** -0.5
+    if isinstance(module, nn.Conv1d):
+        return (module.in_channels // module.groups * module.kernel_size[0]) ** -0.5
     return None
