@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +31,26 @@ from backcast.nn.initialise import initialise
 from backcast.nn.irnn import EmbeddedIRNN
 from backcast.nn.lstm import EmbeddedLSTM
 from backcast.nn.model import Model
+from backcast.nn.size import lstm_parameters, width_like
+from backcast.nn.t_dmca import TDMCAEncoder
+from backcast.nn.transformer import TransformerEncoder
 from backcast.nn.urnn import EmbeddedURNN
 from backcast.phases import phases
 from backcast.trainer import Settings, Trainer
 
 MODEL_FORMAT = "backcast model 2"
 WEIGHTS, DESCRIPTION = "model.safetensors", "config.json"
-RECURRENT = {"lstm": EmbeddedLSTM, "gru": EmbeddedGRU, "irnn": EmbeddedIRNN, "urnn": EmbeddedURNN}
+HEADS = 4
+ATTENTION: dict[Network, Callable[[Embedding], nn.Module]] = {
+    "transformer": partial(TransformerEncoder, heads=HEADS),
+    "t-dmca": partial(TDMCAEncoder, heads=HEADS),
+}
+RECURRENT: dict[Network, Callable[[Embedding, int], nn.Module]] = {
+    "lstm": EmbeddedLSTM,
+    "gru": EmbeddedGRU,
+    "irnn": EmbeddedIRNN,
+    "urnn": EmbeddedURNN,
+}
 
 
 @dataclass(frozen=True)
@@ -122,8 +136,13 @@ def build_network(config: Config, preprocessing: Preprocessing, classes: int) ->
 
 def build_encoder(network: Network, symbols: int, channels: int, embedding_size: int, hidden: int) -> Any:
     """What reads the sequence. The attention networks have as many parameters as an LSTM of `hidden` cells."""
-    embedding = Embedding(symbols, channels, embedding_size)
-    return RECURRENT[network](embedding, hidden)
+    if network in RECURRENT:
+        return RECURRENT[network](Embedding(symbols, channels, embedding_size), hidden)
+
+    def build(width: int) -> nn.Module:
+        return ATTENTION[network](Embedding(symbols, channels, width))
+
+    return build(width_like(lstm_parameters(symbols, channels, embedding_size, hidden), HEADS, build))
 
 
 def build_trainer(

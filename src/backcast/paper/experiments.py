@@ -234,9 +234,11 @@ def figure6(scale: Scale) -> Experiment:
     """Each row but the first has one factor off; the paper's numbers are losses in points."""
     base, whole, data = scale.data["CIFAR-10"], "r-LSTM, all on", "CIFAR-10"
     cells = [Cell(whole, data, run_settings(base, R))]
-    cells.append(Cell("auxiliary loss", data, run_settings(base, LSTM), published.FIGURE6["auxiliary loss"]))
+    cells.append(
+        Cell("auxiliary loss", data, run_settings(base, LSTM), published.FIGURE6["auxiliary loss", data])
+    )
     cells += [
-        Cell(factor, data, run_settings(base, R, change), published.FIGURE6[factor])
+        Cell(factor, data, run_settings(base, R, change), published.FIGURE6[factor, data])
         for factor, change in FIGURE_6.items()
     ]
     claims = [Claim(f"without {cell.row} it is worse", (whole, data), (cell.row, data)) for cell in cells[1:]]
