@@ -236,7 +236,9 @@ def _run(
             append_result(path, result)
             if result.status == "finished":
                 shutil.rmtree(job.out / "checkpoints", ignore_errors=True)
-                said = f"{100 * result.accuracy:.1f} %, {result.seconds:.0f} s"
+                said = f"{result.seconds:.0f} s"
+                if request.scale != "smoke":
+                    said = f"{100 * result.accuracy:.1f} %, {said}"
             else:
                 said = f"{result.status}: {result.reason}"
             print(f"[{ended}/{measured}] {job.name}, seed {job.seed}: {said}", flush=True)
