@@ -35,12 +35,13 @@ def read_results(path: Path) -> list[RunResult]:
 
 
 def append_result(path: Path, result: RunResult) -> None:
-    """Adds a line. Raises RunError where it cannot be written."""
+    """Adds a line, in the place of one that was cut off. Raises RunError where it cannot be written."""
     line = json.dumps(dataclasses.asdict(result), separators=(",", ":"), default=str) + "\n"
     try:
-        whole = not path.exists() or path.read_bytes()[-1:] in (b"", b"\n")
-        with path.open("a", encoding="utf-8") as file:
-            file.write(line if whole else "\n" + line)
+        with path.open("ab+") as file:
+            file.seek(0)
+            file.truncate(file.read().rfind(b"\n") + 1)
+            file.write(line.encode())
     except OSError as error:
         raise RunError(f"{path}: cannot be written: {error.strerror}") from None
 

@@ -1,0 +1,272 @@
+"""`backcast reproduce`: the grid is the paper's, every configuration runs, results are kept, resumed and never mixed up."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backcast.cli import main
+from backcast.config import resolve
+from backcast.paper.experiment import Experiment
+from backcast.paper.experiments import EXPERIMENTS, choose
+from backcast.paper.options import NAMES
+from backcast.paper.published import PUBLISHED
+from backcast.paper.reproduce import Request, _tasks
+from backcast.paper.results_file import RESULTS, append_result, read_results
+from backcast.paper.scales import SCALES, scale
+from test_data import write_pictures
+
+WORDS = "river village album school species company building film plant athlete"
+
+
+def every_experiment(name: str) -> list[Experiment]:
+    return choose("all", scale(name, dogs_are_there=False))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The paper's data sets in small, but for Stanford Dogs, in the Hub's layout."""
+    folder = tmp_path_factory.mktemp("data")
+    for name in ("mnist", "cifar10"):
+        write_pictures(folder, name)
+    (folder / "dbpedia").mkdir()
+    for split, rows in (("train", 56), ("test", 28)):
+        lines = [f'{row % 14 + 1},"Title {row}","The {WORDS} number {row}."' for row in range(rows)]
+        (folder / "dbpedia" / f"{split}.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def smoke(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Everything, once."""
+    out = tmp_path_factory.mktemp("smoke") / "out"
+    assert main([*command("all", data), "--out", str(out)]) == 0
+    return out
+
+
+def command(name: str, data: Path, *more: str) -> list[str]:
+    return [
+        "reproduce",
+        name,
+        "--scale",
+        "smoke",
+        "--seeds",
+        "1",
+        "--device",
+        "cpu",
+        "--data-dir",
+        str(data),
+        *more,
+    ]
+
+
+def lines_of(out: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (out / RESULTS).read_text().splitlines()]
+
+
+# --- the grid ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", SCALES)
+def test_every_cell_is_a_configuration_and_every_claim_is_about_two_cells(name: str) -> None:
+    assert [*NAMES] == ["all", "table1", *EXPERIMENTS]
+    for experiment in every_experiment(name):
+        places = {(cell.row, cell.column) for cell in experiment.cells}
+        assert len(places) == len(experiment.cells)
+        assert {row for row, _ in places} == set(experiment.rows)
+        assert {column for _, column in places} == set(experiment.columns)
+        for cell in experiment.cells:
+            config = resolve([cell.settings])
+            assert config.validation == 0.0 and config.data is not None
+        for claim in experiment.claims:
+            assert {claim.better, claim.worse} <= places
+
+
+def test_every_number_of_the_paper_stands_beside_a_cell_of_ours() -> None:
+    for experiment in every_experiment("paper"):
+        numbers = PUBLISHED.get(experiment.name, {})
+        found = {(cell.row, cell.column): cell.published for cell in experiment.cells if cell.published}
+        assert found == dict(numbers), experiment.name
+    small = {e.name: [c.published for c in e.cells if c.published] for e in every_experiment("small")}
+    for name, numbers in PUBLISHED.items():
+        assert sorted(small[name]) == sorted(numbers.values()), name
+
+
+def test_the_papers_scale_is_its_settings_to_the_letter() -> None:
+    table2 = EXPERIMENTS["table2"](scale("paper", True))
+    cell = table2.cell("r-LSTM, truncated", "CIFAR-10")
+    assert cell is not None
+    config = resolve([cell.settings])
+    assert (config.hidden_size, config.batch_size, config.truncation) == (128, 128, 300)
+    assert (config.anchors, config.segment_length, config.auxiliary_truncation) == (1, 600, 300)
+    assert (config.pretrain_epochs, config.epochs, config.optimizer) == (100, 1000, "rmsprop")
+    dogs = EXPERIMENTS["figure3"](scale("paper", False))
+    assert [cell.x for cell in dogs.cells if cell.row == "p-LSTM"] == [
+        1600,
+        2304,
+        3136,
+        5184,
+        6400,
+        9216,
+        12544,
+        16384,
+    ]
+    assert {cell.settings["data"] for cell in dogs.cells} == {"stanford-dogs"}
+
+
+def test_an_ablation_differs_in_one_factor() -> None:
+    figure6 = EXPERIMENTS["figure6"](scale("small", False))
+    whole = dict(figure6.cells[0].settings)
+    for cell in figure6.cells[2:]:
+        differing = {n for n in {*whole, *cell.settings} if whole.get(n) != cell.settings.get(n)}
+        assert len(differing) == 1, cell.row
+
+
+def test_rows_that_share_phase_1_share_its_run() -> None:
+    request = Request("figure4", "small", 2, (), False, False, Path("out"), None, "cpu", None, 16.0)
+    of = scale("small", False)
+    tasks = _tasks(request, of, list(EXPERIMENTS["figure4"](of).cells), set())
+    first = [task for task in tasks if not task.argument.measure]
+    assert len(first) == 2 * 2  # r and p, two seeds
+    assert all(
+        task.argument.pretrained == first[0].argument.out for task in tasks if task.after == first[0].name
+    )
+    assert sum(task.after is not None for task in tasks) == 2 * 12
+    names = [task.name for task in tasks]
+    assert all(names.index(task.after) < names.index(task.name) for task in tasks if task.after)
+
+
+# --- runs ----------------------------------------------------------------------------------------------------
+
+
+def test_everything_runs_at_smoke_scale(smoke: Path) -> None:
+    lines = lines_of(smoke)
+    wanted = {cell.checksum for experiment in every_experiment("smoke") for cell in experiment.cells}
+    assert {line["checksum"] for line in lines} == wanted and len(lines) == len(wanted)
+    assert {line["status"] for line in lines} == {"finished"}
+    for name in EXPERIMENTS:
+        for ending in ("md", "csv", "svg"):
+            assert (smoke / f"{name}.{ending}").stat().st_size > 200
+    assert "MNIST" in (smoke / "table1.md").read_text()
+    page = (smoke / "report.html").read_text()
+    assert "smoke: nothing is measured here" in page.lower() and "Figure 6" in page
+    assert all(line["curve"] and line["environment"]["torch"] for line in lines)
+    assert not list((smoke / "runs").glob("*/checkpoints")) or all(
+        "phase-1" in str(p) for p in (smoke / "runs").glob("*/checkpoints")
+    )
+
+
+def test_what_is_there_is_not_run_again(smoke: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (smoke / RESULTS).read_bytes()
+    assert main([*command("figure5", data), "--out", str(smoke)]) == 2
+    assert "--resume" in capsys.readouterr().err
+    for more in ("--resume", "--render"):
+        assert main([*command("figure5", data, more), "--out", str(smoke)]) == 0
+    assert (smoke / RESULTS).read_bytes() == before
+    assert "[1/" not in capsys.readouterr().out
+
+
+def test_results_of_another_version_are_refused_with_the_command(
+    smoke: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    lines = (smoke / RESULTS).read_text().splitlines()
+    checksum = json.loads(lines[0])["checksum"]
+    (out / RESULTS).write_text(lines[0].replace(checksum, "0" * 16) + "\n" + lines[1] + "\n")
+    assert main([*command("table2", data, "--render"), "--out", str(out)]) == 0
+    said = capsys.readouterr().err
+    assert (
+        "1 of 2 results are of another version" in said and "backcast reproduce table2 --scale smoke" in said
+    )
+    assert (out / "table2.md").read_text().count("| smoke |") + (out / "table2.md").read_text().count(
+        "not run"
+    ) > 0
+
+
+def test_a_damaged_line_is_said_with_its_number(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / RESULTS).write_text('{"checksum": 3\n')
+    assert main([*command("table2", data, "--resume"), "--out", str(tmp_path)]) == 2
+    assert "line 1 is damaged" in capsys.readouterr().err
+
+
+def test_a_line_that_was_cut_off_is_written_again(smoke: Path, tmp_path: Path) -> None:
+    results = read_results(smoke / RESULTS)
+    path = tmp_path / RESULTS
+    append_result(path, results[0])
+    with path.open("a") as file:
+        file.write('{"checksum": "cut')
+    assert read_results(path) == results[:1]
+    append_result(path, results[1])
+    assert read_results(path) == results[:2]
+
+
+def test_a_data_set_that_is_not_there_stops_its_rows_only(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(data / "cifar10", tmp_path / "data" / "cifar10")
+    only = ["--only", "r-LSTM, truncated"]
+    assert main([*command("table2", tmp_path / "data", *only), "--out", str(tmp_path / "out")]) == 1
+    said = capsys.readouterr()
+    assert "this stops all rows on mnist" in said.err and "this stops all rows on pmnist" in said.err
+    assert [line["status"] for line in lines_of(tmp_path / "out")] == ["finished"]
+    assert "no data" in (tmp_path / "out" / "table2.md").read_text()
+
+
+def test_a_row_that_does_not_fit_the_budget_is_infeasible(data: Path, tmp_path: Path) -> None:
+    rows = ["--only", "LSTM, full BPTT", "--only", "r-LSTM"]
+    assert main([*command("figure5", data, *rows, "--memory", "1e-6"), "--out", str(tmp_path)]) == 0
+    assert sorted(line["status"] for line in lines_of(tmp_path)) == ["finished", "infeasible"]
+    assert "infeasible" in (tmp_path / "figure5.md").read_text()
+
+
+def test_it_is_stopped_and_gone_on_with(data: Path, tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "backcast", *command("figure5", data), "--out", str(tmp_path / "out")]
+    running = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while running.poll() is None and not list((tmp_path / "out").glob("runs/*/metrics.jsonl")):
+        time.sleep(0.05)
+    os.kill(running.pid, signal.SIGINT)
+    out, error = running.communicate(timeout=120)
+    if running.returncode:  # else it was too fast for us
+        assert running.returncode == 1 and "--resume" in error, out + error
+    subprocess.run([*words, "--resume"], check=True, capture_output=True, timeout=300)
+    assert sorted(line["status"] for line in lines_of(tmp_path / "out")) == ["finished"] * 3
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["tabel2"], "did you mean 'table2'"),
+        (["table2", "--only", "r-LSTM, truncatd"], "did you mean 'r-LSTM, truncated'"),
+        (["table2", "--scale", "smal"], "smal"),
+        (["table2", "--seeds", "0"], "at least 1"),
+        (["table2", "--memory", "none"], "gigabytes"),
+        (["table2", "--device", "gpu"], "--device gpu"),
+        (["table2", "--resume", "--render"], "exclude each other"),
+    ],
+)
+def test_what_does_not_fit_is_one_line_and_nothing_is_written(
+    words: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["reproduce", *words, "--out", str(tmp_path / "out")]) == 2
+    found = capsys.readouterr().err.strip()
+    assert said in found and "\n" not in found
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_command_names_what_runs_it_again(smoke: Path, data: Path) -> None:
+    line = next(line for line in lines_of(smoke) if "figure6" in line["command"])
+    assert line["command"].startswith("backcast reproduce figure6 --scale smoke --seeds 1")
+    assert "--only" in line["command"] and replace(read_results(smoke / RESULTS)[0], seed=1).seed == 1
