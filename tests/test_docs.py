@@ -20,33 +20,41 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").g
 TOY = ["--pretrain-epochs", "1", "--epochs", "1", "--hidden-size", "4", "--limit", "60", "--device", "cpu"]
 FLAGS = {flag(name) for name in FIELDS} | {"--preset", "--config", "--out", "--resume", "--overwrite", "--json", "--help",
                                            "--split", "--version", "--methods", "--scale", "--lengths",
-                                           "--paper", "--segments", "--rounds", "--full", "--long-length", "--clean", "--older-than", "--no-measure", "--only", "--threads"}  # fmt: skip
+                                           "--paper", "--segments", "--rounds", "--full", "--long-length", "--clean", "--older-than", "--no-measure", "--only", "--threads",
+                                           "--seeds", "--render", "--memory", "--jobs"}  # fmt: skip
 
 
 def blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", page.read_text(), flags=re.DOTALL)
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "docs" / "data.md"], ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page",
+    [ROOT / "README.md", ROOT / "docs" / "data.md", ROOT / "docs" / "reproduce.md"],
+    ids=lambda page: page.name,
+)
 def test_the_blocks_of_a_page_run_in_order(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    write_pictures(tmp_path / "data", "mnist")
+    for name in ("mnist", "cifar10"):
+        write_pictures(tmp_path / "data", name)
     for language, block in re.findall(r"```(python|bash)\n(.*?)```", page.read_text(), flags=re.DOTALL):
         if language == "python":
             subprocess.run([sys.executable, "-c", block], check=True, cwd=tmp_path)
             continue
         for line in block.splitlines():
             if not line.startswith("backcast "):
-                assert line.split()[0] in ("make", "python3", ".", "pip"), line
+                assert line.split()[0] in ("make", "python3", ".", "pip", "python"), line
                 continue
             words = shlex.split(line)[1:]
             if words[0] == "train":
                 given = {word for word in words if word.startswith("--")}
                 pairs = zip(TOY[::2], TOY[1::2], strict=True)
                 words += [word for pair in pairs if pair[0] not in given for word in pair]
-            if "mnist" in words or (words[0] == "report" and "runs/lstm" in words):
+            if words[0] == "reproduce":
+                words = [{"small": "smoke", "3": "1"}.get(word, word) for word in words]  # in seconds
+            if {"mnist", "reproduce"} & set(words) or (words[0] == "report" and "runs/lstm" in words):
                 words += ["--data-dir", str(tmp_path / "data")]
             assert main(words) == 0, line
 
@@ -70,6 +78,10 @@ def test_the_examples_run(tmp_path: Path) -> None:
     script = ROOT / "examples" / "scikit_learn_baseline.py"
     found = subprocess.run([sys.executable, script, *files], check=True, capture_output=True, text=True)
     assert "logistic regression" in found.stdout
+    script = ROOT / "examples" / "adding_problem.py"
+    words = ["irnn", "--steps", "4", "--hidden-size", "4", "--updates", "1"]
+    found = subprocess.run([sys.executable, script, *words], check=False, capture_output=True, text=True)
+    assert found.returncode == 1 and "not solved" in found.stdout
 
 
 def test_make_targets_that_the_readme_names_exist() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from backcast import rng
+from backcast.cli import main
 from backcast.methods import METHODS
 from backcast.nn.model import Model
 from backcast.objectives import Draw, WholeSequence, losses
@@ -193,3 +195,33 @@ def test_every_method_has_a_network_that_is_built_and_its_main_weights_do_not_de
         first = weights.setdefault(method.network, [part.detach() for part in model.encoder.parameters()])
         assert all(map(torch.equal, first, model.encoder.parameters()))
     assert rng.permutation(6, "urnn").tolist() == rng.permutation(6, "urnn").tolist()
+
+
+# --- from the command line ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_every_method_trains_predicts_and_is_reported(
+    npz: Path, tmp_path: Path, method: str, precision: str
+) -> None:
+    run = str(tmp_path / "run")
+    words = ["--hidden-size", "6", "--embedding-size", "4", "--feedforward-size", "8", "--truncation", "5", "--pretrain-epochs", "1",
+             "--epochs", "1", "--segment-length", "6", "--anchors", "2", "--precision", precision, "--device", "cpu"]  # fmt: skip
+    assert main(["train", str(npz), "--method", method, *words, "--out", run]) == 0
+    assert main(["evaluate", run, str(npz)]) == 0
+    assert main(["predict", run, str(npz), "--out", str(tmp_path / "p.csv")]) == 0
+    assert main(["report", run, "--out", str(tmp_path / "report.html")]) == 0
+    assert main(["train", str(npz), "--method", method, *words, "--out", run, "--resume"]) == 0
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_every_method_reads_symbols_and_text(method: str, tmp_path: Path) -> None:
+    data = tmp_path / "t.csv"
+    lines = [f"{'abcab' * (1 + row % 4)}{'xyz'[row % 3]},{row % 3}" for row in range(24)]
+    data.write_text("text,label\n" + "\n".join(lines) + "\n")
+    words = ["--hidden-size", "6", "--embedding-size", "4", "--feedforward-size", "8", "--truncation", "5", "--pretrain-epochs", "1",
+             "--epochs", "1", "--segment-length", "6", "--anchors", "2", "--decoder-input", "scheduled", "--no-position-cue",
+             "--sampling-steps", "2", "--device", "cpu"]  # fmt: skip
+    assert main(["train", str(data), "--method", method, *words, "--out", str(tmp_path / "run")]) == 0
+    assert main(["evaluate", str(tmp_path / "run"), str(data)]) == 0
