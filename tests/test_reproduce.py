@@ -158,6 +158,8 @@ def test_everything_runs_at_smoke_scale(smoke: Path) -> None:
         for ending in ("md", "csv", "svg"):
             assert (smoke / f"{name}.{ending}").stat().st_size > 200
     assert "MNIST" in (smoke / "table1.md").read_text()
+    index = (smoke / "README.md").read_text()
+    assert all(claim.text in index for e in every_experiment("smoke") for claim in e.claims)
     page = (smoke / "report.html").read_text()
     assert "smoke: nothing is measured here" in page.lower() and "Figure 6" in page
     assert all(line["curve"] and line["environment"]["torch"] for line in lines)

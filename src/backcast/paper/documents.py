@@ -1,4 +1,4 @@
-"""What is written of an experiment: NAME.md, NAME.csv and NAME.svg."""
+"""What is written of an experiment: NAME.md, NAME.csv and NAME.svg; and of all of them, README.md."""
 
 from __future__ import annotations
 
@@ -62,6 +62,19 @@ def write_experiment(experiment: Experiment, found: Found, folder: Path, command
     write_into(folder, f"{experiment.name}.svg", file_content(what.figure))
     write_into(folder, f"{experiment.name}.csv", what.csv.encode())
     write_into(folder, f"{experiment.name}.md", _markdown(what).encode())
+
+
+def write_index(experiments: Sequence[Experiment], found: Found, folder: Path, command: str) -> None:
+    """README.md into the folder: every claim with its answer, and where it stands. Raises InputError."""
+    lines = ["| | the paper | ours | |", "|---|---:|---:|---|"]
+    for experiment in experiments:
+        lines.append(f"| **[{experiment.title}]({experiment.name}.md)** | | | |")
+        for verdict in verdicts(experiment, found):
+            text = verdict.claim.text.replace("|", "\\|")
+            lines.append(f"| {text} | {verdict.theirs} | {verdict.ours} | {verdict.answer} |")
+    scales = " ".join(dict.fromkeys(f"**{warning(experiment.scale)}**" for experiment in experiments))
+    parts = ["# What our runs say of the paper's claims", scales, "\n".join(lines), f"Made by `{command}`."]
+    write_into(folder, "README.md", ("\n\n".join(parts) + "\n").encode())
 
 
 def write_data_sets(sets: Sequence[DataSet], folder: Path, command: str) -> None:

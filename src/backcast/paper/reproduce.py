@@ -7,7 +7,7 @@ import os
 import shlex
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from backcast.data.sources import load
 from backcast.errors import InputError, nearest
 from backcast.methods import METHODS
 from backcast.paper.data_sets import DataSet
-from backcast.paper.documents import write_data_sets, write_experiment
+from backcast.paper.documents import write_data_sets, write_experiment, write_index
 from backcast.paper.experiment import Cell, Experiment, RunResult
 from backcast.paper.experiments import EXPERIMENTS, choose
 from backcast.paper.job import Job, run_job
@@ -81,7 +81,7 @@ def reproduce(request: Request, *, stop: Callable[[], bool], say: Callable[[str]
     experiments = [] if request.name == "table1" else choose(request.name, chosen_scale)
     cells = _wanted(request, experiments)
     choose_device(request.device)
-    with _locked(request.out):
+    with nullcontext() if request.render else _locked(request.out):  # documents may be made while others run
         path = request.out / RESULTS
         if path.exists() and not (request.resume or request.render):
             raise InputError(
@@ -296,6 +296,8 @@ def _write(
     sets = _data_sets(request, of, say) if request.name in ("table1", "all") else []
     if sets:
         write_data_sets(sets, request.out, request.command("table1"))
+    if request.name == "all":
+        write_index(experiments, found, request.out, request.command())
     page = write_page(experiments, found, request.out, request.command(), commands, sets)
     print(f"report in {page}")
 
