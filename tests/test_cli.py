@@ -286,7 +286,7 @@ def test_two_processes_in_one_folder_are_refused(
     (tmp_path / "run").mkdir()
     with FileLock(tmp_path / "run" / ".lock"):
         line = refuse(["train", str(npz), *QUICK, "--out", str(tmp_path / "run")], capsys)
-    assert "another process is training in it" in line
+    assert "another process is at work in it" in line
 
 
 @pytest.mark.parametrize("command", ["", "demo", "train", "evaluate", "predict", "report", "ls"])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,20 @@ import pytest
 
 from backcast.cli import main
 from backcast.config import resolve
+from backcast.errors import InputError
 from backcast.paper.experiment import Experiment
 from backcast.paper.experiments import EXPERIMENTS, choose
 from backcast.paper.options import NAMES
+from backcast.paper.planning import Request, places, tasks
 from backcast.paper.published import PUBLISHED
-from backcast.paper.reproduce import Request, _tasks
 from backcast.paper.results_file import RESULTS, append_result, read_results
 from backcast.paper.scales import SCALES, scale
+from backcast.run import locked
 from test_data import write_pictures
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "docs"))
+import fill_results  # noqa: E402
 
 WORDS = "river village album school species company building film plant athlete"
 
@@ -41,7 +48,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_pictures(folder, name)
     (folder / "dbpedia").mkdir()
     for split, rows in (("train", 56), ("test", 28)):
-        lines = [f'{row % 14 + 1},"Title {row}","The {WORDS} number {row}."' for row in range(rows)]
+        each = rows // 14  # class by class, as the original is
+        lines = [f'{row // each + 1},"Title {row}","The {WORDS} number {row}."' for row in range(rows)]
         (folder / "dbpedia" / f"{split}.csv").write_text("\n".join(lines) + "\n")
     return folder
 
@@ -130,20 +138,29 @@ def test_an_ablation_differs_in_one_factor() -> None:
     for cell in figure6.cells[2:]:
         differing = {n for n in {*whole, *cell.settings} if whole.get(n) != cell.settings.get(n)}
         assert len(differing) == 1, cell.row
+    alone = resolve([figure6.cells[1].settings])
+    assert alone.method == "lstm" and alone.epochs == whole["epochs"] + whole["pretrain_epochs"]
 
 
 def test_rows_that_share_phase_1_share_its_run() -> None:
-    request = Request("figure4", "small", 2, (), False, False, Path("out"), None, "cpu", None, 16.0)
+    request = Request("figure4", "small", 2, (), False, False, Path("out"), None, "cpu", None, 16.0, None)
     of = scale("small", False)
-    tasks = _tasks(request, of, list(EXPERIMENTS["figure4"](of).cells), set())
-    first = [task for task in tasks if not task.argument.measure]
+    planned = tasks(request, of, places(request, [EXPERIMENTS["figure4"](of)]), set(), 2)
+    first = [task for task in planned if not task.argument.measure]
     assert len(first) == 2 * 2  # r and p, two seeds
-    assert all(
-        task.argument.pretrained == first[0].argument.out for task in tasks if task.after == first[0].name
-    )
-    assert sum(task.after is not None for task in tasks) == 2 * 12
-    names = [task.name for task in tasks]
-    assert all(names.index(task.after) < names.index(task.name) for task in tasks if task.after)
+    after = [task for task in planned if task.after == first[0].name]
+    assert after and all(task.argument.pretrained == first[0].argument.out for task in after)
+    assert sum(task.after is not None for task in planned) == 2 * 12
+    names = [task.name for task in planned]
+    assert all(names.index(task.after) < names.index(task.name) for task in planned if task.after)
+
+
+def test_with_few_labels_all_methods_have_as_many_updates_of_phase_2() -> None:
+    experiment = EXPERIMENTS["extension-labels"](scale("small", False))
+    for cell in experiment.cells:
+        config = resolve([cell.settings])
+        updates = config.epochs * math.ceil(10_000 * config.labeled / config.batch_size)
+        assert abs(updates - 2504) < 20 and not config.joint
 
 
 # --- runs ----------------------------------------------------------------------------------------------------
@@ -158,7 +175,7 @@ def test_everything_runs_at_smoke_scale(smoke: Path) -> None:
         for ending in ("md", "csv", "svg"):
             assert (smoke / f"{name}.{ending}").stat().st_size > 200
     assert "MNIST" in (smoke / "table1.md").read_text()
-    index = (smoke / "README.md").read_text()
+    index = (smoke / "claims.md").read_text()
     assert all(claim.text in index for e in every_experiment("smoke") for claim in e.claims)
     page = (smoke / "report.html").read_text()
     assert "smoke: nothing is measured here" in page.lower() and "Figure 6" in page
@@ -236,10 +253,12 @@ def test_a_row_that_does_not_fit_the_budget_is_infeasible(data: Path, tmp_path: 
 
 def test_it_is_stopped_and_gone_on_with(data: Path, tmp_path: Path) -> None:
     words = [sys.executable, "-m", "backcast", *command("figure5", data), "--out", str(tmp_path / "out")]
-    running = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    running = subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
     while running.poll() is None and not list((tmp_path / "out").glob("runs/*/metrics.jsonl")):
         time.sleep(0.05)
-    os.kill(running.pid, signal.SIGINT)
+    os.killpg(running.pid, signal.SIGINT)  # as a terminal does
     out, error = running.communicate(timeout=120)
     if running.returncode:  # else it was too fast for us
         assert running.returncode == 1 and "--resume" in error, out + error
@@ -268,7 +287,96 @@ def test_what_does_not_fit_is_one_line_and_nothing_is_written(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_command_names_what_runs_it_again(smoke: Path, data: Path) -> None:
+def test_the_command_of_a_result_runs_it_again(smoke: Path, tmp_path: Path) -> None:
     line = next(line for line in lines_of(smoke) if "figure6" in line["command"])
-    assert line["command"].startswith("backcast reproduce figure6 --scale smoke --seeds 1")
-    assert "--only" in line["command"] and replace(read_results(smoke / RESULTS)[0], seed=1).seed == 1
+    words = shlex.split(line["command"])
+    words[words.index("--out") + 1] = str(tmp_path / "out")
+    assert main(words[1:]) == 0
+    assert line["checksum"] in [again["checksum"] for again in lines_of(tmp_path / "out")]
+
+
+def test_what_no_budget_allowed_is_run_with_another(data: Path, tmp_path: Path) -> None:
+    words = [*command("figure5", data, "--only", "LSTM, full BPTT"), "--out", str(tmp_path)]
+    assert main([*words, "--memory", "1e-6"]) == 0
+    assert main([*words, "--memory", "1e-7", "--resume"]) == 0
+    assert [line["status"] for line in lines_of(tmp_path)] == ["infeasible"]
+    assert main([*words, "--resume"]) == 0
+    assert [line["status"] for line in lines_of(tmp_path)] == ["infeasible", "finished"]
+    assert "infeasible" not in (tmp_path / "figure5.md").read_text().split("## ")[0]
+
+
+def test_a_second_experiment_in_the_folder_joins_the_page(smoke: Path, data: Path, tmp_path: Path) -> None:
+    shutil.copytree(smoke, tmp_path / "out", ignore=shutil.ignore_patterns("runs"))
+    assert main([*command("figure6", data, "--render"), "--out", str(tmp_path / "out")]) == 0
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "Figure 6" in page and "Figure 3" in page and "Data sets" in page
+
+
+def test_a_worker_that_is_killed_costs_its_own_row_only(data: Path, tmp_path: Path) -> None:
+    words = [
+        sys.executable,
+        "-c",
+        KILLER,
+        *command("figure5", data, "--jobs", "2"),
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 1, done.stderr
+    found = {
+        line["command"].split("--only ")[1].split(" --data")[0]: line for line in lines_of(tmp_path / "out")
+    }
+    assert found["p-LSTM"]["status"] == "failed" and "killed" in found["p-LSTM"]["reason"]
+    assert {line["status"] for row, line in found.items() if row != "p-LSTM"} == {"finished"}
+
+
+KILLER = """
+import os, sys
+from backcast.paper import job
+
+plain = job._run
+
+def run(job, advance, stop):
+    if job.config.method == "p-lstm":
+        os.kill(os.getpid(), 9)
+    return plain(job, advance, stop)
+
+job._run = run
+if __name__ in ("__main__", "__mp_main__"):
+    from backcast.cli import main
+    if __name__ == "__main__":
+        sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_two_at_once_in_a_folder_and_a_folder_that_cannot_be_written(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with locked(tmp_path):
+        assert main([*command("figure5", data), "--out", str(tmp_path)]) == 2
+    assert "another process is at work in it" in capsys.readouterr().err
+    (tmp_path / "file").write_text("")
+    assert main([*command("figure5", data), "--out", str(tmp_path / "file" / "out")]) == 2
+    assert "cannot be written" in capsys.readouterr().err
+    assert main([*command("figure5", data, "--render"), "--out", str(tmp_path / "typo")]) == 2
+    assert not (tmp_path / "typo").exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"accuracy": "0.5"}, {"status": "finishd"}, {"seed": "0"}, {"accuracy": 50.0}, {"curve": [[1, 2]]}],
+)
+def test_a_result_of_another_form_is_damaged_and_one_that_says_more_is_not(
+    smoke: Path, tmp_path: Path, change: dict[str, Any]
+) -> None:
+    line = lines_of(smoke)[0]
+    (tmp_path / RESULTS).write_text(json.dumps(line | {"of_a_later_version": 1}) + "\n")
+    assert read_results(tmp_path / RESULTS)[0].checksum == line["checksum"]
+    (tmp_path / RESULTS).write_text(json.dumps(line | change) + "\n")
+    with pytest.raises(InputError, match="line 1 is damaged"):
+        read_results(tmp_path / RESULTS)
+
+
+def test_the_documents_of_the_results_stand_in_the_page_of_results() -> None:
+    page = (ROOT / "docs" / "results.md").read_text()
+    assert fill_results.filled(page) == page

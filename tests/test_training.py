@@ -460,8 +460,8 @@ def test_what_is_measured_besides_stands_in_the_metrics_and_decides_nothing(
     npz: Path, tmp_path: Path
 ) -> None:
     train(config(npz), tmp_path / "plain")
-    train(config(npz), tmp_path / "watched", measure=lambda model: {"test_accuracy": 0.5})
+    train(config(npz), tmp_path / "watched", measure=lambda model, epoch: {"test_accuracy": epoch / 4})
     for name, value in weights(tmp_path / "plain").items():
         assert torch.equal(value, weights(tmp_path / "watched")[name]), name
     entries = read_metrics(tmp_path / "watched" / "metrics.jsonl")
-    assert [entry.get("test_accuracy") for entry in entries] == [None, None, 0.5, 0.5, 0.5]
+    assert [entry.get("test_accuracy") for entry in entries] == [None, None, 0.25, 0.5, 0.75]

@@ -152,7 +152,7 @@ def build_trainer(
     train: Sequences,
     validation: Sequences | None,
     device: torch.device,
-    measure: Callable[[], dict[str, float]] = dict,
+    measure: Callable[[int], dict[str, float]] = lambda epoch: {},
 ) -> Trainer:
     """A trainer for the config's method. `measure`: see `Trainer`."""
     settings = Settings(

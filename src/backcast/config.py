@@ -128,7 +128,12 @@ class Config:
         high=0.9,
     )
     limit: int | None = _option(
-        None, DATA, "use only the first so many training rows", kind=int, low=1, optional=True
+        None,
+        DATA,
+        "use only so many training rows, drawn at random, always the same ones",
+        kind=int,
+        low=1,
+        optional=True,
     )
     permutation_seed: int = _option(0, DATA, "which pMNIST", low=0)
 

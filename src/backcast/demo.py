@@ -7,7 +7,6 @@ run (`backcast train digits-silence ...`), so everything that can be done with a
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from backcast.build import TrainedModel, build_network, build_trainer
 from backcast.config import Config, resolve
 from backcast.data.sequences import Sequences
 from backcast.data.sources import load
-from backcast.errors import InputError, nearest
+from backcast.errors import InputError, RunError, nearest
 from backcast.files import write_json
 from backcast.history import read_metrics
 from backcast.objectives import Draw
@@ -31,7 +30,7 @@ from backcast.progress import TrainingProgress
 from backcast.report.memory import memory_curve
 from backcast.report.page import write_report
 from backcast.run import METRICS, holds_run, train
-from backcast.side_by_side import Task, side_by_side
+from backcast.side_by_side import Killed, Task, cores, side_by_side
 
 DATA = "digits-silence"
 COMMON: dict[str, Any] = {
@@ -135,12 +134,18 @@ def run_demo(
     total = _total_steps([contender.config(seed, scale) for contender in chosen])
     rows: dict[str, dict[str, Any]] = {}
     with TrainingProgress("demo") as progress:
-        for _, row in side_by_side(
-            tasks, min(os.cpu_count() or 1, len(tasks)), 1,
-            on_steps=lambda done: progress.total(total, done), stop=stop, go_on=f"backcast demo --resume --out {out}",
-        ):  # fmt: skip
-            rows[row["name"]] = row
-            print(_line(row), flush=True)
+        try:
+            for _, row in side_by_side(
+                tasks,
+                min(cores(), len(tasks)),
+                1,
+                on_steps=lambda done: progress.total(total, done),
+                stop=stop,
+            ):
+                rows[row["name"]] = row
+                print(_line(row), flush=True)
+        except Killed as error:
+            raise RunError(f"{error}; go on with: backcast demo --resume --out {out}") from None
     summary = [rows[contender.name] for contender in chosen]
     write_json(out / "summary.json", summary)
     write_report([out / contender.name for contender in chosen], out / "report.html")

@@ -116,7 +116,6 @@ def _check_labels(rows: Sequences, config: Config) -> None:
     if len(present) == 1:
         raise InputError(
             f"{rows.name}: every label is {rows.classes[present[0]]!r}; there must be at least two classes"
-            + (" (--limit takes the first rows, and these may come class by class)" if config.limit else "")
         )
     if config.missing_label is None and (rows.labels < 0).any():
         row = int(np.flatnonzero(rows.labels < 0)[0])

@@ -147,7 +147,7 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     pretrained: Path | None = None,
-    measure: Callable[[TrainedModel], dict[str, float]] | None = None,
+    measure: Callable[[TrainedModel, int], dict[str, float]] = lambda model, epoch: {},
     say: Callable[[str], None] = lambda line: None,
     on_total: Callable[[int, int], None] = lambda total, done: None,
     on_advance: Callable[[str], None] = lambda description: None,
@@ -159,7 +159,7 @@ def train(
     resume     go on from the last good checkpoint; without one start over, on a finished run do nothing
     overwrite  replace a run that is there
     pretrained a run of `config.pretraining()`: phase 1 is taken from it, and the result is to the bit that of a run of both
-    measure    what else is noted in the metrics after every epoch that classifies; it decides nothing
+    measure    what else is noted in the metrics after every epoch (told, from 1 within its phase) that classifies; it decides nothing
     on_total   told the number of training steps, and how many of them are done already
 
     Raises InputError, before anything is written, for input that does not fit; RunError, with the last good
@@ -185,11 +185,11 @@ def train(
     model = TrainedModel(
         network, prepared.preprocessing, prepared.classes, config, prepared.train.picture, device
     )
-    with _locked(out), process.flushed_denormals():
+    with locked(out), process.flushed_denormals():
         folder = RunFolder(out, _fingerprint(config, prepared), on_advance)
         trainer = build_trainer(
             config, network, prepared.preprocessing, prepared.train, prepared.validation, device,
-            dict if measure is None else lambda: measure(model),
+            lambda epoch: measure(model, epoch),
         )  # fmt: skip
         if pretrained is not None:
             _skip_pretraining(trainer, network, config, pretrained)
@@ -254,14 +254,14 @@ def _fingerprint(config: Config, prepared: Prepared) -> str:
 
 
 @contextmanager
-def _locked(out: Path) -> Any:
+def locked(out: Path) -> Any:
     """One process at a time in a folder."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         lock = FileLock(out / ".lock", timeout=0)
         lock.acquire()
     except Timeout:
-        raise InputError(f"--out {out}: another process is training in it") from None
+        raise InputError(f"--out {out}: another process is at work in it") from None
     except OSError as error:
         raise InputError(f"--out {out}: cannot be written: {error.strerror}") from None
     try:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +18,14 @@ import torch
 from backcast import process
 from backcast.errors import RunError
 from backcast.trainer import Interrupted
+
+
+class Killed(RunError):
+    """A process was killed, and with it what the others did; `tasks`: one of these was it."""
+
+    def __init__(self, tasks: list[str]) -> None:
+        super().__init__(f"a process was killed, out of memory perhaps (it ran one of: {', '.join(tasks)})")
+        self.tasks = tasks
 
 
 @dataclass(frozen=True)
@@ -31,6 +42,11 @@ class Task:
     after: str | None = None
 
 
+def cores() -> int:
+    """That this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def side_by_side(
     tasks: Sequence[Task],
     workers: int,
@@ -38,15 +54,13 @@ def side_by_side(
     *,
     on_steps: Callable[[int], None],
     stop: Callable[[], bool],
-    go_on: str,
 ) -> Iterator[tuple[Task, Any]]:
     """Each task with its result, as they end; tasks begin in the order given, as soon as they may.
 
     workers, threads  so many processes, each with so many threads of torch
     on_steps          told twice a second how many steps of all tasks are done
-    go_on             the command that goes on with what was stopped
 
-    Raises Interrupted when `stop` says so, RunError where a process is killed, and whatever a task raises.
+    Raises Interrupted when `stop` says so, Killed where a process is, and whatever a task raises.
     """
     processes = multiprocessing.get_context("spawn")
     done = {task.name: processes.Value("q", 0) for task in tasks}
@@ -57,22 +71,38 @@ def side_by_side(
                 names = {task.name for task in (*waiting, *running.values())}
                 ready = [task for task in waiting if task.after is None or task.after not in names]
                 for task in ready[: workers - len(running)]:
-                    running[pool.submit(_work, task)] = task
+                    with _interrupts_ignored():
+                        running[pool.submit(_work, task)] = task
                     waiting.remove(task)
                 finished, _ = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
                 on_steps(sum(counter.value for counter in done.values()))
-                for future in finished:
-                    task = running.pop(future)
-                    yield task, future.result()
+                broken = [future for future in finished if isinstance(future.exception(), BrokenProcessPool)]
+                for future in finished - {*broken}:
+                    yield running.pop(future), future.result()
+                if broken:
+                    raise Killed([task.name for task in running.values()])
                 if stop():
                     raise Interrupted
         except BrokenProcessPool:
-            raise RunError(f"a process was killed (out of memory?); go on with: {go_on}") from None
+            raise Killed([task.name for task in running.values()]) from None
         except BaseException:
             for worker in multiprocessing.active_children():
                 worker.terminate()  # which asks a run to stop at its next step, with a checkpoint
             pool.shutdown(cancel_futures=True)
             raise
+
+
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """A process that begins inside leaves Ctrl-C to us until it can see to it itself."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 _done: dict[str, Any] = {}  # in a worker: where each task's steps are counted

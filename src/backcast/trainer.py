@@ -98,9 +98,9 @@ class Trainer:
         validation: Sequences | None,
         phases: list[Phase],
         settings: Settings,
-        measure: Callable[[], dict[str, float]] = dict,
+        measure: Callable[[int], dict[str, float]] = lambda epoch: {},
     ) -> None:
-        """`measure`: what else is noted at the end of an epoch that classifies; it decides nothing."""
+        """`measure`: what else is noted at the end of an epoch (from 1, of its phase) that classifies; it decides nothing."""
         self.measure = measure
         self.model = model.to(settings.device)
         self.preprocessing = preprocessing
@@ -258,7 +258,7 @@ class Trainer:
                 at.best_accuracy, at.best_loss = chosen, found.loss
                 self.best = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
         if phase.classifies:
-            entry |= self.measure()
+            entry |= self.measure(at.epoch + 1)
         recorder.metrics(entry)
         at.epoch, at.batch, at.sums = at.epoch + 1, 0, {}
         self._save(recorder)

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from backcast.data.forms import hub
 from backcast.data.forms.folders import files_of, read_folder
 from backcast.data.forms.frames import table_suffix
 from backcast.data.forms.table_files import FILE_SUFFIXES, read_files
 from backcast.data.reading import Reading
 from backcast.data.sequences import Sequences, Splits
+from backcast.data.splitting import draw_rows
 from backcast.errors import InputError, nearest
 
 Say = Callable[[str], None]
@@ -111,7 +110,7 @@ def load(
                    `python_objects.from_python` takes (arrays, lists, tensors, DataFrames, `datasets.Dataset`)
     y, ids         (n,) labels and ids, for arrays and lists
     data_dir       a local copy of the built-in sets
-    limit          only the first so many training rows
+    limit          only so many training rows, drawn at random, always the same ones; in their order
     max_length     only the first so many steps of a row; `say` is told how many rows that cuts
     missing_label  the label that means "none", as text; empty ones and NaN always do
     labels         False: they are not needed; no row has one
@@ -135,10 +134,8 @@ def load(
 
         splits = from_python(data, how, y, ids)
     parts = {name: _finished(part, missing_label, max_length, say) for name, part in splits.parts().items()}
-    train = (
-        parts["train"] if limit is None else parts["train"].select(np.arange(min(limit, len(parts["train"]))))
-    )
-    parts["train"] = train
+    if limit is not None:
+        parts["train"] = draw_rows(parts["train"], limit)
     return Splits(**parts if labels else {name: part.without_labels() for name, part in parts.items()})
 
 

@@ -1,4 +1,4 @@
-"""Rows held out, and labels taken away: by class and by seed."""
+"""Rows held out, drawn, and labels taken away."""
 
 from __future__ import annotations
 
@@ -21,6 +21,13 @@ def split_validation(rows: Sequences, share: float, seed: int) -> tuple[Sequence
         return rows, None
     training = np.setdiff1d(np.arange(len(rows)), validation)
     return rows.select(training), rows.select(validation)
+
+
+def draw_rows(rows: Sequences, count: int) -> Sequences:
+    """`count` of the rows, or all, drawn at random and in their order; files often come class by class. No seed decides which."""
+    if count >= len(rows):
+        return rows
+    return rows.select(np.sort(rng.permutation(len(rows), "limit")[:count]))
 
 
 def keep_labels(rows: Sequences, share: float, seed: int) -> Sequences:

@@ -39,7 +39,8 @@ def _runs(finished: list[RunResult], unfinished: int) -> str:
     return (
         f"{len(finished)} run{'s' * (len(finished) > 1)} finished ({which}){f', {unfinished} did not' * (unfinished > 0)}. "
         f"Trained on {_span(run.train_rows for run in finished)} rows, tested on {_span(run.test_rows for run in finished)}. "
-        f"Training took {_duration(sum(seconds))} in all, {_durations(min(seconds), max(seconds))} a run, on {devices}."
+        f"Training took {_durations(min(seconds), max(seconds))} a run, phase 1 included, on {devices}{_at_once(finished)}."
+        f"{_several_data(finished)}"
     )
 
 
@@ -49,7 +50,27 @@ def _numbers(experiment: Experiment, finished: list[RunResult]) -> list[str]:
         return ["~: read off a plot of the paper."]
     seeds = len({run.seed for run in finished})
     over = "one seed, so no spread" if seeds == 1 else f"mean ± standard deviation (n - 1) over {seeds} seeds"
-    return [f"Ours: {over}. ~: read off a plot of the paper."]
+    found = [f"Ours: {over}, after the last epoch (nothing is chosen). ~: read off a plot of the paper."]
+    if experiment.form == "curves":
+        found.append(
+            "Training accuracy is that of the batches as they were trained on, DropConnect on, over an epoch; the curves' test accuracy is "
+            "that of the first 2,000 test rows at small scale, the table's of all."
+        )
+    return found
+
+
+def _at_once(finished: list[RunResult]) -> str:
+    jobs = max(run.jobs for run in finished)
+    return f", {jobs} runs at once" if jobs > 1 else ""
+
+
+def _several_data(finished: list[RunResult]) -> str:
+    """Runs of one configuration must have had the same data."""
+    by_cell: dict[str, set[str]] = {}
+    for run in finished:
+        by_cell.setdefault(run.checksum, set()).add(run.data_sha256)
+    several = any(len(checksums) > 1 for checksums in by_cell.values())
+    return " **Some seeds of one configuration were trained on other rows than others.**" if several else ""
 
 
 def _span(numbers: Iterable[int]) -> str:

@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from backcast.paper.published import DATA_SET, TABLE1
 from backcast.paper.tables import Line, Table
@@ -57,6 +58,24 @@ def data_set_csv(sets: Sequence[DataSet]) -> str:
         theirs = [TABLE1.get((_paper_name(one), column)) for column in DATA_SET]
         writer.writerow([*(getattr(one, name) for name in ours), *(it and it.value for it in theirs)])
     return text.getvalue()
+
+
+def read_data_sets(folder: Path) -> list[DataSet]:
+    """What `table1.csv` in the folder says; nothing where there is none."""
+    try:
+        lines = list(csv.DictReader(io.StringIO((folder / "table1.csv").read_text(encoding="utf-8"))))
+        return [
+            DataSet(
+                line["name"],
+                float(line["mean_length"]),
+                int(line["classes"]),
+                int(line["train_rows"]),
+                int(line["test_rows"]),
+            )
+            for line in lines
+        ]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
 
 
 def _paper_name(one: DataSet) -> str:

@@ -1,4 +1,4 @@
-"""What is written of an experiment: NAME.md, NAME.csv and NAME.svg; and of all of them, README.md."""
+"""What is written of an experiment: NAME.md, NAME.csv and NAME.svg; and of all of them, claims.md."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from backcast.paper.experiment import Experiment, Found
 from backcast.paper.figures import experiment_figure, file_content
 from backcast.paper.outcomes import outcomes
 from backcast.paper.tables import Table, markdown, reasons, tables
-from backcast.paper.verdicts import Verdict, verdicts
+from backcast.paper.verdicts import Verdict, counts, verdicts
+
+CLAIMS_TITLE = "What our runs say of the paper's claims"
 
 
 @dataclass(frozen=True)
@@ -40,13 +42,13 @@ class Document:
     command: str
 
 
-def document(experiment: Experiment, found: Found, command: str) -> Document:
-    """Everything there is to say of an experiment."""
+def document(experiment: Experiment, found: Found, command: str, note: str | None = None) -> Document:
+    """Everything there is to say of an experiment. `note`: a sentence more in its caption."""
     results = outcomes(experiment, found)
     return Document(
         experiment,
         warning(experiment.scale),
-        caption(experiment, results),
+        [*([note] if note else []), *caption(experiment, results)],
         tables(experiment, results),
         experiment_figure(experiment, results),
         reasons(results),
@@ -56,32 +58,41 @@ def document(experiment: Experiment, found: Found, command: str) -> Document:
     )
 
 
-def write_experiment(experiment: Experiment, found: Found, folder: Path, command: str) -> None:
+def write_experiment(
+    experiment: Experiment, found: Found, folder: Path, command: str, note: str | None = None
+) -> None:
     """NAME.md, NAME.csv and NAME.svg into the folder. Raises InputError where it cannot be written."""
-    what = document(experiment, found, command)
+    what = document(experiment, found, command, note)
     write_into(folder, f"{experiment.name}.svg", file_content(what.figure))
     write_into(folder, f"{experiment.name}.csv", what.csv.encode())
     write_into(folder, f"{experiment.name}.md", _markdown(what).encode())
 
 
-def write_index(experiments: Sequence[Experiment], found: Found, folder: Path, command: str) -> None:
-    """README.md into the folder: every claim with its answer, and where it stands. Raises InputError."""
-    lines = ["| | the paper | ours | |", "|---|---:|---:|---|"]
-    for experiment in experiments:
-        lines.append(f"| **[{experiment.title}]({experiment.name}.md)** | | | |")
-        for verdict in verdicts(experiment, found):
-            text = verdict.claim.text.replace("|", "\\|")
-            lines.append(f"| {text} | {verdict.theirs} | {verdict.ours} | {verdict.answer} |")
+def write_claims(experiments: Sequence[Experiment], found: Found, folder: Path, command: str) -> None:
+    """claims.md into the folder: every claim with its answer, and where it stands. Raises InputError."""
+    documents = [(experiment, verdicts(experiment, found)) for experiment in experiments]
+    every = [verdict for _, those in documents for verdict in those]
     scales = " ".join(dict.fromkeys(f"**{warning(experiment.scale)}**" for experiment in experiments))
-    parts = ["# What our runs say of the paper's claims", scales, "\n".join(lines), f"Made by `{command}`."]
-    write_into(folder, "README.md", ("\n\n".join(parts) + "\n").encode())
+    parts = [f"# {CLAIMS_TITLE}", scales, counts(every)]
+    for ours, title in ((False, "The paper's claims"), (True, "Questions of ours")):
+        lines = ["| | the paper | ours | |", "|---|---:|---:|---|"]
+        for experiment, those in documents:
+            shown = [verdict for verdict in those if verdict.claim.ours == ours]
+            if shown:
+                lines.append(f"| **[{experiment.title}]({experiment.name}.md)** | | | |")
+            for verdict in shown:
+                text = verdict.claim.text.replace("|", "\\|")
+                lines.append(f"| {text} | {verdict.theirs} | {verdict.ours} | {verdict.answer} |")
+        if len(lines) > 2:
+            parts += [f"## {title}", "\n".join(lines)]
+    write_into(folder, "claims.md", ("\n\n".join([*parts, f"Made by `{command}`."]) + "\n").encode())
 
 
-def write_data_sets(sets: Sequence[DataSet], folder: Path, command: str) -> None:
+def write_data_sets(sets: Sequence[DataSet], folder: Path, command: str, scale: str) -> None:
     """table1.md and table1.csv into the folder. Raises InputError where it cannot be written."""
     write_into(folder, "table1.csv", data_set_csv(sets).encode())
-    text = f"# {TITLE}\n\n{markdown(data_set_table(sets))}\n\nMade by `{command}`.\n"
-    write_into(folder, "table1.md", text.encode())
+    parts = [f"# {TITLE}", f"**{warning(scale)}**", markdown(data_set_table(sets)), f"Made by `{command}`."]
+    write_into(folder, "table1.md", ("\n\n".join(parts) + "\n").encode())
 
 
 def write_into(folder: Path, name: str, content: bytes) -> None:
@@ -105,10 +116,12 @@ def _markdown(what: Document) -> str:
         parts.append("Without a number:\n\n" + "\n".join(f"- {reason}" for reason in what.reasons))
     parts.append(f"![{experiment.title}]({experiment.name}.svg)")
     if what.verdicts:
-        parts.append("## What this says of the paper\n\n" + "\n".join(map(_verdict_line, what.verdicts)))
+        title = "What this says of the paper" if not what.verdicts[0].claim.ours else "Answers"
+        parts.append(f"## {title}\n\n" + "\n".join(map(_verdict_line, what.verdicts)))
     return "\n\n".join(parts) + "\n"
 
 
 def _verdict_line(verdict: Verdict) -> str:
     reason = f": {verdict.reason}" if verdict.reason else ""
-    return f"- {verdict.claim.text}: **{verdict.answer}**{reason}. Ours: {verdict.ours}; the paper: {verdict.theirs}."
+    theirs = "" if verdict.claim.ours else f"; the paper: {verdict.theirs}"
+    return f"- {verdict.claim.text}: **{verdict.answer}**{reason}. Ours: {verdict.ours}{theirs}."

@@ -6,10 +6,17 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal, NamedTuple
+
+from backcast.config import resolve
 
 RESULTS_VERSION = 1
 """Goes up whenever the same settings would compute something else; results of another version are not shown."""
+
+Form = Literal["table", "curves", "against length", "against steps", "ablation"]
+Quantity = Literal["accuracy", "error"]
+NOT_THE_CONFIGURATION = ("seed", "data_dir", "device", "checkpoint_minutes")
 
 Status = Literal["finished", "failed", "infeasible", "no data"]
 
@@ -41,24 +48,28 @@ class Cell:
     x: int | None = None
     published_seconds: Published | None = None  # of a training step, figure 3's lower half
 
-    @property
+    @cached_property
     def checksum(self) -> str:
-        """Names the configuration: rows of different tables that are the same run have the same."""
-        text = json.dumps([RESULTS_VERSION, dict(self.settings)], sort_keys=True)
+        """Names the configuration, defaults included: rows of different tables that are the same run have the same."""
+        whole = resolve([self.settings]).to_dict()
+        settings = {name: value for name, value in whole.items() if name not in NOT_THE_CONFIGURATION}
+        text = json.dumps([RESULTS_VERSION, settings], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What the paper says of two cells: that `better` has the higher accuracy (the lower error) of the two.
+    """What is said of two cells: that `better` has the higher accuracy (the lower error) of the two.
 
     better, worse   (row, column)
     text            as a sentence, "r-LSTM beats a truncated LSTM on MNIST"
+    ours            a question of ours; the paper does not say so
     """
 
     text: str
     better: tuple[str, str]
     worse: tuple[str, str]
+    ours: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,8 +88,8 @@ class Experiment:
     name: str
     title: str
     scale: str
-    form: Literal["table", "curves", "against length", "against steps", "ablation"]
-    quantity: Literal["accuracy", "error"]
+    form: Form
+    quantity: Quantity
     caption: str
     rows: tuple[str, ...]
     columns: tuple[str, ...]
@@ -106,6 +117,9 @@ class RunResult:
     accuracy  on the test rows, 0 .. 1
     seconds   of training; `seconds_per_step` is the median of a step of the last phase
     device    "AMD EPYC …, 1 thread" or the GPU's name
+    jobs      runs that went on at once on that machine
+    kept_bytes  of a step on one row for its backward pass, where it was measured
+    data_sha256 of the training rows
     command   that runs it again
     """
 
@@ -123,6 +137,9 @@ class RunResult:
     seconds_per_step: float | None = None
     parameters: int = 0
     device: str = ""
+    jobs: int = 1
+    kept_bytes: int | None = None
+    data_sha256: str = ""
     began: str = ""
     command: str = ""
     curve: tuple[CurvePoint, ...] = ()

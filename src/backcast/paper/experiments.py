@@ -5,15 +5,14 @@ A cell differs from its data set's base in what its row names, and in nothing el
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from itertools import pairwise
-from typing import Any
 
-from backcast.config import FIELDS
 from backcast.errors import InputError, nearest
 from backcast.methods import METHODS
 from backcast.paper import published
-from backcast.paper.experiment import Cell, Claim, Experiment, Published
+from backcast.paper.experiment import Cell, Claim, Experiment, Form, Published, Quantity
 from backcast.paper.scales import OTHERS, Scale, Settings
 
 PICTURES = ("MNIST", "pMNIST", "CIFAR-10")
@@ -46,18 +45,17 @@ FIGURE_6: Mapping[str, Settings] = {
 }
 
 
-def run_settings(base: Settings, *more: Settings) -> Settings:
-    """`base` with changes, without what equals a default or does not matter to the method; two that run alike are equal.
+def run_settings(scale: Scale, base: Settings, *more: Settings) -> Settings:
+    """`base` with changes, without what does not matter to the method; two that run alike are equal.
 
-    A method without an auxiliary loss trains as many epochs as the others in both phases, but at the paper's scale,
-    where the presets' 1,000 joint epochs are all that is known.
+    Where the scale says so, a method without an auxiliary loss trains as many epochs as the others in both phases.
     """
     settings = {**base}
     for change in more:
         settings |= change
     method = METHODS[settings["method"]]
     if not method.auxiliary:
-        if settings["epochs"] < 100:
+        if scale.alone_as_long_as_both:
             settings["epochs"] += settings["pretrain_epochs"]
         for name in ("pretrain_epochs", "pretrain_halve_at", "joint"):
             settings.pop(name, None)
@@ -69,13 +67,13 @@ def run_settings(base: Settings, *more: Settings) -> Settings:
             settings.pop(name, None)
     if not method.recurrent:
         settings.pop("truncation", None)
-    if settings.get("embedding_size") == 0:
-        settings.pop("position_cue", None) if "reconstruction" not in method.auxiliary else None
-    return {name: value for name, value in sorted(settings.items()) if value != FIELDS[name].default}
+    return settings
 
 
 def table2(scale: Scale) -> Experiment:
-    cells = _grid(scale, TABLE_2, PICTURES, published.TABLE2)
+    sizes = {"iRNN": {"hidden_size": scale.irnn_units}, "uRNN": {"hidden_size": scale.urnn_units}}
+    rows = {row: {**change, **sizes.get(row, {})} for row, change in TABLE_2.items()}
+    cells = _grid(scale, rows, PICTURES, published.TABLE2)
     pairs = [("r-LSTM, truncated", "LSTM, truncated"), ("p-LSTM, truncated", "LSTM, truncated")]
     claims = [Claim(f"{a} beats {b} on {data}", (a, data), (b, data)) for a, b in pairs for data in PICTURES]
     more = ("r-LSTM, full BPTT", "LSTM, full BPTT")
@@ -90,7 +88,12 @@ def table2(scale: Scale) -> Experiment:
 def table3(scale: Scale) -> Experiment:
     rows = {"r-LSTM, full BPTT": {**R, **FULL}, "Transformer": TRANSFORMER, "T-DMCA": T_DMCA}
     cells = [
-        Cell(row, column, run_settings(scale.attention[column], change), published.TABLE3.get((row, column)))
+        Cell(
+            row,
+            column,
+            run_settings(scale, scale.attention[column], change),
+            published.TABLE3.get((row, column)),
+        )
         for row, change in rows.items()
         for column in PICTURES
     ]
@@ -113,6 +116,7 @@ def table4(scale: Scale) -> Experiment:
         "segment_length": scale.data["DBpedia"]["anchors"] * scale.data["DBpedia"]["segment_length"],
     }
     n, length = scale.data["DBpedia"]["anchors"], scale.data["DBpedia"]["segment_length"]
+    many = _beside(f"r-LSTM {n}×{length}", "r-LSTM 20×15")
     rows: dict[str, Settings] = {
         "LSTM, truncated": LSTM,
         "LSTM, full BPTT": {**LSTM, **FULL},
@@ -121,15 +125,15 @@ def table4(scale: Scale) -> Experiment:
         "SA-LSTM": {"method": "sa-lstm"},
         "SA-LSTM, full BPTT": {"method": "sa-lstm", **FULL},
         "r-LSTM, one segment": {**R, **one},
-        f"r-LSTM {n}×{length}": R,
+        many: R,
         "p-LSTM": {**P, **one},
     }
     known = {
-        (row.replace("20×15", f"{n}×{length}"), column): value
+        (many if row == "r-LSTM 20×15" else row, column): value
         for (row, column), value in published.TABLE4.items()
     }
     cells = _grid(scale, rows, ("DBpedia",), known)
-    order = ["p-LSTM", f"r-LSTM {n}×{length}", "SA-LSTM", "LM-LSTM"]
+    order = ["p-LSTM", many, "SA-LSTM", "LM-LSTM"]
     claims = [Claim(f"{a} beats {b} on DBpedia", (a, "DBpedia"), (b, "DBpedia")) for a, b in pairwise(order)]
     title = "Table 4: test error on DBpedia, character by character"
     return _experiment(scale, "table4", title, tuple(rows), ("DBpedia",), cells, claims, quantity="error")
@@ -141,15 +145,16 @@ def table5(scale: Scale) -> Experiment:
     columns = [_beside(own, theirs) for own, theirs in zip(ours, published.SAMPLES, strict=True)]
     cells = [
         Cell(
-            row, column, run_settings(scale.data["CIFAR-10"], R, change, {"anchors": n, "segment_length": length}),
+            row, column, run_settings(scale, scale.data["CIFAR-10"], R, change, {"anchors": n, "segment_length": length}),
             published.TABLE5[row, theirs],
         )
         for row, change in steps.items()
         for column, theirs, (n, length) in zip(columns, published.SAMPLES, scale.segments, strict=True)
     ]  # fmt: skip
     claims = [
-        Claim(f"many short segments ({ours[2]}) beat one long one ({ours[0]}) with {row}", (row, columns[2]), (row, columns[0]))
+        Claim(f"segments of {own} beat one long one ({ours[0]}) with {row}", (row, column), (row, columns[0]))
         for row in steps
+        for own, column in zip(ours[2:4], columns[2:4], strict=True)
     ]  # fmt: skip
     title = "Table 5: n segments of l steps at one cost, r-LSTM, CIFAR-10, hardly any supervised gradient"
     return _experiment(scale, "table5", title, tuple(steps), tuple(columns), cells, claims)
@@ -157,7 +162,7 @@ def table5(scale: Scale) -> Experiment:
 
 def figure3(scale: Scale) -> Experiment:
     n, length = scale.dogs_many
-    many = f"r-LSTM {n}×{length}"
+    many = _beside(f"r-LSTM {n}×{length}", "r-LSTM 20×30")
     rows: dict[str, Settings] = {
         "LSTM, full BPTT": {**LSTM, **FULL},
         "r-LSTM": R,
@@ -173,7 +178,7 @@ def figure3(scale: Scale) -> Experiment:
             theirs = "r-LSTM 20×30" if row == many else row, column
             cells.append(
                 Cell(
-                    row, column, run_settings(base, change), published.FIGURE3.get(theirs), side * side,
+                    row, column, run_settings(scale, base, change), published.FIGURE3.get(theirs), side * side,
                     published.FIGURE3_SECONDS.get(theirs),
                 )
             )  # fmt: skip
@@ -205,18 +210,20 @@ def figure4(scale: Scale) -> Experiment:
         _beside(str(own), theirs) for own, theirs in zip(scale.steps, published.STEPS, strict=True)
     )
     cells = [
-        Cell(row, column, run_settings(base, change, {"truncation": steps}), published.FIGURE4[row, theirs], steps)
+        Cell(row, column, run_settings(scale, base, change, {"truncation": steps}), published.FIGURE4[row, theirs], steps)
         for row, change in (("r-LSTM", R), ("p-LSTM", P))
         for column, theirs, steps in zip(columns, published.STEPS, scale.steps, strict=True)
     ]  # fmt: skip
     full = ("LSTM, full BPTT", published.FULL)
-    cells.append(Cell(*full, run_settings(base, LSTM, FULL), published.FIGURE4[full]))
+    cells.append(Cell(*full, run_settings(scale, base, LSTM, FULL), published.FIGURE4[full]))
     most, one = columns[0], columns[-2]
     claims = []
     for row in ("r-LSTM", "p-LSTM"):
         claims += [
             Claim(f"{row} with {scale.steps[0]} supervised steps beats an LSTM with full BPTT", (row, most), full),
+            Claim(f"{row} with {scale.steps[2]} supervised steps beats an LSTM with full BPTT", (row, columns[2]), full),
             Claim(f"{row} is better with {scale.steps[0]} supervised steps than with 1", (row, most), (row, one)),
+            Claim(f"{row} is better with 1 supervised step than with none", (row, one), (row, columns[-1])),
         ]  # fmt: skip
     title = "Figure 4: shrinking the supervised gradient, CIFAR-10"
     rows = ("r-LSTM", "p-LSTM", full[0])
@@ -228,7 +235,7 @@ def figure4(scale: Scale) -> Experiment:
 def figure5(scale: Scale) -> Experiment:
     rows = {"LSTM, full BPTT": {**LSTM, **FULL}, "r-LSTM": R, "p-LSTM": P}
     cells = [
-        Cell(row, end, run_settings(scale.data["CIFAR-10"], change), published.FIGURE5[row, end])
+        Cell(row, end, run_settings(scale, scale.data["CIFAR-10"], change), published.FIGURE5[row, end])
         for row, change in rows.items()
         for end in published.ENDS
     ]
@@ -239,12 +246,14 @@ def figure5(scale: Scale) -> Experiment:
 def figure6(scale: Scale) -> Experiment:
     """Each row but the first has one factor off; the paper's numbers are losses in points."""
     base, whole, data = scale.data["CIFAR-10"], "r-LSTM, all on", "CIFAR-10"
-    cells = [Cell(whole, data, run_settings(base, R))]
+    cells = [Cell(whole, data, run_settings(scale, base, R))]
     cells.append(
-        Cell("auxiliary loss", data, run_settings(base, LSTM), published.FIGURE6["auxiliary loss", data])
+        Cell(
+            "auxiliary loss", data, run_settings(scale, base, LSTM), published.FIGURE6["auxiliary loss", data]
+        )
     )
     cells += [
-        Cell(factor, data, run_settings(base, R, change), published.FIGURE6[factor, data])
+        Cell(factor, data, run_settings(scale, base, R, change), published.FIGURE6[factor, data])
         for factor, change in FIGURE_6.items()
     ]
     claims = [Claim(f"without {cell.row} it is worse", (whole, data), (cell.row, data)) for cell in cells[1:]]
@@ -258,7 +267,7 @@ def extension_mnist(scale: Scale) -> Experiment:
     alone = "LSTM, truncated"
     rows = {alone: LSTM, "r-LSTM, truncated": R, "p-LSTM, truncated": P}
     cells = [
-        Cell(row, end, run_settings(scale.all_of_mnist, change), published.TABLE2[row, "MNIST"] if end == "test" else None)
+        Cell(row, end, run_settings(scale, scale.all_of_mnist, change), published.TABLE2[row, "MNIST"] if end == "test" else None)
         for row, change in rows.items()
         for end in published.ENDS
     ]  # fmt: skip
@@ -272,15 +281,17 @@ def extension_mnist(scale: Scale) -> Experiment:
 
 
 def extension_both(scale: Scale) -> Experiment:
-    rows = {"r-LSTM": R, "p-LSTM": P, "rp-LSTM": {"method": "rp-lstm"}}
+    rows = {"LSTM, truncated": LSTM, "r-LSTM": R, "p-LSTM": P, "rp-LSTM": {"method": "rp-lstm"}}
     title = "Both auxiliary losses at once, truncated"
-    return _ours(scale, "extension-both", title, rows, ("MNIST", "CIFAR-10"), "rp-LSTM", "r-LSTM")
+    pairs = [("rp-LSTM", row) for row in list(rows)[:3]]
+    return _ours(scale, "extension-both", title, rows, ("MNIST", "CIFAR-10"), pairs)
 
 
 def extension_cue(scale: Scale) -> Experiment:
     rows: dict[str, Settings] = {"r-LSTM": R, "with a position cue": {**R, "position_cue": True}}
     title = "The decoder told which place it reconstructs, truncated"
-    return _ours(scale, "extension-cue", title, rows, ("MNIST", "CIFAR-10"), "with a position cue", "r-LSTM")
+    pairs = [("with a position cue", "r-LSTM")]
+    return _ours(scale, "extension-cue", title, rows, ("MNIST", "CIFAR-10"), pairs)
 
 
 def extension_unfed(scale: Scale) -> Experiment:
@@ -290,34 +301,39 @@ def extension_unfed(scale: Scale) -> Experiment:
         "unfed, position cue": {**R, "decoder_input": "unfed", "position_cue": True},
     }
     title = "The decoder fed nothing behind the first element, truncated"
-    return _ours(
-        scale, "extension-unfed", title, rows, ("MNIST", "CIFAR-10"), "unfed, position cue", "r-LSTM"
-    )
+    pairs = [("unfed", "r-LSTM"), ("unfed, position cue", "r-LSTM")]
+    return _ours(scale, "extension-unfed", title, rows, ("MNIST", "CIFAR-10"), pairs)
 
 
 def extension_gru(scale: Scale) -> Experiment:
     rows = {"GRU": {"method": "gru"}, "r-GRU": {"method": "r-gru"}, "p-GRU": {"method": "p-gru"}}
     title = "A gated recurrent unit in the LSTM's place, truncated"
-    return _ours(scale, "extension-gru", title, rows, ("CIFAR-10",), "r-GRU", "GRU")
+    pairs = [("r-GRU", "GRU"), ("p-GRU", "GRU")]
+    return _ours(scale, "extension-gru", title, rows, ("CIFAR-10",), pairs)
 
 
 def extension_labels(scale: Scale) -> Experiment:
-    rows = {"LSTM": LSTM, "r-LSTM": R, "p-LSTM": P}
+    """Phase 1 on all rows, phase 2 on those with a label alone: for all rows of the table as many updates."""
+    rows: dict[str, Settings] = {"LSTM": {**LSTM, "pretrain_epochs": 0}, "r-LSTM": R, "p-LSTM": P}
     shares = {"1 %": 0.01, "10 %": 0.1, "100 %": 1.0}
-    base = scale.data["CIFAR-10"]
-    updates = run_settings(base, LSTM)["epochs"]
+    base, count = scale.data["CIFAR-10"], scale.cifar_rows
     cells = []
     for row, change in rows.items():
         for column, share in shares.items():
-            # An epoch of the LSTM alone reads labelled rows alone: as many updates as with all of them.
-            more = {"epochs": round(updates / share), "pretrain_epochs": 0} if row == "LSTM" else {}
-            cells.append(Cell(row, column, run_settings(base, change, {"labeled": share}, more)))
+            longer = math.ceil(count / base["batch_size"]) / math.ceil(count * share / base["batch_size"])
+            phase_2: Settings = {
+                "labeled": share,
+                "joint": False,
+                "epochs": round(base["epochs"] * longer),
+                "halve_at": tuple(round(epoch * longer) for epoch in base["halve_at"]),
+            }
+            cells.append(Cell(row, column, run_settings(scale, base, change, phase_2)))
     claims = [
-        Claim(f"{row} beats an LSTM with {share} of the labels", (row, share), ("LSTM", share))
+        Claim(f"{row} beats an LSTM with {share} of the labels", (row, share), ("LSTM", share), ours=True)
         for row in ("r-LSTM", "p-LSTM")
         for share in shares
     ]
-    title = "Labels for a part of the rows, all rows for the auxiliary loss, truncated, CIFAR-10"
+    title = "Labels for a part of the rows, pretraining on all of them, truncated, CIFAR-10"
     return _experiment(scale, "extension-labels", title, tuple(rows), tuple(shares), cells, claims)
 
 
@@ -362,7 +378,7 @@ def _grid(
     known: Mapping[tuple[str, str], Published],
 ) -> list[Cell]:
     return [
-        Cell(row, column, run_settings(scale.data[column], change), known.get((row, column)))
+        Cell(row, column, run_settings(scale, scale.data[column], change), known.get((row, column)))
         for row, change in rows.items()
         for column in columns
     ]
@@ -374,14 +390,15 @@ def _ours(
     title: str,
     rows: Mapping[str, Settings],
     columns: tuple[str, ...],
-    better: str,
-    worse: str,
+    pairs: list[tuple[str, str]],
 ) -> Experiment:
-    cells = _grid(scale, rows, columns, {})
+    """An experiment that the paper does not have; `pairs`: (better, worse), which we ask of every column."""
     claims = [
-        Claim(f"{better} beats {worse} on {data} (ours)", (better, data), (worse, data)) for data in columns
+        Claim(f"{better} beats {worse} on {data}", (better, data), (worse, data), ours=True)
+        for better, worse in pairs
+        for data in columns
     ]
-    return _experiment(scale, name, title, tuple(rows), columns, cells, claims)
+    return _experiment(scale, name, title, tuple(rows), columns, _grid(scale, rows, columns, {}), claims)
 
 
 def _experiment(
@@ -392,8 +409,8 @@ def _experiment(
     columns: tuple[str, ...],
     cells: list[Cell] | tuple[Cell, ...],
     claims: list[Claim],
-    form: Any = "table",
-    quantity: Any = "accuracy",
+    form: Form = "table",
+    quantity: Quantity = "accuracy",
 ) -> Experiment:
     about = scale.about.get(name, scale.about[OTHERS])
     return Experiment(

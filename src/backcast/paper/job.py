@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -21,14 +22,15 @@ from backcast.errors import InputError, RunError
 from backcast.evaluation import rows_for
 from backcast.history import read_metrics
 from backcast.objectives import Draw
-from backcast.paper.experiment import CurvePoint, RunResult
+from backcast.paper.experiment import CurvePoint, RunResult, Status
 from backcast.phases import phases
 from backcast.prepared import prepare
 from backcast.run import METRICS, read_environment, train
 from backcast.trainer import Interrupted
 
 TEST_BATCH = 64
-NOT_KEPT = ("command", "rows", "data_checksum", "began")
+MOST_POINTS = 20  # of a curve: reading the test rows takes time
+NOT_KEPT = ("command", "rows", "data_checksum", "data_sha256", "began")
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Job:
     measure     False for phase 1 alone: nothing is measured
     budget      bytes that a step on one row may keep for its backward pass; None: any
     curve_rows  test rows that are read after every epoch; None: all
+    jobs        runs that go on at once
     command     that runs it again
     """
 
@@ -57,6 +60,7 @@ class Job:
     curve_rows: int | None
     data_dir: str | None
     device: str
+    jobs: int
     command: str
 
     @property
@@ -65,7 +69,7 @@ class Job:
 
 
 def run_job(job: Job, advance: Callable[[int], None], stop: Callable[[], bool]) -> RunResult:
-    """Trains and measures. What goes wrong is a result, too, with its reason; Interrupted is not.
+    """Trains and measures. Whatever goes wrong is a result, too, with its reason: the other runs go on. Interrupted is not.
 
     advance  told the training steps that are done, once at the start and at each step
     """
@@ -73,19 +77,18 @@ def run_job(job: Job, advance: Callable[[int], None], stop: Callable[[], bool]) 
         return _run(job, advance, stop)
     except Interrupted:
         raise
-    except InputError as error:
-        return _without(job, "failed", str(error))
-    except RunError as error:
-        return _without(job, "failed", str(error))
-    except (MemoryError, RuntimeError) as error:
-        return _without(job, "failed", " ".join(str(error).split())[:300] or type(error).__name__)
+    except (InputError, RunError) as error:
+        return without(job, "failed", str(error))
+    except Exception as error:  # a bug of ours on one row must not cost the others
+        return without(job, "failed", f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
 
 
 def _run(job: Job, advance: Callable[[int], None], stop: Callable[[], bool]) -> RunResult:
     config = job.config
-    if job.budget is not None and (kept := kept_for_one_row(config)) > job.budget:
-        reason = f"a step on one row keeps {kept / 1e9:.1f} GB for its backward pass, the budget is {job.budget / 1e9:.1f} GB"
-        return _without(job, "infeasible", reason)
+    kept = None if job.budget is None else kept_for_one_row(config)
+    if kept is not None and job.budget is not None and kept > job.budget:
+        reason = f"a step on one row keeps {kept / 1e9:.2g} GB for its backward pass, the budget is {job.budget / 1e9:g} GB"
+        return replace(without(job, "infeasible", reason), kept_bytes=kept)
     done = 0
 
     def note(total: int, already: int) -> None:
@@ -99,9 +102,12 @@ def _run(job: Job, advance: Callable[[int], None], stop: Callable[[], bool]) -> 
         advance(done)
 
     test: Sequences | None = None
+    every = math.ceil(config.epochs / MOST_POINTS)
 
-    def measure(model: TrainedModel) -> dict[str, float]:
+    def measure(model: TrainedModel, epoch: int) -> dict[str, float]:
         nonlocal test
+        if not job.measure or (epoch % every and epoch < config.epochs):
+            return {}
         if test is None:
             test = rows_for(model, str(config.data), "test", {"data_dir": job.data_dir})[0]
             if job.curve_rows is not None:
@@ -109,7 +115,7 @@ def _run(job: Job, advance: Callable[[int], None], stop: Callable[[], bool]) -> 
         return {"test_accuracy": model.evaluate(test, TEST_BATCH).accuracy}
 
     model = train(
-        config, job.out, resume=True, pretrained=job.pretrained, measure=measure if job.measure else None,
+        config, job.out, resume=True, pretrained=job.pretrained, measure=measure,
         on_total=note, on_advance=count, stop=stop,
     )  # fmt: skip
     environment = read_environment(job.out)
@@ -133,6 +139,9 @@ def _run(job: Job, advance: Callable[[int], None], stop: Callable[[], bool]) -> 
         seconds_per_step=_seconds_per_step(epochs),
         parameters=sum(part.numel() for part in model.network.parameters() if part.requires_grad),
         device=_device(environment),
+        jobs=job.jobs,
+        kept_bytes=kept,
+        data_sha256=environment["data_sha256"],
         began=environment["began"],
         command=job.command,
         curve=tuple(
@@ -145,12 +154,17 @@ def _run(job: Job, advance: Callable[[int], None], stop: Callable[[], bool]) -> 
 
 
 def kept_for_one_row(config: Config) -> int:
-    """Bytes that a step of the last phase keeps for its backward pass on one row of the data."""
+    """Bytes that a step of the last phase keeps for its backward pass on the longest row of the data."""
     prepared = prepare(config)
     device = choose_device(config.device)
     network = build_network(config, prepared.preprocessing, len(prepared.classes))
     trainer = build_trainer(config, network, prepared.preprocessing, prepared.train, None, device)
-    step = partial(trainer.step_terms, phases(config)[-1], np.arange(1), Draw(config.seed, 0, 0))
+    step = partial(
+        trainer.step_terms,
+        phases(config)[-1],
+        np.array([prepared.train.lengths.argmax()]),
+        Draw(config.seed, 0, 0),
+    )
     return activation_bytes(step, network.parameters())
 
 
@@ -172,5 +186,6 @@ def _device(environment: dict[str, Any]) -> str:
     return f"{environment['processor']}, {threads} thread{'s' if threads > 1 else ''}"
 
 
-def _without(job: Job, status: Any, reason: str) -> RunResult:
+def without(job: Job, status: Status, reason: str) -> RunResult:
+    """A run that has no number."""
     return RunResult(job.checksum, job.seed, status, reason, command=job.command)

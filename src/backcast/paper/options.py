@@ -40,11 +40,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data-dir", help=FIELDS["data_dir"].metadata["help"])
     parser.add_argument("--device", default="auto", help=FIELDS["device"].metadata["help"])
     parser.add_argument("--jobs", type=whole(1), metavar="N", help="runs at once, the cores shared among them (default: one a core, at most 8; on a GPU one)")  # fmt: skip
+    parser.add_argument("--note", metavar="TEXT", help="a sentence for every caption, such as where the data differ from the original")  # fmt: skip
     parser.add_argument("--memory", type=_gigabytes, default=16.0, metavar="GB", help="a row of a table is infeasible where one example keeps more than this for its backward pass (default: 16)")  # fmt: skip
 
 
 def run_reproduce(arguments: argparse.Namespace, stop: Callable[[], bool], say: Callable[[str], None]) -> int:
-    from backcast.paper.reproduce import Request, reproduce
+    from backcast.paper.planning import Request
+    from backcast.paper.reproduce import reproduce
     from backcast.trainer import Interrupted
 
     given = {name: value for name, value in vars(arguments).items() if name in Request.__annotations__}
@@ -52,7 +54,7 @@ def run_reproduce(arguments: argparse.Namespace, stop: Callable[[], bool], say: 
     try:
         failed = reproduce(request, stop=stop, say=say)
     except Interrupted:
-        raise RunError(f"stopped; go on with: {request.command(resume=True)}") from None
+        raise RunError(f"stopped; go on with: {request.command()}") from None
     return 1 if failed else 0
 
 

@@ -10,8 +10,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from backcast.paper.captions import warning
 from backcast.paper.data_sets import DataSet, data_set_table
-from backcast.paper.documents import Document, document, write_into
+from backcast.paper.documents import document, write_into
 from backcast.paper.experiment import Experiment, Found
+from backcast.paper.verdicts import counts
 
 NAME = "report.html"
 
@@ -23,12 +24,13 @@ def write_page(
     command: str,
     commands: dict[str, str] | None = None,
     data_sets: Sequence[DataSet] = (),
+    note: str | None = None,
 ) -> Path:
     """`report.html` in the folder; returns its path. Raises InputError where it cannot be written.
 
     command   that makes the page, and an experiment again unless `commands` has another under its name
     """
-    documents = [document(one, found, (commands or {}).get(one.name, command)) for one in experiments]
+    documents = [document(one, found, (commands or {}).get(one.name, command), note) for one in experiments]
     environment = Environment(
         loader=PackageLoader("backcast.paper", "."), autoescape=True, undefined=StrictUndefined
     )
@@ -37,21 +39,9 @@ def write_page(
         warnings=list(dict.fromkeys(warning(one.scale) for one in experiments)),
         data_sets=data_set_table(data_sets) if data_sets else None,
         documents=documents,
-        counts=_counts(documents),
+        counts=counts([verdict for one in documents for verdict in one.verdicts]),
         command=command,
         version=version("backcast"),
     )
     write_into(folder, NAME, page.encode())
     return folder / NAME
-
-
-def _counts(documents: list[Document]) -> str:
-    """ "3 agree, 1 disagrees, …" as a sentence over all claims."""
-    answers = [verdict.answer for one in documents for verdict in one.verdicts]
-    if not answers:
-        return "None of these experiments is about a claim."
-    agree, disagree = answers.count("agrees"), answers.count("disagrees")
-    return (
-        f"Of {len(answers)} claims of the paper our runs agree with {agree}, disagree with {disagree}, "
-        f"and leave {len(answers) - agree - disagree} undecided."
-    )

@@ -6,10 +6,10 @@ import dataclasses
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from backcast.errors import InputError, RunError
-from backcast.paper.experiment import Cell, CurvePoint, Found, RunResult
+from backcast.paper.experiment import Cell, CurvePoint, Found, RunResult, Status
 
 RESULTS = "results.jsonl"
 
@@ -18,7 +18,7 @@ def read_results(path: Path) -> list[RunResult]:
     """All lines, the last one of each configuration and seed; none where there is no file. Raises InputError."""
     try:
         lines = path.read_text(encoding="utf-8").split("\n")[:-1]  # a line without its end was being written
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read: {error}") from None
@@ -61,5 +61,15 @@ def find(results: Iterable[RunResult], cells: Iterable[Cell], seeds: Iterable[in
 def _from_json(found: Any) -> RunResult:
     if not isinstance(found, dict):
         raise ValueError("it is no object")
-    curve = tuple(CurvePoint(*point) for point in found["curve"])
-    return RunResult(**{**found, "curve": curve, "epochs": tuple(found["epochs"])})
+    known = {field.name for field in dataclasses.fields(RunResult)}  # a later version may say more
+    curve = tuple(CurvePoint(int(step), float(train), float(test)) for step, train, test in found["curve"])
+    given = {name: value for name, value in found.items() if name in known}
+    result = RunResult(**{**given, "curve": curve, "epochs": tuple(map(int, found["epochs"]))})
+    if result.status not in get_args(Status):
+        raise ValueError(f"its status is {result.status!r}")
+    for name, value in (("accuracy", result.accuracy), ("train_accuracy", result.train_accuracy)):
+        if value is not None and not (isinstance(value, float | int) and 0 <= value <= 1):
+            raise ValueError(f"its {name} is {value!r}")
+    if not isinstance(result.seed, int) or not isinstance(result.checksum, str):
+        raise ValueError("its seed or checksum is none")
+    return result

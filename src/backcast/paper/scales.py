@@ -2,7 +2,7 @@
 
 `paper` is the paper's settings to the letter, as far as they are known. `small` keeps its proportions on less data,
 for two cores: a smaller network, smaller batches, few epochs, CIFAR-10 at 16 × 16; truncation and segments have the
-paper's ratio to the length, and scheduled sampling ends after the same share of training. `smoke` runs
+paper's ratio to the length (table 5: n × l has), and scheduled sampling ends after the same share of training. `smoke` runs
 everything once, in seconds, and measures nothing.
 """
 
@@ -57,6 +57,9 @@ class Scale:
     dogs           the base of figure 3's runs, by the side of the pictures; in the order of the paper's
     segments       n × l at one cost, table 5's columns
     steps          of the supervised gradient, figure 4's columns
+    irnn_units, urnn_units   their sources' at the paper's scale
+    cifar_rows     training rows of CIFAR-10
+    alone_as_long_as_both    do methods without an auxiliary loss train as many epochs as the others in both phases?
     curve_rows     test rows that are read after every epoch, for figure 5; None: all
     about          what a reader must know of an experiment, by its name; `OTHERS` of those that have no words of their own
     """
@@ -69,6 +72,10 @@ class Scale:
     dogs_many: tuple[int, int]
     segments: tuple[tuple[int, int], ...]
     steps: tuple[int, ...]
+    irnn_units: int
+    urnn_units: int
+    cifar_rows: int
+    alone_as_long_as_both: bool
     curve_rows: int | None
     about: dict[str, str]
 
@@ -90,6 +97,10 @@ def _paper(dogs_are_there: bool) -> Scale:
         dogs_many=(20, 30),
         segments=((1, 600), (10, 60), (20, 30), (50, 12), (100, 6), (200, 3)),
         steps=(300, 200, 100, 50, 1, 0),
+        irnn_units=100,
+        urnn_units=512,
+        cifar_rows=50_000,
+        alone_as_long_as_both=False,
         curve_rows=None,
         about={OTHERS: "The paper's settings, as far as they are known (docs/implementation-details.md)."},
     )
@@ -140,12 +151,17 @@ def _small(dogs_are_there: bool) -> Scale:
         dogs_many=(19, 2),
         segments=((1, 150), (3, 50), (5, 30), (10, 15), (25, 6), (50, 3)),
         steps=(75, 50, 25, 12, 1, 0),
+        irnn_units=64,
+        urnn_units=64,
+        cifar_rows=10_000,
+        alone_as_long_as_both=True,
         curve_rows=2_000,
         about={
-            **dict.fromkeys(("table2", "extension-both", "extension-cue", "extension-unfed"), f"{real} {shrunk} {common}"),
+            "table2": f"{real} {shrunk} {common} iRNN and uRNN have 64 units and read pixels without an embedding.",
+            **dict.fromkeys(("extension-both", "extension-cue", "extension-unfed"), f"{real} {shrunk} {common}"),
             "table3": (
                 "Attention is slow, so 4,000 images here: MNIST and pMNIST at 14 × 14 (T = 196), CIFAR-10 at 16 × 16 (T = 256); "
-                f"auxiliary truncation 75 and segments of 150. {common}"
+                f"auxiliary truncation 75 and segments of 150. The attention networks have Adam at 0.001, without a warm-up. {common}"
             ),
             "table4": (
                 "5,000 training rows of DBpedia at their real length, truncation 100; phase 2 is supervised alone, as in the paper. "
@@ -153,11 +169,16 @@ def _small(dogs_are_there: bool) -> Scale:
             ),
             "figure3": (
                 "4,000 images at a quarter of the paper's sides; truncation 19 and segments of 38, in the paper's ratio to the "
-                f"length. 1 epoch of pretraining and 4 joint ones. {common}"
+                f"length. 1 epoch of pretraining and 4 joint ones. The Transformer has Adam at 0.001, without a warm-up. {common}"
             ),
             "extension-mnist": (
                 "The paper's settings on all 60,000 images (128 cells, batches of 128), but for the number of epochs: 1 of pretraining and "
                 "5 joint ones in place of 100 and 1,000, the LSTM 6; rates not halved, the truth is fed no more after the same share of training (655 steps)."
+            ),
+            "figure6": f"{shrunk} {common} Without pretraining the 8 joint epochs are all there is, a fifth less.",
+            "extension-labels": (
+                f"{shrunk} 64 cells, batches of 32. r-LSTM and p-LSTM are pretrained on all rows, without labels, for 2 epochs; then all "
+                "methods are trained on the rows with a label alone, for 2,500 updates whatever their number. Rates not halved."
             ),
             OTHERS: f"{shrunk} {common}",
         },
@@ -171,6 +192,7 @@ def _smoke(dogs_are_there: bool) -> Scale:
         for name, data in (("MNIST", "mnist"), ("pMNIST", "pmnist"), ("CIFAR-10", "cifar10"))
     }
     dogs = {**SMOKE, "data": "stanford-dogs" if dogs_are_there else "cifar10"}
+    smallest = 10 if dogs_are_there else 4  # they are read from 10 × 10 on
     return Scale(
         name="smoke",
         data={
@@ -182,10 +204,14 @@ def _smoke(dogs_are_there: bool) -> Scale:
         },
         all_of_mnist=pictures["MNIST"],
         attention=pictures,
-        dogs={side: {**dogs, "side": side, "truncation": 8, "segment_length": 16, "decoder_truncation": 8} for side in (4, 5, 6, 7, 8, 9, 10, 11)},
+        dogs={side: {**dogs, "side": side, "truncation": 8, "segment_length": 16, "decoder_truncation": 8} for side in range(smallest, smallest + 8)},
         dogs_many=(4, 4),
         segments=((1, 48), (2, 24), (4, 12), (8, 6), (16, 3), (24, 2)),
         steps=(24, 16, 8, 4, 1, 0),
+        irnn_units=8,
+        urnn_units=8,
+        cifar_rows=32,
+        alone_as_long_as_both=True,
         curve_rows=None,
         about={OTHERS: "Every configuration once, for a few steps on a few rows."},
     )  # fmt: skip

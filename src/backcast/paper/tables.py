@@ -172,7 +172,7 @@ def _seconds_text(outcome: Outcome | None) -> str:
     seconds = spread(outcome.seconds)
     if seconds is None:
         return _word(outcome) if not outcome.values else "not measured"
-    return f"{seconds.mean:.3g}"
+    return f"{seconds.mean:.3g}" + (f" ± {seconds.deviation:.1g}" if seconds.deviation is not None else "")
 
 
 def _word(outcome: Outcome) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -50,6 +51,30 @@ def verdicts(experiment: Experiment, found: Found) -> list[Verdict]:
     """One for every claim, in their order."""
     all_outcomes = outcomes(experiment, found)
     return [_verdict(experiment, claim, all_outcomes) for claim in experiment.claims]
+
+
+def counts(all_verdicts: Sequence[Verdict]) -> str:
+    """ "Of 3 claims of the paper our runs agree with 1, …", and of ours, as sentences."""
+    sentences = []
+    for ours, what in (
+        (False, "claims of the paper our runs agree with"),
+        (True, "questions of ours our runs say yes to"),
+    ):
+        answers = [verdict.answer for verdict in all_verdicts if verdict.claim.ours == ours]
+        if answers:
+            agree, disagree = answers.count("agrees"), answers.count("disagrees")
+            rest = len(answers) - agree - disagree
+            sentences.append(
+                f"Of {len(answers)} {what} {agree}, {'disagree with' if not ours else 'no to'} {disagree}, and leave {rest} undecided."
+            )
+    if not sentences:
+        return "None of these experiments is about a claim."
+    return " ".join(
+        [
+            *sentences,
+            "Each interval is a 95 % one of its own: of many such answers a few are wrong by chance.",
+        ]
+    )
 
 
 def _verdict(experiment: Experiment, claim: Claim, found: dict[tuple[str, str], Outcome]) -> Verdict:
