@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench results clean
 
 demo: .venv/installed
 	$(BIN)/backcast demo --out demo --overwrite
@@ -21,6 +21,10 @@ bench: .venv/installed
 	$(BIN)/backcast benchmark memory
 	$(BIN)/backcast benchmark stream
 	$(BIN)/backcast benchmark data
+
+results: .venv/installed
+	$(BIN)/backcast reproduce all --scale small --data-dir ../shared/data --device cpu --note "CIFAR-10 is a copy re-encoded as small JPEGs, DBpedia 5,000 abstracts without their titles." --render --out results/small
+	$(BIN)/python docs/fill_results.py
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -28,4 +28,6 @@ def _document(path: Path) -> str:
 
 
 if __name__ == "__main__":
+    if not BLOCK.search(PAGE.read_text(encoding="utf-8")):
+        raise SystemExit(f"{PAGE}: has no block to fill")
     PAGE.write_text(filled(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
