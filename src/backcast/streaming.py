@@ -19,13 +19,14 @@ from backcast.build import TrainedModel
 from backcast.data.pushed import read_pushed
 from backcast.errors import InputError
 from backcast.files import write_atomically
+from backcast.nn.lstm import EmbeddedLSTM, FixedLSTM, LSTMState
 from backcast.sweep import State, like, run_to_ends
 
 FORMAT = "backcast stream 1"
 STEPS_OF_A_CALL = 65_536
 """Of all rows together: what the network gives at every step of a call is in memory at once."""
-FEWEST_STEPS = 16
-"""Of a row in a call, however many rows there are."""
+PIECE = 16
+"""The fewest steps of a row in a call, however many rows there are."""
 
 
 class StreamSession:
@@ -51,6 +52,7 @@ class StreamSession:
         self.classes = model.classes
         self._encoder, self._classifier = model.network.encoder, model.network.classifier
         self._state, self._outputs, self._steps = self._fresh(_count("batch_size", batch_size))
+        self._fixed = FixedLSTM(self._encoder) if isinstance(self._encoder, EmbeddedLSTM) else None
         self._fingerprint = fingerprint(model)
 
     @property
@@ -197,7 +199,7 @@ class StreamSession:
     @torch.no_grad()
     def _read(self, x: Tensor, lengths: NDArray[np.int64], which: NDArray[np.int64] | None) -> None:
         """Reads the first `lengths` steps of each row of x, in calls of a bounded size."""
-        piece = max(FEWEST_STEPS, STEPS_OF_A_CALL // max(1, len(x)))
+        piece = max(PIECE, STEPS_OF_A_CALL // max(1, len(x)))
         for start in range(0, int(lengths.max(initial=0)), piece):
             left = np.minimum(lengths - start, piece)
             if (left == left[0]).all():
@@ -214,21 +216,26 @@ class StreamSession:
         if which is not None:
             places = torch.from_numpy(which)
             state = like(state, [part[places] for part in state])
-        if (lengths == lengths[0]).all():
+        found = None if self._fixed is None else self._fixed(x, LSTMState(*state), lengths)
+        if found is not None:
+            state, last = found, found.h
+        elif (lengths == lengths[0]).all():
             outputs, state = self._encoder(x, state)
+            last = outputs[:, -1].clone()  # not a view, which would keep all of them
         else:  # to the step before each row's last, then that one alone, for its output
             state = run_to_ends(self._encoder, x, state, lengths - 1)
-            last = x[torch.arange(len(x)), torch.from_numpy(lengths - 1).to(x.device)]
-            outputs, state = self._encoder(last[:, None], state)
+            ends = x[torch.arange(len(x)), torch.from_numpy(lengths - 1).to(x.device)]
+            outputs, state = self._encoder(ends[:, None], state)
+            last = outputs[:, 0].clone()
         steps = self._steps if which is None else self._steps[which]
-        self._put(which, state, outputs[:, -1], steps + lengths)
+        self._put(which, state, last, steps + lengths)
 
     def _put(
         self, which: NDArray[np.int64] | None, state: State, outputs: Tensor, steps: NDArray[np.int64]
     ) -> None:
         """What the streams `which` (None: all) are from now on."""
         if which is None:
-            self._state, self._outputs, self._steps = state, outputs.clone(), steps
+            self._state, self._outputs, self._steps = state, outputs, steps
             return
         places = torch.from_numpy(which)
         for store, part in zip((*self._state, self._outputs), (*state, outputs), strict=True):
