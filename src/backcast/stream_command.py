@@ -38,6 +38,13 @@ def add_stream_commands(command: Command, prepare: Callable[[argparse.Namespace]
     stream.add_argument("--state", type=Path, metavar="FILE", help="go on with the streams in FILE where it is there, and keep them in it at the end")  # fmt: skip
     stream.add_argument("--device", default="cpu", help=FIELDS["device"].metadata["help"])
 
+    export = command("export", after_preparing(_export), EXPORT)
+    export.add_argument("source", type=Path, metavar="RUN", help="a run folder")
+    export.add_argument("target", type=Path, metavar="TARGET", help="model.onnx, model.pt2 (torch.export), or a folder to be made: weights, settings and a model card")  # fmt: skip
+    export.add_argument("--opset", type=whole(1), metavar="N", help="of ONNX (default: the newest that torch writes; an older runtime may need 18 to 22)")  # fmt: skip
+    export.add_argument("--license", metavar="NAME", help="of the model, for the card of a folder (default: unknown)")  # fmt: skip
+    export.add_argument("--evaluation", type=Path, metavar="FILE", help="for the card of a folder: what `evaluate --json` wrote")  # fmt: skip
+
 
 def _stream(arguments: argparse.Namespace) -> int:
     from backcast.build import load_model
@@ -76,6 +83,18 @@ def _pump(streams: Any, interrupts: _Interrupts) -> int:
             raise error
         if interrupts.asked:
             return 130
+    return 0
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from backcast.build import load_model
+    from backcast.export import OPSET, export
+
+    target: Path = arguments.target
+    model = load_model(arguments.source)
+    said: list[str] = []
+    export(model, target, opset=arguments.opset or OPSET, say=said.append)
+    print(f"{target}: {'; '.join(said)}")
     return 0
 
 
