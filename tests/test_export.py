@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import yaml
 
-from backcast.build import RECURRENT
+import backcast
+from backcast.build import RECURRENT, TrainedModel, load_model
 from backcast.cli import main
 from backcast.data.preprocessing import Preprocessing
 from backcast.errors import InputError, RunError
 from backcast.export import export
 from backcast.nn.plain import PlainModel
-from backcast.streaming import StreamSession
+from backcast.streaming import StreamSession, fingerprint
+from test_cli import QUICK
 from test_stream_command import save_model
 from test_streaming import BYTES, LETTERS, NUMBERS, REAL, make, values
 
@@ -134,3 +138,95 @@ def test_an_old_opset_and_no_runtime_to_check_it(tmp_path: Path, monkeypatch: py
     export(make(), tmp_path / "m.onnx", opset=18, say=said.append)
     assert "not checked: onnxruntime is not installed" in said[0]
     assert onnx.load(tmp_path / "m.onnx").opset_import[0].version == 18
+
+
+@pytest.fixture
+def trained(npz: Path, tmp_path: Path) -> Path:
+    assert main(["train", str(npz), *QUICK, "--out", str(tmp_path / "run")]) == 0
+    return tmp_path / "run"
+
+
+def test_a_folder_for_the_hub_is_a_model_with_a_card(trained: Path, npz: Path, tmp_path: Path) -> None:
+    result, target = tmp_path / "e.json", tmp_path / "mine"
+    assert main(["evaluate", str(trained), str(npz), "--json", str(result)]) == 0
+    words = ["export", str(trained), str(target), "--license", "mit", "--evaluation", str(result)]
+    assert main(words) == 0
+    assert sorted(path.name for path in target.iterdir()) == [
+        "README.md",
+        "config.json",
+        "model.safetensors",
+    ]
+    card = (target / "README.md").read_text()
+    head = yaml.safe_load(card.split("---")[1])
+    accuracy = json.loads(result.read_text())["accuracy"]
+    assert head["license"] == "mit" and head["library_name"] == "backcast"
+    assert head["model-index"][0]["results"][0]["metrics"][0]["value"] == round(accuracy, 4)
+    for part in (
+        f"{accuracy:.4f} (95 % of",
+        "60 rows",
+        "`--hidden-size` | 6",
+        "ICML 2018",
+        "load_model",
+        "0, 1",
+    ):
+        assert part in card, part
+    assert str(tmp_path) not in (target / "config.json").read_text()
+    rows = backcast.load(npz).train
+    model = load_model(target)
+    np.testing.assert_array_equal(model.predict_proba(rows), load_model(trained).predict_proba(rows))
+    assert torch.equal(fingerprint(model), fingerprint(load_model(trained)))  # a state fits both
+    load_model(trained).save_pretrained(tmp_path / "plain")
+    card = (tmp_path / "plain" / "README.md").read_text()
+    assert "which chose the epoch" in card and "not stated" in card
+    model.save_pretrained(tmp_path / "again")
+    assert "not measured" in (tmp_path / "again" / "README.md").read_text()
+
+
+def test_folders_that_cannot_be_written_are_refused(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").touch()
+    (tmp_path / "no.json").write_text("{}")
+    wrong = {
+        "there is something in its place": ["full"],
+        "is not what `backcast evaluate --json` writes": ["new", "--evaluation", str(tmp_path / "no.json")],
+        "--license goes with a folder": ["m.onnx", "--license", "mit"],
+        "--opset goes with an .onnx file": ["new", "--opset", "20"],
+    }
+    for message, (target, *options) in wrong.items():
+        assert main(["export", str(trained), str(tmp_path / target), *options]) == 2
+        assert message in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
+
+
+def test_the_hub(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, object] = {}
+
+    class Api:
+        def create_repo(self, name: str, **options: object) -> None:
+            asked["repo"] = (name, options)
+
+        def upload_folder(self, repo_id: str, folder_path: str) -> str:
+            shutil.copytree(folder_path, tmp_path / "hub" / repo_id)
+            return f"commit of {repo_id}"
+
+    monkeypatch.setattr("huggingface_hub.HfApi", Api)
+    monkeypatch.setattr(
+        "huggingface_hub.snapshot_download", lambda name, **options: str(tmp_path / "hub" / name)
+    )
+    assert load_model(trained).push_to_hub("me/mine", private=True) == "commit of me/mine"
+    assert asked["repo"] == ("me/mine", {"private": True, "exist_ok": True})
+    model = TrainedModel.from_pretrained("hf:me/mine")
+    assert model.classes == (0, 1)
+    with pytest.raises(InputError, match="a model of the Hub is called owner/name"):
+        model.push_to_hub("mine")
+    with pytest.raises(InputError, match="there is no trained model in it"):
+        load_model("hf:me/other")
+
+    def fails(*given: object, **options: object) -> None:
+        raise ConnectionError("no\nnetwork")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", fails)
+    with pytest.raises(InputError, match="hf:me/mine: cannot be fetched from the Hugging Face Hub: no"):
+        load_model("hf:me/mine")

@@ -91,7 +91,16 @@ def _export(arguments: argparse.Namespace) -> int:
     from backcast.export import OPSET, export
 
     target: Path = arguments.target
+    of_folder = [flag for flag in ("license", "evaluation") if getattr(arguments, flag) is not None]
     model = load_model(arguments.source)
+    if not target.suffix:
+        if arguments.opset is not None:
+            raise InputError(f"--opset goes with an .onnx file; {target} has no ending, so it is a folder")
+        model.save_pretrained(target, license=arguments.license, evaluation=arguments.evaluation)
+        print(f"{target}: weights, settings and a model card, which wants to be read before it is published")
+        return 0
+    if of_folder:
+        raise InputError(f"--{of_folder[0]} goes with a folder; {target} is a file by its ending")
     said: list[str] = []
     export(model, target, opset=arguments.opset or OPSET, say=said.append)
     print(f"{target}: {'; '.join(said)}")
