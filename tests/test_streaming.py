@@ -15,6 +15,7 @@ from backcast.build import RECURRENT, TrainedModel, build_network
 from backcast.config import Config
 from backcast.data.preprocessing import Preprocessing
 from backcast.errors import InputError
+from backcast.kernel import using
 from backcast.streaming import StreamSession
 
 REAL = Preprocessing("real", 2, (3.0, -50.0), (2.0, 10.0))
@@ -195,17 +196,21 @@ def test_what_does_not_fit_is_refused_and_nothing_is_read(what: str) -> None:
     assert session.steps.tolist() == [0] * rows
 
 
-def test_many_streams_are_those_alone() -> None:
-    """As many rows as the kernel takes; the cell reads one."""
+@pytest.mark.parametrize("name", ["auto", "off"])
+def test_many_streams_are_those_alone(name: str) -> None:
+    """As many rows as the kernel takes, where there is one; torch's cell reads one."""
     for preprocessing in (REAL, NUMBERS):
-        model, x = make(preprocessing), values(40, 3)
+        model, x = make(preprocessing), values(40, 9)
         if preprocessing is NUMBERS:
             x = np.random.default_rng(0).integers(0, 7, x.shape[:2])
-        found = StreamSession(model, 40).push(x, lengths=np.arange(40) % 4)
+        with using(name):
+            found = StreamSession(model, 40).push(x, lengths=np.arange(40) % 10)
         one = StreamSession(model)
         for row in (1, 6, 39):
             one.reset()
-            np.testing.assert_allclose(one.push(x[row : row + 1, : row % 4]), found[row : row + 1], atol=1e-5)
+            for step in range(row % 10):
+                alone = one.push(x[row : row + 1, step : step + 1])
+            np.testing.assert_allclose(alone, found[row : row + 1], atol=1e-5)
 
 
 def test_memory_does_not_grow_with_the_steps() -> None:
