@@ -224,7 +224,7 @@ class StreamSession:
             last = outputs[:, -1].clone()  # not a view, which would keep all of them
         else:  # to the step before each row's last, then that one alone, for its output
             state = run_to_ends(self._encoder, x, state, lengths - 1)
-            ends = x[torch.arange(len(x)), torch.from_numpy(lengths - 1).to(x.device)]
+            ends = x[torch.arange(len(x)), torch.from_numpy(lengths - 1)]
             outputs, state = self._encoder(ends[:, None], state)
             last = outputs[:, 0].clone()
         steps = self._steps if which is None else self._steps[which]
