@@ -95,7 +95,7 @@ def test_each_benchmark_fills_its_own_columns(files: Path) -> None:
     sweep, _, train = rows["recurrence"]
     assert sweep["gflops"] * sweep["seconds"] == pytest.approx(operations / 1e9)
     assert train["gflops"] * train["seconds"] == pytest.approx(3 * operations / 1e9)
-    assert len(rows["stream"]) == 9 and {row["batch"] for row in rows["stream"]} == {1, 1024}
+    assert len(rows["stream"]) == 12 and {row["batch"] for row in rows["stream"]} == {1, 1024}
     assert all(0 < row["waiting"] < 1 for row in rows["data"]) and len(rows["data"]) == 3
 
 

@@ -289,7 +289,9 @@ def test_two_processes_in_one_folder_are_refused(
     assert "another process is at work in it" in line
 
 
-@pytest.mark.parametrize("command", ["", "demo", "train", "evaluate", "predict", "report", "ls"])
+@pytest.mark.parametrize(
+    "command", ["", "demo", "train", "evaluate", "predict", "report", "stream", "export", "ls"]
+)
 def test_help_answers_at_once_and_imports_nothing_heavy(command: str) -> None:
     code = (
         "import sys; from backcast.cli import main\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import shlex
 import subprocess
@@ -21,7 +22,7 @@ TOY = ["--pretrain-epochs", "1", "--epochs", "1", "--hidden-size", "4", "--limit
 FLAGS = {flag(name) for name in FIELDS} | {"--preset", "--config", "--out", "--resume", "--overwrite", "--json", "--help",
                                            "--split", "--version", "--methods", "--scale", "--lengths",
                                            "--paper", "--segments", "--rounds", "--full", "--long-length", "--clean", "--older-than", "--no-measure", "--only", "--threads",
-                                           "--seeds", "--render", "--memory", "--jobs"}  # fmt: skip
+                                           "--seeds", "--render", "--memory", "--jobs", "--every", "--format", "--state", "--opset", "--license", "--evaluation", "--long"}  # fmt: skip
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -30,13 +31,21 @@ def blocks(page: Path, language: str) -> list[str]:
 
 @pytest.mark.parametrize(
     "page",
-    [ROOT / "README.md", ROOT / "docs" / "data.md", ROOT / "docs" / "reproduce.md"],
+    [
+        ROOT / "README.md",
+        ROOT / "docs" / "data.md",
+        ROOT / "docs" / "reproduce.md",
+        ROOT / "docs" / "streaming.md",
+    ],
     ids=lambda page: page.name,
 )
 def test_the_blocks_of_a_page_run_in_order(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    if page.name == "streaming.md":
+        for package in ("onnx", "onnxscript", "onnxruntime"):
+            pytest.importorskip(package)
     for name in ("mnist", "cifar10"):
         write_pictures(tmp_path / "data", name)
     for language, block in re.findall(r"```(python|bash)\n(.*?)```", page.read_text(), flags=re.DOTALL):
@@ -48,6 +57,10 @@ def test_the_blocks_of_a_page_run_in_order(
                 assert line.split()[0] in ("make", "python3", ".", "pip", "python"), line
                 continue
             words = shlex.split(line)[1:]
+            if "<" in words:
+                content = io.BytesIO(Path(words.pop()).read_bytes())
+                monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(content))
+                words.pop()
             if words[0] == "train":
                 given = {word for word in words if word.startswith("--")}
                 pairs = zip(TOY[::2], TOY[1::2], strict=True)

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["Config", "InputError", "RunError", "from_arrays", "load", "load_model", "train"]
+__all__ = ["Config", "InputError", "RunError", "StreamSession", "from_arrays", "load", "load_model", "train"]
 
 _HOMES = {
     "Config": "backcast.config",
     "InputError": "backcast.errors",
     "RunError": "backcast.errors",
+    "StreamSession": "backcast.streaming",
     "from_arrays": "backcast.data.forms.arrays",
     "load": "backcast.data.sources",
     "load_model": "backcast.build",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,16 +13,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from backcast import inference
+from backcast import hub_models, inference
 from backcast.config import Config
 from backcast.data.preprocessing import Preprocessing
 from backcast.data.sequences import Picture, Sequences
 from backcast.errors import InputError
+from backcast.files import write_atomically, write_json
 from backcast.methods import METHODS, Network
 from backcast.metrics import Scores
+from backcast.model_card import measured, model_card
 from backcast.nn.decoder import Decoder, Predictor
 from backcast.nn.embedding import Embedding
 from backcast.nn.feedforward import FeedForward
@@ -63,6 +65,55 @@ class TrainedModel:
     config: Config
     picture: Picture | None
     device: torch.device
+    run: Path | None = None
+    """The run's folder, where there is one: what a model card says of the training is in it."""
+
+    @staticmethod
+    def from_pretrained(source: str | Path, device: str = "cpu") -> TrainedModel:
+        """`load_model`, by the name that others use."""
+        return load_model(source, device)
+
+    def save_pretrained(
+        self, folder: str | Path, *, license: str | None = None, evaluation: str | Path | None = None
+    ) -> None:
+        """A folder that `load_model` reads and that can be published: weights (safetensors), config.json and a model card.
+
+        license     of the model, as the Hub calls licences (`mit`, `cc-by-4.0`)
+        evaluation  what `backcast evaluate --json FILE` wrote, for the card; else the validation accuracy stands there
+
+        Paths of this machine are left out. Raises InputError for a folder that holds something, and for an
+        `evaluation` that is none; OSError.
+        """
+        folder = Path(folder)
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise InputError(f"{folder}: there is something in its place; say a new or an empty folder")
+        data = None if self.config.data is None else Path(self.config.data).name
+        config = replace(self.config, data=data, data_dir=None, unlabeled=None, from_run=None)
+        description = describe_model(config, self.preprocessing, self.classes, self.picture)
+        card = model_card(config, description, measured(self.run, config, evaluation), license)
+        weights = {name: part.detach().cpu().contiguous() for name, part in self.network.state_dict().items()}
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / WEIGHTS, save(weights, {"format": "pt"}))
+        write_json(folder / DESCRIPTION, description)
+        write_atomically(folder / "README.md", card.encode())
+
+    def push_to_hub(
+        self,
+        repository: str,
+        *,
+        private: bool = False,
+        license: str | None = None,
+        evaluation: str | Path | None = None,
+    ) -> str:
+        """What `save_pretrained` writes, to `owner/name` of the Hugging Face Hub, which is made where it is not there.
+
+        The address of the commit. Raises InputError where the Hub refuses, or cannot be reached.
+        """
+
+        def write(folder: Path) -> None:
+            self.save_pretrained(folder, license=license, evaluation=evaluation)
+
+        return hub_models.upload(write, repository, private)
 
     def prepare(self, rows: Sequences) -> Sequences:
         """`rows` with labels that point into the model's classes. Raises InputError where they do not fit."""
@@ -189,10 +240,12 @@ def describe_model(
 
 
 def load_model(run: str | Path, device: str = "cpu") -> TrainedModel:
-    """The model of a run folder (or of its `model` folder).
+    """The model of a run folder, of its `model` folder, of what `save_pretrained` wrote, or of the Hub (`hf:owner/name`).
 
     Raises InputError where there is none, or where its files are damaged or do not fit each other.
     """
+    if str(run).startswith(hub_models.PREFIX):
+        run = hub_models.download(str(run))
     folder = Path(run)
     folder = folder / "model" if (folder / "model").is_dir() else folder
     if not (folder / DESCRIPTION).is_file() or not (folder / WEIGHTS).is_file():
@@ -215,7 +268,8 @@ def load_model(run: str | Path, device: str = "cpu") -> TrainedModel:
         reason = " ".join(str(error).split())
         raise InputError(f"{folder}: this model cannot be read: {reason[:300]}") from None
     target = choose_device(device)
-    return TrainedModel(network.to(target).eval(), preprocessing, classes, config, picture, target)
+    of_run = folder.parent if folder.name == "model" and (folder.parent / "metrics.jsonl").exists() else None
+    return TrainedModel(network.to(target).eval(), preprocessing, classes, config, picture, target, of_run)
 
 
 def take_over(network: Model, source: TrainedModel, classes: tuple[Any, ...]) -> None:

@@ -24,6 +24,7 @@ from backcast.methods import METHODS
 from backcast.paper.options import NAMES, run_reproduce
 from backcast.paper.options import add_options as add_reproduce_options
 from backcast.presets import PRESETS
+from backcast.stream_command import add_stream_commands
 
 EPILOG = """examples:
   backcast demo                                    see in minutes, on a CPU, what the method is for
@@ -134,6 +135,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_run_and_data(predict)
     predict.add_argument("--out", type=Path, required=True, metavar="FILE", help=".csv, .parquet or .jsonl")
 
+    add_stream_commands(command, _prepare_process)
     about = "a table or figure of the paper: what is missing is run, ours beside the paper's"
     add_reproduce_options(command("reproduce", _reproduce, about))
 

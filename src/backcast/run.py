@@ -183,7 +183,7 @@ def train(
     if prepared.source is not None:
         take_over(network, prepared.source, prepared.classes)
     model = TrainedModel(
-        network, prepared.preprocessing, prepared.classes, config, prepared.train.picture, device
+        network, prepared.preprocessing, prepared.classes, config, prepared.train.picture, device, out
     )
     with locked(out), process.flushed_denormals():
         folder = RunFolder(out, _fingerprint(config, prepared), on_advance)

@@ -64,6 +64,7 @@ def _add_own(name: str, parser: argparse.ArgumentParser) -> None:
     elif name == "stream":
         _size(parser, "--channels", 3, "numbers in an element (default: 3)")
         parser.add_argument("--seconds", type=_duration, default=0.5, metavar="S", help="how long to call in each round (default: 0.5)")  # fmt: skip
+        parser.add_argument("--long", type=whole(1), metavar="N", help="instead: read N steps of one stream, and ten times as many of 1,024 together; does memory grow?")  # fmt: skip
     else:
         _size(parser, "--rows", 60_000, "rows of MNIST's shape (default: 60000)")
         _size(parser, "--length", 784, "their steps (default: 784)")

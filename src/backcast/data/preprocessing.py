@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -104,11 +105,23 @@ class Preprocessing:
 
     def codes(self, rows: Sequences) -> NDArray[np.int64]:
         """For each of the rows' symbols its number in the vocabulary; that behind the last for unknown ones."""
-        number = {name: i for i, name in enumerate(self.vocabulary)}
-        names = rows.symbols
-        if self.kind != rows.kind:
-            names = tuple(map(_as_whole if self.kind == "integers" else str, names))
+        return self.numbers(rows.symbols, alien=self.kind != rows.kind)
+
+    def numbers(self, names: Iterable[Any], alien: bool = False) -> NDArray[np.int64]:
+        """The numbers of symbols; `alien`: they may be words where the model has numbers, or numbers where it has words."""
+        if alien:
+            names = map(_as_whole if self.kind == "integers" else str, names)
+        number = self._number
         return np.array([number.get(name, len(number)) for name in names], np.int64)
+
+    @cached_property
+    def _number(self) -> dict[Any, int]:
+        return {name: i for i, name in enumerate(self.vocabulary)}
+
+    def standardise(self, x: NDArray[Any]) -> NDArray[np.float32]:
+        """Real vectors (..., C) in the user's units as the network reads them."""
+        found: NDArray[np.float32] = ((x - np.array(self.mean)) / np.array(self.std)).astype(np.float32)
+        return found
 
     def batch(self, rows: Sequences, which: NDArray[np.int64], device: torch.device | str = "cpu") -> Batch:
         """The rows numbered `which`, padded with zeros to the longest of them; from disk where that is much.
@@ -199,15 +212,15 @@ class RowReader:
             if self._codes is not None:
                 x = self._codes[x]
             return torch.from_numpy(np.where(inside, x, 0)).to(self.device)
-        x = ((x - np.array(self.preprocessing.mean)) / np.array(self.preprocessing.std)).astype(np.float32)
+        x = self.preprocessing.standardise(x)
         np.nan_to_num(x, copy=False)
         x *= inside[:, :, None]
         return torch.from_numpy(x).to(self.device)
 
 
-def _as_whole(word: str) -> int | str:
-    """The number that a word writes, however many zeros stand before it."""
-    return int(word) if word.isdecimal() and len(word) < 18 else word
+def _as_whole(word: Any) -> Any:
+    """The number that a word writes, however many zeros stand before it; what is no such word as it is."""
+    return int(word) if isinstance(word, str) and word.isdecimal() and len(word) < 18 else word
 
 
 def count_symbols(rows: Sequences) -> NDArray[np.int64]:

@@ -1,0 +1,119 @@
+"""What is pushed into a stream, as the network reads it."""
+
+from __future__ import annotations
+
+import reprlib
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from backcast.data.preprocessing import Preprocessing
+from backcast.data.sequences import Kind, describe_kind
+from backcast.errors import InputError
+
+
+def read_pushed(preprocessing: Preprocessing, x: Any, rows: int) -> tuple[Tensor, NDArray[np.int64]]:
+    """x for `rows` rows as the network reads it, and how many steps each row has.
+
+    x  real vectors: (rows, steps, C), or (rows, steps) where C is 1; an array, tensor or list, in the units of
+       the training rows
+       whole numbers or words as symbols: (rows, steps), or a list of lists of different lengths
+       characters: a list of texts, or one text for one row; bytes: the same, of bytes or of texts to be read as UTF-8
+
+    Returns float32 (rows, steps, C) or int64 (rows, steps), zero behind a row's end. Raises InputError for what the
+    model does not read: another number of rows or channels, a missing value, text for numbers.
+    """
+    if hasattr(x, "detach"):
+        x = x.detach().cpu().numpy()
+    if preprocessing.symbols:
+        return _symbols(preprocessing, x, rows)
+    values = _numbers(preprocessing, x)
+    if values.shape[0] != rows:
+        raise _wrong_rows(values.shape[0], rows)
+    standard = torch.from_numpy(preprocessing.standardise(values))
+    return standard, np.full(rows, values.shape[1], np.int64)
+
+
+def _numbers(preprocessing: Preprocessing, x: Any) -> NDArray[Any]:
+    channels = preprocessing.channels
+    try:
+        values = np.asarray(x)
+    except ValueError:
+        raise InputError(
+            "x: its rows differ in length; pad them to one length and say lengths=, or push them one by one"
+        ) from None
+    if not values.size and values.dtype.kind == "f" and values.ndim == 2:
+        values = values.reshape(len(values), 0, channels)  # no step of any row, however many channels
+    if values.ndim == 2 and channels == 1:
+        values = values[:, :, None]
+    if values.dtype.kind not in "fiub" or values.ndim != 3 or values.shape[2] != channels:
+        wanted = "(rows, steps) or (rows, steps, 1)" if channels == 1 else f"(rows, steps, {channels})"
+        found = "(" + ", ".join(map(str, values.shape)) + ")"
+        raise InputError(
+            f"x is {found} of {values.dtype}, but the model reads {describe_kind('real', channels)}: push numbers {wanted}"
+        )
+    if not np.isfinite(values).all():
+        row, step, channel = map(int, np.argwhere(~np.isfinite(values))[0])
+        raise InputError(
+            f"x: row {row}, step {step}, channel {channel} is {values[row, step, channel]}; "
+            "a stream needs every value: push the last known one, or leave the step out"
+        )
+    return values
+
+
+def _symbols(preprocessing: Preprocessing, x: Any, rows: int) -> tuple[Tensor, NDArray[np.int64]]:
+    kind = preprocessing.kind
+    if isinstance(x, str | bytes | bytearray):
+        x = [x]
+    if isinstance(x, np.ndarray):
+        x = (x[:, :, 0] if x.ndim == 3 and x.shape[2] == 1 else x).tolist()
+    if not isinstance(x, list | tuple):
+        raise InputError(f"x is a {type(x).__name__}, but the model reads {describe_kind(kind, 1)} a row")
+    if len(x) != rows:
+        raise _wrong_rows(len(x), rows)
+    alien = kind in ("integers", "categories")  # words may be numbers here and not in the training rows
+    found = [preprocessing.numbers(_row(kind, row, i), alien) for i, row in enumerate(x)]
+    lengths = np.array([len(row) for row in found], np.int64)
+    padded = np.zeros((rows, int(lengths.max(initial=0))), np.int64)
+    for row, symbols in zip(padded, found, strict=True):
+        row[: len(symbols)] = symbols
+    return torch.from_numpy(padded), lengths
+
+
+def _row(kind: Kind, row: Any, i: int) -> Any:
+    """One row's symbols, each of the type that the model's vocabulary has. Raises InputError."""
+    if kind == "bytes":
+        row = row.encode("utf-8", "surrogatepass") if isinstance(row, str) else row
+        if isinstance(row, bytes | bytearray):
+            return row
+    if kind == "characters" and isinstance(row, str):
+        return row
+    if not isinstance(row, list | tuple):
+        raise InputError(
+            f"x: row {i} is {reprlib.repr(row)}, but the model reads {describe_kind(kind, 1)}: push (rows, steps)"
+        )
+    for step, symbol in enumerate(row):
+        if not _fits(kind, symbol):
+            raise InputError(
+                f"x: row {i}, step {step} is {reprlib.repr(symbol)}, but the model reads {describe_kind(kind, 1)}"
+            )
+    return row
+
+
+def _fits(kind: Kind, symbol: Any) -> bool:
+    if kind == "characters":
+        return isinstance(symbol, str) and len(symbol) == 1
+    whole = isinstance(symbol, int) and not isinstance(symbol, bool)
+    if kind == "bytes":
+        return whole and 0 <= symbol < 256
+    return whole or isinstance(symbol, str)
+
+
+def _wrong_rows(found: int, rows: int) -> InputError:
+    return InputError(
+        f"x has {found} row{'' if found == 1 else 's'}, but {rows} {'is' if rows == 1 else 'are'} read here: push one row for "
+        "each stream of the session (StreamSession(model, batch_size=N)), or name the rows that are meant (rows=)"
+    )

@@ -1,0 +1,131 @@
+"""A model card (README.md) in the form of the Hugging Face Hub, filled in from what is known of a run."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from backcast.config import Config, flag
+from backcast.errors import InputError
+from backcast.history import kept_epoch, read_metrics
+from backcast.methods import METHODS
+
+PAPER = (
+    "Trinh, Dai, Luong, Le: Learning Longer-term Dependencies in RNNs with Auxiliary Losses. ICML 2018, "
+    "arXiv:1803.00144"
+)
+NOT_SETTINGS = ("data", "data_dir", "unlabeled", "from_run", "method", "seed", "device", "checkpoint_minutes")
+
+
+@dataclasses.dataclass(frozen=True)
+class Accuracy:
+    """share of `rows` rows that were right, and which rows those were; `rows` is None where it is not known."""
+
+    share: float
+    rows: int | None
+    where: str
+
+    def __str__(self) -> str:
+        """With the interval that the number of rows gives: Wilson's, 95 %."""
+        if not self.rows:
+            return f"{self.share:.4f} ({self.where})"
+        z = 1.96
+        middle = (self.share + z * z / (2 * self.rows)) / (1 + z * z / self.rows)
+        spread = math.sqrt(self.share * (1 - self.share) / self.rows + (z / (2 * self.rows)) ** 2)
+        half = z / (1 + z * z / self.rows) * spread
+        return f"{self.share:.4f} (95 % of {middle - half:.4f} to {middle + half:.4f}; {self.rows:,} rows, {self.where})"
+
+
+def measured(run: Path | None, config: Config, evaluation: str | Path | None) -> Accuracy | None:
+    """The accuracy that `evaluate --json` wrote, else that on the rows which chose the run's epoch; None: neither is there.
+
+    Raises InputError for what `evaluate` did not write.
+    """
+    if evaluation is not None:
+        try:
+            found = json.loads(Path(evaluation).read_text(encoding="utf-8"))
+            return Accuracy(
+                float(found["accuracy"]), int(found["rows"]), f"{found['data']}, {found['split']}"
+            )
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{evaluation}: is not what `backcast evaluate --json` writes: {str(error)[:150]}"
+            ) from None
+    if run is None or not (run / "metrics.jsonl").exists():
+        return None
+    best = kept_epoch(read_metrics(run / "metrics.jsonl"), config.class_weights)
+    if best is None:
+        return None
+    try:
+        rows = json.loads((run / "environment.json").read_text(encoding="utf-8"))["rows"]["validation"]
+    except (OSError, ValueError, KeyError, TypeError):
+        rows = None
+    return Accuracy(
+        best["validation_accuracy"], rows, "validation rows, which chose the epoch, so this flatters"
+    )
+
+
+def model_card(
+    config: Config, description: Mapping[str, Any], accuracy: Accuracy | None, license: str | None
+) -> str:
+    """README.md of a model folder; `description` is its config.json."""
+    method, preprocessing = METHODS[config.method], description["preprocessing"]
+    name = Path(config.data).name if config.data else "data of one's own"
+    reads = "real vectors" if preprocessing["kind"] == "real" else preprocessing["kind"]
+    channels = f" of {preprocessing['channels']} channels" if preprocessing["kind"] == "real" else ""
+    head: dict[str, Any] = {
+        "library_name": "backcast",
+        "license": license or "unknown",
+        "tags": ["backcast", "sequence-classification", config.method],
+    }
+    if accuracy is not None:
+        metric = {"type": "accuracy", "value": round(accuracy.share, 4), "name": accuracy.where}
+        task = {"type": "other", "name": "sequence classification"}
+        result = {"task": task, "dataset": {"name": name, "type": name}, "metrics": [metric]}
+        head["model-index"] = [{"name": f"{name}, {config.method}", "results": [result]}]
+    settings = [
+        f"| `{flag(each.name)}` | {getattr(config, each.name)} |"
+        for each in dataclasses.fields(Config)
+        if each.name not in NOT_SETTINGS and getattr(config, each.name) != each.default
+    ]
+    classes = [str(one) for one in description["classes"]]
+    shown = ", ".join(classes[:20]) + (f", … ({len(classes)} in all)" if len(classes) > 20 else "")
+    return f"""---
+{yaml.safe_dump(head, sort_keys=False, allow_unicode=True).strip()}
+---
+
+# {name}, {config.method}
+
+A {method.network} that classifies whole sequences, trained with backcast: {method.description}.
+
+- **Data**: {config.data or "not named"}; it reads {reads}{channels}
+- **Classes**: {shown}
+- **Accuracy**: {accuracy or "not measured"}, one run, seed {config.seed}
+- **License**: {license or "not stated"}
+
+## Use
+
+```python
+from backcast import StreamSession, load, load_model
+
+model = load_model(".")  # this folder, or "hf:owner/name"
+probabilities = model.predict_proba(load("my-data.npz").train)
+session = StreamSession(model)  # step by step
+```
+
+Weights are safetensors, all else is JSON: nothing that is loaded can run code.
+
+## Settings that differ from the defaults
+
+{chr(10).join(["| setting | value |", "|---|---|", *settings]) if settings else "None."}
+
+## Reference
+
+{PAPER}
+"""

@@ -1,0 +1,137 @@
+"""`backcast stream` and `backcast export`: their options, and what they do. Nothing heavy is imported before it is needed."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable
+from io import BufferedReader
+from pathlib import Path
+from typing import Any, cast
+
+from backcast.config import FIELDS, whole
+from backcast.errors import InputError
+
+CHUNK = 1 << 16
+STREAM = "read data as it comes, from standard input: a line of JSON out as often as asked"
+EXPORT = "the model for other runtimes: ONNX, torch.export, or a folder for the Hub"
+
+Command = Callable[[str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser]
+
+
+def add_stream_commands(command: Command, prepare: Callable[[argparse.Namespace], None]) -> None:
+    """prepare  sets the process up; called before torch is imported"""
+
+    def after_preparing(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
+        def prepared(arguments: argparse.Namespace) -> int:
+            prepare(arguments)
+            return run(arguments)
+
+        return prepared
+
+    stream = command("stream", after_preparing(_stream), STREAM)
+    stream.add_argument("source", type=Path, metavar="RUN", help="a run folder")
+    stream.add_argument("--format", choices=("jsonl", "bytes", "text"), default="jsonl", help='jsonl: a step a line: a number, a list, a word, or {"id": ..., "x": ...} for many streams, {"id": ..., "end": true} to end one; bytes, text: raw, for models that read bytes or characters (default: jsonl)')  # fmt: skip
+    stream.add_argument("--every", type=whole(0), default=1, metavar="N", help="an answer behind every N steps of a stream, and where it ends; 0: only there (default: 1)")  # fmt: skip
+    stream.add_argument("--state", type=Path, metavar="FILE", help="go on with the streams in FILE where it is there, and keep them in it at the end")  # fmt: skip
+    stream.add_argument("--device", default="cpu", help=FIELDS["device"].metadata["help"])
+
+    export = command("export", after_preparing(_export), EXPORT)
+    export.add_argument("source", type=Path, metavar="RUN", help="a run folder")
+    export.add_argument("target", type=Path, metavar="TARGET", help="model.onnx, model.pt2 (torch.export), or a folder to be made: weights, settings and a model card")  # fmt: skip
+    export.add_argument("--opset", type=whole(1), metavar="N", help="of ONNX (default: the newest that torch writes; an older runtime may need 18 to 22)")  # fmt: skip
+    export.add_argument("--license", metavar="NAME", help="of the model, for the card of a folder (default: unknown)")  # fmt: skip
+    export.add_argument("--evaluation", type=Path, metavar="FILE", help="for the card of a folder: what `evaluate --json` wrote")  # fmt: skip
+
+
+def _stream(arguments: argparse.Namespace) -> int:
+    from backcast.build import load_model
+    from backcast.stream_lines import Streams
+
+    state: Path | None = arguments.state
+    if state is not None and (state.is_dir() or not state.absolute().parent.is_dir()):
+        raise InputError(f"--state {state}: there is no folder {state.absolute().parent} to keep it in")
+    known = state if state is not None and state.exists() else None
+    streams = Streams(
+        load_model(arguments.source, arguments.device), arguments.every, arguments.format, known
+    )
+    try:
+        with _Interrupts() as interrupts:
+            return _pump(streams, interrupts)
+    except BrokenPipeError:  # whoever read our output has had enough; nothing is left to be flushed into it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    finally:
+        if state is not None:
+            streams.save(state)
+
+
+def _pump(streams: Any, interrupts: _Interrupts) -> int:
+    stdin, chunk = cast(BufferedReader, sys.stdin.buffer), b"more"
+    while chunk:
+        try:
+            chunk = interrupts.wait(lambda: stdin.read1(CHUNK))  # what there is, however little
+        except KeyboardInterrupt:
+            return 130
+        lines, error = streams.feed(chunk, last=not chunk)
+        if lines:
+            sys.stdout.write("\n".join(lines) + "\n")
+            sys.stdout.flush()
+        if error is not None:
+            raise error
+        if interrupts.asked:
+            return 130
+    return 0
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from backcast.build import load_model
+    from backcast.export import OPSET, export
+
+    target: Path = arguments.target
+    of_folder = [flag for flag in ("license", "evaluation") if getattr(arguments, flag) is not None]
+    model = load_model(arguments.source)
+    if not target.suffix:
+        if arguments.opset is not None:
+            raise InputError(f"--opset goes with an .onnx file; {target} has no ending, so it is a folder")
+        model.save_pretrained(target, license=arguments.license, evaluation=arguments.evaluation)
+        print(f"{target}: weights, settings and a model card, which wants to be read before it is published")
+        return 0
+    if of_folder:
+        raise InputError(f"--{of_folder[0]} goes with a folder; {target} is a file by its ending")
+    said: list[str] = []
+    export(model, target, opset=arguments.opset or OPSET, say=said.append)
+    print(f"{target}: {'; '.join(said)}")
+    return 0
+
+
+class _Interrupts:
+    """Ctrl-C and SIGTERM: at once while we wait for data, else behind what is being read, so that nothing is half read."""
+
+    def __init__(self) -> None:
+        self.asked = self._waiting = False
+
+    def __enter__(self) -> _Interrupts:
+        self._before = {
+            number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def wait(self, read: Callable[[], bytes]) -> bytes:
+        """What `read` gives. Raises KeyboardInterrupt."""
+        self._waiting = True
+        try:
+            return read()
+        finally:
+            self._waiting = False
+
+    def _note(self, number: int, frame: object) -> None:
+        if self._waiting or self.asked:
+            raise KeyboardInterrupt
+        self.asked = True

@@ -1,0 +1,266 @@
+"""Many streams by their ids: lines or bytes in, lines of JSON out. What `backcast stream` does between its pipes.
+
+What has arrived is read together, all streams side by side, and each is cut where an answer is due. So nobody waits for
+more data, and where much has arrived the network reads long pieces of many rows.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import math
+import reprlib
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from backcast.build import TrainedModel
+from backcast.data.sequences import describe_kind
+from backcast.errors import InputError, nearest
+from backcast.streaming import StreamSession, read_state
+
+LONGEST_LINE = 1 << 20
+LONGEST_PIECE = 256
+"""Steps of a stream in one call: rows are padded to the longest of them."""
+KEYS = ("id", "x", "end")
+FORMATS = {"jsonl": None, "bytes": "bytes", "text": "characters"}
+"""The kind of elements that a model must read; None: any."""
+
+Id = str | int | None
+
+
+@dataclass
+class _Piece:
+    """Steps of one stream that are read in one call, and whether an answer is due behind them."""
+
+    steps: list[Any] = field(default_factory=list)
+    answer: int | None = None  # its place among the answers
+    end: bool = False
+
+
+class Streams:
+    """Streams that begin with their first step and last until they end.
+
+    model  as for `StreamSession`
+    every  an answer behind every so many steps of a stream; 0: only where it ends
+    form   `jsonl`, `bytes` or `text`
+    state  go on with what `save` wrote there
+
+    Raises InputError where the model does not read what the form holds.
+    """
+
+    def __init__(
+        self, model: TrainedModel, every: int = 1, form: str = "jsonl", state: Path | None = None
+    ) -> None:
+        kind = model.preprocessing.kind
+        if FORMATS[form] not in (None, kind):
+            raise InputError(
+                f"--format {form}: this model reads {describe_kind(kind, model.preprocessing.channels)}; say --format jsonl"
+            )
+        self.kind, self.channels, self.classes, self.every = (
+            kind,
+            model.preprocessing.channels,
+            model.classes,
+            every,
+        )
+        takes = {"jsonl": self._lines, "bytes": self._bytes, "text": self._text}
+        self._take: Callable[[bytes, bool], None] = takes[form]
+        self._rows: dict[Id, int] = {}
+        self._steps: dict[Id, int] = {}
+        if state is None:
+            self._session = StreamSession(model)
+        else:
+            note, tensors = read_state(state)
+            try:
+                self._session = StreamSession(model, len(tensors["steps"]))
+                self._session.load(state)
+                self._rows = {id: row for id, row in json.loads(note["ids"])}
+            except KeyError as error:
+                raise InputError(
+                    f"{state}: was not written by `backcast stream`: it has no {error}"
+                ) from None
+            self._steps = {id: int(self._session.steps[row]) for id, row in self._rows.items()}
+        taken = set(self._rows.values())
+        self._free = [row for row in reversed(range(self._session.batch_size)) if row not in taken]
+        self._pieces: dict[Id, deque[_Piece]] = {}
+        self._answers = self._line = 0
+        self._rest = b""
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+
+    def feed(self, chunk: bytes, last: bool = False) -> tuple[list[str], InputError | None]:
+        """Reads what has arrived; the lines to write, and what was wrong behind them, if anything was.
+
+        last  nothing comes any more: a line without its end counts, and streams with steps that were not answered are.
+        """
+        error = None
+        try:
+            self._take(chunk, last)
+        except InputError as found:
+            error = found
+        if last and error is None:
+            for id, steps in self._steps.items():
+                if steps and (not self.every or steps % self.every):
+                    self._answer_due(id)
+        return self._read(), error
+
+    def save(self, path: Path) -> None:
+        """All open streams, to go on with. Raises OSError."""
+        self._session.save(path, {"ids": json.dumps(list(self._rows.items()))})
+
+    def _lines(self, chunk: bytes, last: bool) -> None:
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        if last:
+            lines, self._rest = [*lines, self._rest], b""
+        for line in lines:
+            self._line += 1
+            if line.strip():
+                self._one_line(line)
+        if len(self._rest) > LONGEST_LINE:
+            raise InputError(f"line {self._line + 1}: has more than {LONGEST_LINE} bytes; one step a line")
+
+    def _one_line(self, line: bytes) -> None:
+        place = f"line {self._line}"
+        try:
+            given = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{place}: is no JSON: {str(error)[:150]}") from None
+        if not isinstance(given, dict):
+            given = {"x": given}
+        for name in given.keys() - set(KEYS):
+            raise InputError(
+                f"{place}: unknown key {name!r}; an object has id, x and end{nearest(name, KEYS)}"
+            )
+        id, end = given.get("id"), given.get("end", False)
+        if isinstance(id, bool) or not isinstance(id, str | int | None):
+            raise InputError(f"{place}: id is {reprlib.repr(id)}; it must be a text or a whole number")
+        if not isinstance(end, bool):
+            raise InputError(f"{place}: end is {reprlib.repr(end)}; it must be true or false")
+        if "x" not in given and not end:
+            raise InputError(f"{place}: has neither x (a step) nor end")
+        steps = self._elements(given["x"], place) if "x" in given else []
+        if end and not steps and id not in self._steps:
+            raise InputError(f"{place}: there is no open stream {reprlib.repr(id)} that could end")
+        self._plan(id, steps, end)
+
+    def _elements(self, x: Any, place: str) -> list[Any]:
+        """The steps in one `x`: one, or of a text as many as it has characters or bytes. Raises InputError."""
+        if self.kind == "real":
+            found = x if isinstance(x, list) else [x]
+            if len(found) == self.channels and all(map(_is_number, found)):
+                return [found]
+            wanted = "a number" if self.channels == 1 else f"a list of {self.channels} numbers"
+        elif self.kind == "characters":
+            if isinstance(x, str):
+                return list(x)
+            wanted = "a text"
+        elif self.kind == "bytes":
+            if isinstance(x, str):
+                return list(x.encode("utf-8", "surrogatepass"))
+            if _is_whole(x) and 0 <= x < 256:
+                return [x]
+            wanted = "a text or a number, 0 .. 255"
+        else:
+            if isinstance(x, str) or _is_whole(x):
+                return [x]
+            wanted = "a word or a whole number"
+        raise InputError(f"{place}: x is {reprlib.repr(x)}; a step of this model is {wanted}")
+
+    def _bytes(self, chunk: bytes, last: bool) -> None:
+        self._plan(None, chunk)
+
+    def _text(self, chunk: bytes, last: bool) -> None:
+        try:
+            self._plan(None, self._decoder.decode(chunk, last))
+        except UnicodeDecodeError as error:
+            step = self._steps.get(None, 0)
+            raise InputError(f"behind character {step}: is no UTF-8 ({error.reason})") from None
+
+    def _plan(self, id: Id, steps: Sequence[Any], end: bool = False) -> None:
+        """Notes steps to be read, cut where an answer is due; `end`: the last one is that of the end."""
+        read = self._steps.get(id, 0)
+        pieces = self._pieces.setdefault(id, deque([_Piece()]))
+        for left, step in zip(range(len(steps), 0, -1), steps, strict=True):
+            if len(pieces[-1].steps) == LONGEST_PIECE:
+                pieces.append(_Piece())
+            pieces[-1].steps.append(step)
+            read += 1
+            self._steps[id] = read
+            if self.every and read % self.every == 0 and not (end and left == 1):
+                self._answer_due(id)
+        if end:
+            self._answer_due(id, end)
+            del self._steps[id]
+
+    def _answer_due(self, id: Id, end: bool = False) -> None:
+        pieces = self._pieces.setdefault(id, deque([_Piece()]))
+        pieces[-1].answer, pieces[-1].end = self._answers, end
+        pieces.append(_Piece())
+        self._answers += 1
+
+    def _read(self) -> list[str]:
+        """Reads what was noted, a piece of every stream at a time; the answers in the order in which they came due."""
+        answers: list[tuple[int, str]] = []
+        while self._pieces:
+            turn = {id: pieces.popleft() for id, pieces in self._pieces.items()}
+            self._pieces = {id: pieces for id, pieces in self._pieces.items() if pieces}
+            turn = {id: piece for id, piece in turn.items() if piece.steps or piece.answer is not None}
+            if turn:
+                answers += self._read_pieces(turn)
+        return [line for _, line in sorted(answers)]
+
+    def _read_pieces(self, turn: dict[Id, _Piece]) -> list[tuple[int, str]]:
+        rows = [self._row(id) for id in turn]
+        lengths = [len(piece.steps) for piece in turn.values()]
+        x: Any = [piece.steps for piece in turn.values()]
+        if self.kind == "real":
+            x = np.zeros((len(turn), max(lengths), self.channels))
+            for row, piece in zip(x, turn.values(), strict=True):
+                row[: len(piece.steps)] = np.array(piece.steps).reshape(-1, self.channels)
+        found = self._session.push(x, rows=rows, lengths=lengths)
+        answers, steps = [], self._session.steps
+        for (id, piece), row, probabilities in zip(turn.items(), rows, found, strict=True):
+            if piece.answer is not None:
+                answers.append(
+                    (piece.answer, self._answer(id, int(steps[row]), probabilities.tolist(), piece.end))
+                )
+            if piece.end:
+                self._session.reset([row])
+                self._free.append(self._rows.pop(id))
+        return answers
+
+    def _answer(self, id: Id, steps: int, probabilities: list[float], end: bool) -> str:
+        best = max(range(len(probabilities)), key=probabilities.__getitem__)
+        answer = {
+            "id": id,
+            "steps": steps,
+            "prediction": self.classes[best],
+            "probabilities": {
+                str(name): float(f"{p:.7g}") for name, p in zip(self.classes, probabilities, strict=True)
+            },
+        }
+        return json.dumps(answer | ({"end": True} if end else {}))
+
+    def _row(self, id: Id) -> int:
+        """The session's row of a stream, a free one for one that begins."""
+        if id not in self._rows:
+            if not self._free:
+                count = self._session.batch_size
+                self._session.resize(2 * count)
+                self._free = list(reversed(range(count, 2 * count)))
+            self._rows[id] = self._free.pop()
+        return self._rows[id]
+
+
+def _is_whole(x: Any) -> bool:
+    return isinstance(x, int) and not isinstance(x, bool)
+
+
+def _is_number(x: Any) -> bool:
+    try:
+        return isinstance(x, int | float) and not isinstance(x, bool) and math.isfinite(x)
+    except OverflowError:  # a whole number beyond all floats
+        return False

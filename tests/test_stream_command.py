@@ -1,0 +1,183 @@
+"""`backcast stream` as its user meets it."""
+
+from __future__ import annotations
+
+import io
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from backcast.build import describe_model, load_model
+from backcast.cli import main
+from backcast.files import write_json
+from backcast.streaming import StreamSession
+from test_streaming import BYTES, LETTERS, NUMBERS, REAL, WORDS, make, values
+
+
+def save_model(folder: Path, *arguments: object) -> Path:
+    """A model folder, as a run has it."""
+    from safetensors.torch import save_file
+
+    model = make(*arguments)  # type: ignore[arg-type]
+    folder.mkdir(parents=True, exist_ok=True)
+    description = describe_model(model.config, model.preprocessing, model.classes, None)
+    write_json(folder / "config.json", description)
+    save_file(model.network.state_dict(), folder / "model.safetensors")
+    return folder
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    return save_model(tmp_path / "model")
+
+
+class Stream:
+    """Runs the command in this process."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self.monkeypatch, self.capsys = monkeypatch, capsys
+
+    def __call__(
+        self, run: Path, text: str | bytes, *options: str, status: int = 0
+    ) -> tuple[list[dict], str]:
+        content = text if isinstance(text, bytes) else text.encode()
+        self.monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+        self.capsys.readouterr()
+        assert main(["stream", str(run), *options]) == status
+        found = self.capsys.readouterr()
+        return [json.loads(line) for line in found.out.splitlines()], found.err
+
+
+@pytest.fixture
+def stream(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Stream:
+    return Stream(monkeypatch, capsys)
+
+
+def lines(*objects: object) -> str:
+    return "".join(json.dumps(one) + "\n" for one in objects)
+
+
+def test_one_stream_as_often_as_asked(run: Path, stream: Stream) -> None:
+    x = values(1, 7)[0].tolist()
+    answers, _ = stream(run, lines(*x), "--every", "3")
+    assert [answer["steps"] for answer in answers] == [3, 6, 7]
+    model = load_model(run)
+    for answer in answers:
+        expected = StreamSession(model).push([x[: answer["steps"]]])[0]
+        np.testing.assert_allclose(list(answer["probabilities"].values()), expected, atol=1e-5)
+        assert answer["prediction"] == model.classes[expected.argmax()] and answer["id"] is None
+        assert list(answer["probabilities"]) == ["no", "yes", "perhaps"]
+    assert [answer["steps"] for answer in stream(run, lines(*x))[0]] == [1, 2, 3, 4, 5, 6, 7]
+    assert [answer["steps"] for answer in stream(run, lines(*x).strip(), "--every", "0")[0]] == [7]
+    assert stream(run, "\n") == ([], "")
+
+
+def test_many_streams_with_their_own_lives(run: Path, stream: Stream) -> None:
+    x = values(4, 30)
+    events = [{"id": f"s{row}", "x": x[row, step].tolist()} for step in range(30) for row in range(3)]
+    events += [{"id": "s1", "end": True}, {"id": 7, "x": x[3, 0].tolist(), "end": True}]
+    events += [{"id": "s1", "x": x[3, 0].tolist()}]  # begins anew
+    answers, _ = stream(run, lines(*events), "--every", "20")
+    assert [(answer["id"], answer["steps"], answer.get("end", False)) for answer in answers] == [
+        ("s0", 20, False), ("s1", 20, False), ("s2", 20, False), ("s1", 30, True), (7, 1, True),
+        ("s0", 30, False), ("s2", 30, False), ("s1", 1, False),
+    ]  # fmt: skip
+    found = {(answer["id"], answer["steps"]): list(answer["probabilities"].values()) for answer in answers}
+    whole = StreamSession(load_model(run), 4).push(x[:, :30], lengths=[30, 30, 30, 1])
+    for row, name in enumerate([("s0", 30), ("s1", 30), ("s2", 30), ("s1", 1)]):
+        np.testing.assert_allclose(found[name], whole[row], atol=1e-5)
+
+
+def test_a_stream_goes_on_where_it_stopped(run: Path, stream: Stream, tmp_path: Path) -> None:
+    x = values(2, 10)
+    events = [{"id": row, "x": x[row, step].tolist()} for step in range(10) for row in range(2)]
+    state = str(tmp_path / "state.safetensors")
+    whole, _ = stream(run, lines(*events), "--every", "4")
+    first, _ = stream(run, lines(*events[:11]), "--every", "4", "--state", state)
+    second, _ = stream(run, lines(*events[11:]), "--every", "4", "--state", state)
+    both = [answer for answer in first if answer["steps"] % 4 == 0] + second
+    assert [(one["id"], one["steps"]) for one in both] == [(one["id"], one["steps"]) for one in whole]
+    for one, other in zip(both, whole, strict=True):
+        np.testing.assert_allclose(
+            list(one["probabilities"].values()), list(other["probabilities"].values()), atol=1e-5
+        )
+    other = save_model(tmp_path / "other", REAL, "lstm", 5)
+    assert "saved by another model" in stream(other, "", "--state", state, status=2)[1]
+    assert "there is no folder" in stream(run, "", "--state", str(tmp_path / "no" / "state"), status=2)[1]
+    (tmp_path / "bad").write_text("x")
+    assert "cannot be read" in stream(run, "", "--state", str(tmp_path / "bad"), status=2)[1]
+
+
+def test_raw_bytes_and_text(tmp_path: Path, stream: Stream) -> None:
+    reads_bytes, reads_text = (save_model(tmp_path / kind.kind, kind) for kind in (BYTES, LETTERS))
+    content = b"abcabz" * 200  # longer than a piece
+    answers, _ = stream(reads_bytes, content, "--format", "bytes", "--every", "500")
+    assert [answer["steps"] for answer in answers] == [500, 1000, 1200]
+    for answer in answers:
+        expected = StreamSession(load_model(reads_bytes)).push(content[: answer["steps"]])
+        np.testing.assert_allclose(list(answer["probabilities"].values()), expected[0], atol=1e-5)
+    answers, _ = stream(reads_text, "abä", "--format", "text", "--every", "0")
+    assert [answer["steps"] for answer in answers] == [3]
+    assert "is no UTF-8" in stream(reads_text, b"ab\xff", "--format", "text", status=2)[1]
+    assert "this model reads characters; say" in stream(reads_text, "", "--format", "bytes", status=2)[1]
+    assert [one["steps"] for one in stream(reads_text, '"abc"\n"a"\n')[0]] == [1, 2, 3, 4]
+    assert [one["steps"] for one in stream(reads_bytes, '98\n"ä"\n')[0]] == [1, 2, 3]
+
+
+BAD = {
+    "no json": (REAL, "[1, 2]\n{", "line 2: is no JSON"),
+    "width": (REAL, "[1, 2]\n[1]", r"line 2: x is [1]; a step of this model is a list of 2 numbers"),
+    "nan": (REAL, "[1, NaN]", "line 1: x is [1, nan]"),
+    "huge": (REAL, f"[1, 1{'0' * 400}]", "a step of this model is"),
+    "word": (REAL, '["a", 1]', "line 1: x is ['a', 1]"),
+    "key": (REAL, '{"id": 1, "xx": [1, 2]}', "unknown key 'xx'; an object has id, x and end; did you mean"),
+    "id": (REAL, '{"id": [1], "x": [1, 2]}', "id is [1]; it must be a text or a whole number"),
+    "nothing": (REAL, '{"id": 1}', "has neither x (a step) nor end"),
+    "end": (REAL, '{"id": 1, "end": true}', "there is no open stream 1 that could end"),
+    "end kind": (REAL, '{"id": 1, "end": 1}', "end is 1; it must be true or false"),
+    "fraction": (NUMBERS, "1\n0.5", "line 2: x is 0.5; a step of this model is a word or a whole number"),
+    "flag": (WORDS, "true", "line 1: x is True"),
+    "byte": (BYTES, "256", "a step of this model is a text or a number, 0 .. 255"),
+    "letter": (LETTERS, "1", "a step of this model is a text"),
+    "long": (LETTERS, '"' + "a" * (2 << 20), "line 1: has more than"),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_a_bad_line_is_named_behind_the_answers_before_it(what: str, tmp_path: Path, stream: Stream) -> None:
+    preprocessing, text, message = BAD[what]
+    answers, error = stream(save_model(tmp_path / "model", preprocessing), text, status=2)
+    assert message in error and error.count("\n") == 1
+    assert len(answers) == (1 if "line 2" in message else 0)
+
+
+def start(run: Path, *options: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "backcast", "stream", str(run), *options]
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    return subprocess.Popen(command, text=True, **pipes)  # type: ignore[call-overload, no-any-return]
+
+
+def test_answers_come_at_once_and_ctrl_c_ends_quietly(run: Path, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    with start(run, "--state", str(state)) as process:
+        assert process.stdin is not None and process.stdout is not None and process.stderr is not None
+        process.stdin.write("[1, 2]\n")
+        process.stdin.flush()
+        assert json.loads(process.stdout.readline())["steps"] == 1  # while its input is still open
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130 and process.stderr.read() == ""
+    assert state.exists()
+
+
+def test_a_broken_pipe_ends_quietly(run: Path) -> None:
+    with start(run) as process:
+        assert process.stdin is not None and process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        process.stdin.write("[1, 2]\n" * 10)
+        process.stdin.close()
+        assert process.wait(60) == 0 and process.stderr.read() == ""
