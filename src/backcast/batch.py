@@ -33,6 +33,8 @@ class Batch:
     lengths  (B,) int64, 1 .. T; on the host, because plans are made there
     labels   (B,) int64 on the training device; -1 for a row without a label
     rows     (B,) int64: each row's number in its data set, the key of its randomness
+    targets  (B,) float: what a regression learns; NaN for a row without one. None: there is no regression
+    weights  (B,) float: how much each row counts in the supervised loss. None: all the same
 
     Nothing else reads x, so that a batch may come from disk.
     """
@@ -41,6 +43,8 @@ class Batch:
     lengths: NDArray[np.int64]
     labels: Tensor
     rows: NDArray[np.int64]
+    targets: Tensor | None = None
+    weights: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.lengths)

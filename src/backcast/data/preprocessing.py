@@ -118,7 +118,11 @@ class Preprocessing:
         reader = RowReader(self, rows, which, torch.device(device))
         labels = torch.from_numpy(rows.labels[which]).to(device)
         x = reader if reader.bytes > BATCH_BYTES else reader.read(0, reader.shape[1])
-        return Batch(x, rows.lengths[which], labels, which)
+        more = [
+            None if column is None else torch.from_numpy(column[which].astype(np.float32)).to(device)
+            for column in (rows.targets, rows.weights)
+        ]
+        return Batch(x, rows.lengths[which], labels, which, *more)
 
     def batches(self, rows: Sequences, size: int, device: torch.device | str = "cpu") -> Iterator[Batch]:
         """All rows in order, `size` at a time."""
@@ -253,6 +257,6 @@ def require_no_missing(rows: Sequences) -> None:
     if rows.missing is not None:
         total, row, step, channel = rows.missing
         raise InputError(
-            f"{rows.name}: row {row}, step {step}, channel {channel} is missing ({total} values in all are); "
+            f"{rows.name}: row {row}, step {step}, channel {channel} is missing (NaN; {total} values in all are); "
             "--fill-missing takes the last known value, or fill them first"
         )
