@@ -30,7 +30,7 @@ LEVELS = {
     4: ["phases"],
     5: ["trainer"],
     6: ["build"],
-    7: ["prepared", "evaluation", "suggestions", "rows_figure", "side_by_side"],
+    7: ["estimator", "prepared", "evaluation", "suggestions", "rows_figure", "side_by_side"],
     8: ["run"],
     9: ["report", "doctor", "inspection"],
     10: ["demo", "benchmark", "data_commands", "paper"],

@@ -7,9 +7,15 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["Config", "InputError", "RunError", "from_arrays", "load", "load_model", "train"]
+__all__ = [
+    "BackcastClassifier", "BackcastEncoder", "BackcastRegressor", "Config", "InputError", "RunError", "from_arrays",
+    "load", "load_model", "train",
+]  # fmt: skip
 
 _HOMES = {
+    "BackcastClassifier": "backcast.estimator.classifier",
+    "BackcastEncoder": "backcast.estimator.encoder",
+    "BackcastRegressor": "backcast.estimator.regressor",
     "Config": "backcast.config",
     "InputError": "backcast.errors",
     "RunError": "backcast.errors",
