@@ -80,7 +80,8 @@ class BackcastClassifier(ClassifierMixin, SupervisedEstimator):
 
     def predict(self, X: Any) -> NDArray[Any]:
         """(n,) the likeliest class of each row. Raises NotFittedError, InputError."""
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        likeliest = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[likeliest]
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """(n, classes). Raises NotFittedError, InputError."""

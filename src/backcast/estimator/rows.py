@@ -34,8 +34,8 @@ def read_rows(estimator: BaseEstimator, X: Any, reading: Reading, fitting: bool)
             vars(estimator).pop(name, None)
     if _is_matrix(X):
         steps = X.shape[1] if len(X.shape) == 2 else None
-        expected = getattr(estimator, "n_features_in_", steps)
-        if steps != expected:
+        expected = getattr(estimator, "n_features_in_", None)
+        if steps is not None and expected is not None and steps != expected:
             raise InputError(
                 f"X has {steps} features, but {type(estimator).__name__} is expecting {expected} features as input: an array "
                 "(n, T) has as many steps as the one at fit. Rows of other lengths come as a list of arrays"
@@ -61,10 +61,10 @@ def in_python(message: str) -> str:
 
 def _form(X: Any) -> Any:
     """An array, a list of rows, a sparse matrix or a DataFrame, whatever held them."""
+    if issparse(X):  # some are dictionaries, too
+        return X
     if X is None or isinstance(X, (str, bytes, dict)) or np.isscalar(X):
         raise InputError(f"{FORMS}; it is a {type(X).__name__}")
-    if issparse(X):
-        return X
     if hasattr(X, "columns") and hasattr(X, "iloc"):  # one column of texts or arrays is a column of rows
         if X.shape[1] == 1 and X.dtypes.iloc[0].kind not in "fiub":
             return list(X.iloc[:, 0])
