@@ -27,7 +27,7 @@ LEVELS = {
     1: ["config", "history", "sweep", "checkpoint", "predictions", "data", "kernel"],
     2: ["nn", "recompute", "chunks"],
     3: ["objectives", "inference"],
-    4: ["phases"],
+    4: ["phases", "auxiliary"],
     5: ["trainer"],
     6: ["build"],
     7: ["estimator", "prepared", "evaluation", "suggestions", "rows_figure", "side_by_side"],

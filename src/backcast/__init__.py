@@ -8,11 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 __all__ = [
-    "BackcastClassifier", "BackcastEncoder", "BackcastRegressor", "Config", "InputError", "RunError", "from_arrays",
+    "AuxiliaryLoss", "BackcastClassifier", "BackcastEncoder", "BackcastRegressor", "Config", "InputError", "RunError", "from_arrays",
     "load", "load_model", "train",
 ]  # fmt: skip
 
 _HOMES = {
+    "AuxiliaryLoss": "backcast.auxiliary",
     "BackcastClassifier": "backcast.estimator.classifier",
     "BackcastEncoder": "backcast.estimator.encoder",
     "BackcastRegressor": "backcast.estimator.regressor",

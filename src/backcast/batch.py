@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 
@@ -45,6 +45,19 @@ class Batch:
     rows: NDArray[np.int64]
     targets: Tensor | None = None
     weights: Tensor | None = None
+
+    @staticmethod
+    def of(x: Tensor, labels: Tensor | None = None, lengths: ArrayLike | None = None) -> Batch:
+        """Rows of one's own: x (B, T, C) or (B, T), and where there are any, labels (B,) and lengths (B,), 1 .. T."""
+        count, steps = x.shape[:2]
+        if isinstance(lengths, Tensor):
+            lengths = lengths.cpu()
+        return Batch(
+            x,
+            np.full(count, steps) if lengths is None else np.asarray(lengths, np.int64),
+            x.new_full((count,), -1, dtype=torch.int64) if labels is None else labels,
+            np.arange(count),
+        )
 
     def __len__(self) -> int:
         return len(self.lengths)

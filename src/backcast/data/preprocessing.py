@@ -12,7 +12,15 @@ import torch
 from numpy.typing import NDArray
 
 from backcast.batch import Batch
-from backcast.data.sequences import Kind, Sequences, alike, describe_elements, describe_kind, require_columns
+from backcast.data.sequences import (
+    Kind,
+    Sequences,
+    alike,
+    describe_elements,
+    describe_kind,
+    read_as,
+    require_columns,
+)
 from backcast.data.values import release
 from backcast.errors import InputError
 
@@ -63,7 +71,7 @@ class Preprocessing:
     @property
     def reads(self) -> str:
         """The `--kind` with which other data are to be read."""
-        return "symbols" if self.kind in ("integers", "categories") else self.kind
+        return read_as(self.kind)
 
     @property
     def permutation_checksum(self) -> str | None:

@@ -234,6 +234,11 @@ def alike(kind: Kind, other: Kind) -> bool:
     return kind == other or {kind, other} == {"integers", "categories"}
 
 
+def read_as(kind: Kind) -> str:
+    """The `--kind` with which other data are read like those that are of this one."""
+    return "symbols" if kind in ("integers", "categories") else kind
+
+
 def require_columns(columns: tuple[str, ...], rows: Sequences) -> None:
     """Raises InputError where the columns of `rows` mean something else than `columns`, by their names."""
     for mine, other in zip(columns, rows.columns, strict=False):

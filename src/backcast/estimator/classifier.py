@@ -14,12 +14,11 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import column_or_1d
 
 from backcast.config import Config
-from backcast.data.sequences import Sequences
+from backcast.data.sequences import Sequences, read_as
 from backcast.data.store.labels import encode_labels
 from backcast.errors import InputError
 from backcast.estimator.supervised import (
     SupervisedEstimator,
-    read_as,
     require_one_each,
     require_pairs,
     row_weights,

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 from sklearn.utils.validation import column_or_1d
 
+from backcast.data.sequences import read_as
 from backcast.errors import InputError
 from backcast.estimator.supervised import (
     SupervisedEstimator,
-    read_as,
     require_one_each,
     require_pairs,
     row_weights,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from backcast.config import Config
 from backcast.data.describe import describe
-from backcast.data.sequences import Kind, Sequences
+from backcast.data.sequences import Sequences
 from backcast.data.splitting import split_validation
 from backcast.errors import InputError
 from backcast.estimator.base import BackcastEstimator
@@ -56,14 +56,15 @@ class SupervisedEstimator(BackcastEstimator):
                 "holds none out; raise it, or give X_val and y_val"
             )
         start = getattr(self, "pretrained_", None)
-        if start is not None:
-            config = replace(config, pretrain_epochs=0)
         with python_words():
             self.network_ = learn(config, rows, validation, outputs=outputs, start=start, watch=watch)
         self.history_ = watch.epochs
 
     def _training_config(self) -> Config:
+        """Of `fit`: behind `pretrain`, phase 2 alone, on rows that are read alike."""
         config = self._config()
+        if (start := getattr(self, "pretrained_", None)) is not None:
+            config = replace(config, kind=start.preprocessing.reads, pretrain_epochs=0)
         if not config.epochs:
             raise InputError("epochs=0 trains no predictions; say at least 1. pretrain(X) is phase 1 alone")
         return config
@@ -102,11 +103,6 @@ def with_weights(rows: Sequences, weights: NDArray[np.float64]) -> Sequences:
     if (own == own[0]).all():
         return replace(rows, weights=None)
     return replace(rows, weights=rows.weights / own.mean())
-
-
-def read_as(kind: Kind) -> str:
-    """The `kind` with which more rows are read like those that are of this one."""
-    return "symbols" if kind in ("integers", "categories") else kind
 
 
 def require_pairs(X_val: Any, y_val: Any) -> bool:
