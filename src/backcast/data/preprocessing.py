@@ -265,6 +265,6 @@ def require_no_missing(rows: Sequences) -> None:
     if rows.missing is not None:
         total, row, step, channel = rows.missing
         raise InputError(
-            f"{rows.name}: row {row}, step {step}, channel {channel} is missing (NaN; {total} values in all are); "
+            f"{rows.name}: row {row}, step {step}, channel {channel} is missing ({total} values in all are NaN); "
             "--fill-missing takes the last known value, or fill them first"
         )

@@ -79,11 +79,9 @@ def _form(X: Any) -> Any:
         except TypeError:
             raise InputError(f"{FORMS}; it is a {type(X).__name__}") from None
     array = np.asanyarray(X)
-    words = array.dtype.kind == "U" or (
-        array.dtype.kind == "O" and array.size > 0 and isinstance(array.flat[0], str)
-    )
-    rows = array.ndim == 1 and array.dtype.kind in "OUST"
-    return list(array) if rows else array.tolist() if words else array
+    if np.ma.is_masked(array):
+        raise InputError("X is masked; say what the masked values are, for instance X.filled(np.nan)")
+    return list(array) if array.ndim == 1 and array.dtype.kind in "OUST" else array
 
 
 def _as_array(rows: Any) -> np.ndarray[Any, Any] | None:
