@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 from sklearn.base import BaseEstimator
@@ -95,28 +96,25 @@ class BackcastEstimator(BaseEstimator):
 
     def _phase_1(self, X: Any) -> FittedNetwork:
         """A network trained by the auxiliary loss alone."""
-        config = self._config(epochs=0) if self._has_phase_1() else None
-        if config is None:
+        method = METHODS.get(self.method)  # an unknown one is refused below
+        if method is not None and not (method.auxiliary and self.pretrain_epochs):
             with_loss = ", ".join(name for name, method in METHODS.items() if method.auxiliary)
             raise InputError(
                 f"method={self.method!r} with pretrain_epochs={self.pretrain_epochs} has no training without labels; "
                 f"choose one of {with_loss}, and pretrain_epochs above 0"
             )
-        rows, watch = self._rows(X, config, config.kind, fitting=True), self._watch()
+        config, watch = self._config(epochs=0), self._watch()
+        rows = self._rows(X, config, config.kind, fitting=True)
         watch.say(in_python(describe(rows, config.kind)))
         with python_words():
             network = learn(config, rows, outputs=0, watch=watch)
         self.history_ = watch.epochs
         return network
 
-    def _has_phase_1(self) -> bool:
-        method = METHODS.get(self.method)
-        return method is None or bool(method.auxiliary and self.pretrain_epochs)
-
 
 def _seed(random_state: Any) -> int:
     if random_state is None:
         return secrets.randbits(31)
-    if isinstance(random_state, int):
-        return random_state
+    if isinstance(random_state, Integral):
+        return int(random_state)
     return int(check_random_state(random_state).randint(2**31 - 1))
