@@ -36,6 +36,7 @@ def blocks(page: Path, language: str) -> list[str]:
         ROOT / "docs" / "data.md",
         ROOT / "docs" / "reproduce.md",
         ROOT / "docs" / "streaming.md",
+        ROOT / "docs" / "estimators.md",
     ],
     ids=lambda page: page.name,
 )
@@ -95,6 +96,18 @@ def test_the_examples_run(tmp_path: Path) -> None:
     words = ["irnn", "--steps", "4", "--hidden-size", "4", "--updates", "1"]
     found = subprocess.run([sys.executable, script, *words], check=False, capture_output=True, text=True)
     assert found.returncode == 1 and "not solved" in found.stdout
+
+
+@pytest.mark.parametrize(
+    "name", ["own_lstm", "own_network", "own_segment", "with_lightning", "with_accelerate"]
+)
+def test_the_examples_of_plain_pytorch_run(name: str) -> None:
+    for word, package in (("lightning", "pytorch_lightning"), ("accelerate", "accelerate")):
+        if word in name:
+            pytest.importorskip(package, exc_type=ImportError)
+    script = ROOT / "examples" / f"{name}.py"
+    found = subprocess.run([sys.executable, script, "2"], check=True, capture_output=True, text=True)
+    assert "accuracy" in found.stdout or "squared error" in found.stdout
 
 
 def test_make_targets_that_the_readme_names_exist() -> None:

@@ -27,10 +27,10 @@ LEVELS = {
     1: ["config", "history", "sweep", "checkpoint", "predictions", "data", "kernel"],
     2: ["nn", "recompute", "chunks", "model_card", "hub_models"],
     3: ["objectives", "inference"],
-    4: ["phases"],
+    4: ["phases", "auxiliary"],
     5: ["trainer"],
     6: ["build"],
-    7: ["prepared", "evaluation", "suggestions", "rows_figure", "side_by_side", "streaming"],
+    7: ["prepared", "evaluation", "suggestions", "rows_figure", "side_by_side", "streaming", "estimator"],
     8: ["run", "stream_lines", "export"],
     9: ["report", "doctor", "inspection"],
     10: ["demo", "benchmark", "data_commands", "stream_command", "paper"],
@@ -69,7 +69,7 @@ def test_importing_changes_nothing_in_the_process() -> None:
         "import torch, backcast\n"
         "before = torch.random.get_rng_state(), torch.get_num_threads(), torch.get_default_dtype()\n"
         "tiny = torch.tensor([1e-40]) * 1.0\n"
-        "from backcast import Config, load, load_model, train\n"
+        "from backcast import AuxiliaryLoss, BackcastClassifier, Config, load, load_model, train\n"
         "after = torch.random.get_rng_state(), torch.get_num_threads(), torch.get_default_dtype()\n"
         "assert torch.equal(before[0], after[0]) and before[1:] == after[1:]\n"
         "assert float(tiny) != 0 and float(torch.tensor([1e-40]) * 1.0) != 0\n"

@@ -7,9 +7,16 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["Config", "InputError", "RunError", "StreamSession", "from_arrays", "load", "load_model", "train"]
+__all__ = [
+    "AuxiliaryLoss", "BackcastClassifier", "BackcastEncoder", "BackcastRegressor", "Config", "InputError", "RunError",
+    "StreamSession", "from_arrays", "load", "load_model", "train",
+]  # fmt: skip
 
 _HOMES = {
+    "AuxiliaryLoss": "backcast.auxiliary",
+    "BackcastClassifier": "backcast.estimator.classifier",
+    "BackcastEncoder": "backcast.estimator.encoder",
+    "BackcastRegressor": "backcast.estimator.regressor",
     "Config": "backcast.config",
     "InputError": "backcast.errors",
     "RunError": "backcast.errors",

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 
@@ -33,6 +33,8 @@ class Batch:
     lengths  (B,) int64, 1 .. T; on the host, because plans are made there
     labels   (B,) int64 on the training device; -1 for a row without a label
     rows     (B,) int64: each row's number in its data set, the key of its randomness
+    targets  (B,) float: what a regression learns; NaN for a row without one. None: there is no regression
+    weights  (B,) float: how much each row counts in the supervised loss. None: all the same
 
     Nothing else reads x, so that a batch may come from disk.
     """
@@ -41,6 +43,21 @@ class Batch:
     lengths: NDArray[np.int64]
     labels: Tensor
     rows: NDArray[np.int64]
+    targets: Tensor | None = None
+    weights: Tensor | None = None
+
+    @staticmethod
+    def of(x: Tensor, labels: Tensor | None = None, lengths: ArrayLike | None = None) -> Batch:
+        """Rows of one's own: x (B, T, C) or (B, T), and where there are any, labels (B,) and lengths (B,), 1 .. T."""
+        count, steps = x.shape[:2]
+        if isinstance(lengths, Tensor):
+            lengths = lengths.cpu()
+        return Batch(
+            x,
+            np.full(count, steps) if lengths is None else np.asarray(lengths, np.int64),
+            x.new_full((count,), -1, dtype=torch.int64) if labels is None else labels,
+            np.arange(count),
+        )
 
     def __len__(self) -> int:
         return len(self.lengths)

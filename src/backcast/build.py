@@ -160,7 +160,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def build_network(config: Config, preprocessing: Preprocessing, classes: int) -> Model:
-    """A network with its first weights, from the config's seed. No class: no classifier."""
+    """A network with its first weights, from the config's seed. No class: no classifier; one: a regression's output."""
     symbols, channels = preprocessing.symbols, preprocessing.channels
     method, hidden, drop = METHODS[config.method], config.hidden_size, config.dropconnect
     elements, wide = symbols or channels, config.feedforward_size
@@ -217,7 +217,8 @@ def build_trainer(
         balanced=config.class_weights == "balanced",
     )
     weights = class_weights(train) if config.class_weights == "balanced" else None
-    return Trainer(network, preprocessing, train, validation, phases(config, weights), settings, measure)
+    plan = phases(config, weights, regression=train.targets is not None)
+    return Trainer(network, preprocessing, train, validation, plan, settings, measure)
 
 
 def class_weights(rows: Sequences) -> tuple[float, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -37,16 +39,29 @@ def logits(
     batch_size: int = 256,
     device: torch.device | str = "cpu",
 ) -> Tensor:
-    """The classifier's logits for all rows in order, (n, classes), on the CPU. Rows of similar length are read together."""
+    """The classifier's logits for all rows in order, (n, classes), on the CPU."""
     assert model.classifier is not None
+    return features(model, preprocessing, rows, batch_size=batch_size, device=device, head=model.classifier)
+
+
+def features(
+    model: Model,
+    preprocessing: Preprocessing,
+    rows: Sequences,
+    *,
+    batch_size: int = 256,
+    device: torch.device | str = "cpu",
+    head: Callable[[Tensor], Tensor] = lambda outputs: outputs,
+) -> Tensor:
+    """`head` of the last outputs of all rows in order, (n, ...), on the CPU. Rows of similar length are read together."""
     found, places = [], by_length(rows.lengths, batch_size)
     for which in places:
         batch = preprocessing.batch(rows, which, device)
         with torch.no_grad():
-            found.append(model.classifier(last_outputs(model, batch)).cpu())
-    scores = torch.cat(found)
-    result = torch.empty_like(scores)
-    result[torch.from_numpy(np.concatenate(places))] = scores
+            found.append(head(last_outputs(model, batch)).cpu())
+    values = torch.cat(found)
+    result = torch.empty_like(values)
+    result[torch.from_numpy(np.concatenate(places))] = values
     return result
 
 
@@ -58,8 +73,28 @@ def evaluate(
     batch_size: int = 256,
     device: torch.device | str = "cpu",
 ) -> Scores:
-    """Over the rows that have a label; there must be one."""
-    labelled = rows.select(np.flatnonzero(rows.labels >= 0))
+    """Over the rows that have a label, each with its weight; there must be one."""
+    labelled = rows.select(np.flatnonzero(rows.labelled))
     scores = logits(model, preprocessing, labelled, batch_size=batch_size, device=device)
-    loss = float(F.cross_entropy(scores, torch.from_numpy(labelled.labels)))
-    return Scores.of(labelled.labels, scores.argmax(dim=1).numpy(), scores.shape[1], loss)
+    losses = F.cross_entropy(scores, torch.from_numpy(labelled.labels), reduction="none")
+    loss = _mean(losses, labelled)
+    return Scores.of(labelled.labels, scores.argmax(dim=1).numpy(), scores.shape[1], loss, labelled.weights)
+
+
+def squared_error(
+    model: Model,
+    preprocessing: Preprocessing,
+    rows: Sequences,
+    *,
+    batch_size: int = 256,
+    device: torch.device | str = "cpu",
+) -> float:
+    """The mean squared error of a regression over the rows that have a target, each with its weight; there must be one."""
+    taught = rows.select(np.flatnonzero(rows.labelled))
+    assert taught.targets is not None
+    predicted = logits(model, preprocessing, taught, batch_size=batch_size, device=device)[:, 0]
+    return _mean((predicted - torch.from_numpy(taught.targets)).square(), taught)
+
+
+def _mean(losses: Tensor, rows: Sequences) -> float:
+    return float(losses.mean() if rows.weights is None else np.average(losses.numpy(), weights=rows.weights))

@@ -13,18 +13,24 @@ from numpy.typing import NDArray
 class Scores:
     """How labelled rows were classified.
 
-    confusion  (classes, classes) rows, the true class down, the predicted one across
+    confusion  (classes, classes) rows, the true class down, the predicted one across; sums of weights where rows have some
     loss       their mean cross-entropy
     """
 
-    confusion: NDArray[np.int64]
+    confusion: NDArray[Any]
     loss: float
 
     @staticmethod
-    def of(labels: NDArray[np.int64], predicted: NDArray[np.int64], classes: int, loss: float) -> Scores:
-        """From the true and the predicted classes, (n,) each."""
-        confusion = np.zeros((classes, classes), np.int64)
-        np.add.at(confusion, (labels, predicted), 1)
+    def of(
+        labels: NDArray[np.int64],
+        predicted: NDArray[np.int64],
+        classes: int,
+        loss: float,
+        weights: NDArray[np.float64] | None = None,
+    ) -> Scores:
+        """From the true and the predicted classes, (n,) each, and the rows' weights."""
+        confusion = np.zeros((classes, classes), np.int64 if weights is None else np.float64)
+        np.add.at(confusion, (labels, predicted), 1 if weights is None else weights)
         return Scores(confusion, loss)
 
     @property
@@ -38,7 +44,7 @@ class Scores:
     @property
     def accuracy(self) -> float:
         """0 .. 1."""
-        return self.correct / self.count
+        return float(self.confusion.trace() / self.confusion.sum())
 
     @property
     def balanced_accuracy(self) -> float:

@@ -8,10 +8,12 @@ from backcast.config import Config
 from backcast.methods import METHODS, Auxiliary
 from backcast.objectives import (
     AveragedClassification,
+    AveragedRegression,
     Classification,
     Objective,
     Prediction,
     Reconstruction,
+    Regression,
     WholeSequence,
 )
 
@@ -31,11 +33,12 @@ class Phase:
 
     @property
     def supervised(self) -> bool:
-        """Is classification all there is, so that rows without a label teach nothing?"""
+        """Is classification (or regression) all there is, so that rows without a label teach nothing?"""
         return all(objective.supervised for objective in self.objectives)
 
     @property
     def classifies(self) -> bool:
+        """Or, of a regression: does it learn targets?"""
         return any(objective.supervised for objective in self.objectives)
 
     def rate(self, epoch: int) -> float:
@@ -43,19 +46,29 @@ class Phase:
         return self.learning_rate * 0.5 ** sum(epoch >= date for date in self.halve_at)
 
 
-def phases(config: Config, class_weights: tuple[float, ...] | None = None) -> list[Phase]:
-    """The phases of a run; those without epochs are left out. `class_weights`: how much a row of each class counts."""
+def phases(
+    config: Config, class_weights: tuple[float, ...] | None = None, regression: bool = False
+) -> list[Phase]:
+    """The phases of a run; those without epochs are left out.
+
+    class_weights  how much a row of each class counts
+    regression     rows have targets in place of labels
+    """
     method = METHODS[config.method]
     auxiliary = tuple(_auxiliary(name, config) for name in method.auxiliary)
-    classification: Objective = (
-        Classification(config.truncation, config.recompute, class_weights)
-        if method.recurrent
-        else AveragedClassification(class_weights)
-    )
+    supervised: Objective
+    if regression:
+        supervised = (
+            Regression(config.truncation, config.recompute) if method.recurrent else AveragedRegression()
+        )
+    elif method.recurrent:
+        supervised = Classification(config.truncation, config.recompute, class_weights)
+    else:
+        supervised = AveragedClassification(class_weights)
     joint = auxiliary if method.joint and config.joint else ()
     both = [
         Phase("pretraining", config.pretrain_epochs, auxiliary, config.pretrain_learning_rate, config.pretrain_halve_at),
-        Phase("joint" if joint else "supervised", config.epochs, (classification, *joint), config.learning_rate, config.halve_at),
+        Phase("joint" if joint else "supervised", config.epochs, (supervised, *joint), config.learning_rate, config.halve_at),
     ]  # fmt: skip
     return [phase for phase in both if phase.epochs and phase.objectives]
 

@@ -23,7 +23,7 @@ from backcast.data.batching import epoch_batches
 from backcast.data.preprocessing import Preprocessing
 from backcast.data.sequences import Sequences
 from backcast.errors import RunError
-from backcast.inference import evaluate
+from backcast.inference import evaluate, squared_error
 from backcast.nn.model import Model
 from backcast.objectives import Draw, Term, losses
 from backcast.phases import Phase
@@ -115,7 +115,7 @@ class Trainer:
 
     def rows_of(self, phase: Phase) -> NDArray[np.int64]:
         """The rows that teach something in `phase`: all, or those with a label."""
-        return np.flatnonzero(self.train.labels >= 0) if phase.supervised else np.arange(len(self.train))
+        return np.flatnonzero(self.train.labelled) if phase.supervised else np.arange(len(self.train))
 
     @property
     def total_steps(self) -> int:
@@ -244,18 +244,11 @@ class Trainer:
         entry = self._entry("epoch", phase)
         if phase.classifies and self.validation is not None:
             began = time.monotonic()
-            found = evaluate(self.model, self.preprocessing, self.validation, device=self.settings.device)
+            found, chosen, loss = self._judged(self.validation)
             at.seconds += time.monotonic() - began
-            entry |= {
-                "validation_accuracy": found.accuracy,
-                "validation_balanced_accuracy": found.balanced_accuracy,
-                "validation_macro_f1": found.macro_f1,
-                "validation_loss": found.loss,
-                "seconds": at.seconds,
-            }
-            chosen = found.balanced_accuracy if self.settings.balanced else found.accuracy
-            if (chosen, -found.loss) > (at.best_accuracy, -at.best_loss):
-                at.best_accuracy, at.best_loss = chosen, found.loss
+            entry |= {**found, "seconds": at.seconds}
+            if (chosen, -loss) > (at.best_accuracy, -at.best_loss):
+                at.best_accuracy, at.best_loss = chosen, loss
                 self.best = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
         if phase.classifies:
             entry |= self.measure(at.epoch + 1)
@@ -263,6 +256,24 @@ class Trainer:
         at.epoch, at.batch, at.sums = at.epoch + 1, 0, {}
         self._save(recorder)
         recorder.weights(self.best or self.model.state_dict())
+
+    def _judged(self, rows: Sequences) -> tuple[dict[str, float], float, float]:
+        """What `rows` say of the model: for the metrics; what chooses the epoch; and the loss, where that is equal.
+
+        Of a regression the loss alone decides.
+        """
+        device = self.settings.device
+        if rows.targets is not None:
+            error = squared_error(self.model, self.preprocessing, rows, device=device)
+            return {"validation_loss": error}, 0.0, error
+        found = evaluate(self.model, self.preprocessing, rows, device=device)
+        noted = {
+            "validation_accuracy": found.accuracy,
+            "validation_balanced_accuracy": found.balanced_accuracy,
+            "validation_macro_f1": found.macro_f1,
+            "validation_loss": found.loss,
+        }
+        return noted, found.balanced_accuracy if self.settings.balanced else found.accuracy, found.loss
 
     def _entry(self, event: str, phase: Phase) -> dict[str, Any]:
         """The means of the epoch so far."""

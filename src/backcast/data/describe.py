@@ -20,6 +20,8 @@ def describe(rows: Sequences, kind: str = "auto") -> str:
     classes = f"{len(rows.classes)} classes" if rows.classes else "no labels"
     if rows.classes and labelled < len(rows):
         classes += f", {len(rows) - labelled:,} rows without a label"
+    if rows.targets is not None:
+        classes = f"{int(rows.labelled.sum()):,} targets"
     hint = "; --kind real reads them as numbers" if kind == "auto" and rows.kind == "integers" else ""
     return f"{rows.name}: {len(rows):,} rows of {elements}, {steps}, {classes}{hint}"
 

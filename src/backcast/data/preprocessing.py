@@ -13,7 +13,15 @@ import torch
 from numpy.typing import NDArray
 
 from backcast.batch import Batch
-from backcast.data.sequences import Kind, Sequences, alike, describe_elements, describe_kind, require_columns
+from backcast.data.sequences import (
+    Kind,
+    Sequences,
+    alike,
+    describe_elements,
+    describe_kind,
+    read_as,
+    require_columns,
+)
 from backcast.data.values import release
 from backcast.errors import InputError
 
@@ -64,7 +72,7 @@ class Preprocessing:
     @property
     def reads(self) -> str:
         """The `--kind` with which other data are to be read."""
-        return "symbols" if self.kind in ("integers", "categories") else self.kind
+        return read_as(self.kind)
 
     @property
     def permutation_checksum(self) -> str | None:
@@ -131,7 +139,11 @@ class Preprocessing:
         reader = RowReader(self, rows, which, torch.device(device))
         labels = torch.from_numpy(rows.labels[which]).to(device)
         x = reader if reader.bytes > BATCH_BYTES else reader.read(0, reader.shape[1])
-        return Batch(x, rows.lengths[which], labels, which)
+        more = [
+            None if column is None else torch.from_numpy(column[which].astype(np.float32)).to(device)
+            for column in (rows.targets, rows.weights)
+        ]
+        return Batch(x, rows.lengths[which], labels, which, *more)
 
     def batches(self, rows: Sequences, size: int, device: torch.device | str = "cpu") -> Iterator[Batch]:
         """All rows in order, `size` at a time."""
@@ -266,6 +278,6 @@ def require_no_missing(rows: Sequences) -> None:
     if rows.missing is not None:
         total, row, step, channel = rows.missing
         raise InputError(
-            f"{rows.name}: row {row}, step {step}, channel {channel} is missing ({total} values in all are); "
+            f"{rows.name}: row {row}, step {step}, channel {channel} is missing ({total} values in all are NaN); "
             "--fill-missing takes the last known value, or fill them first"
         )

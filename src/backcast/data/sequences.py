@@ -64,6 +64,8 @@ class Sequences:
     permutation  to be applied by the model's preprocessing, not applied here (pMNIST)
     checksum     SHA-256 of what a file's rows hold, where it is known already
     columns      a table's columns that are the channels (one row a step) or the steps (one column a step), in order
+    targets      (n,) float64: what a regression learns, in place of a class; NaN where there is none
+    weights      (n,) float64 above 0: how much a row counts in the supervised loss; None: all the same
     """
 
     name: str
@@ -80,6 +82,8 @@ class Sequences:
     permutation: Permutation | None = None
     checksum: str | None = None
     columns: tuple[str, ...] = ()
+    targets: NDArray[np.float64] | None = None
+    weights: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -88,6 +92,11 @@ class Sequences:
     def channels(self) -> int:
         """Numbers in an element; 1 for symbols."""
         return 1 if self.is_symbols else self.values.shape[1]
+
+    @property
+    def labelled(self) -> NDArray[np.bool_]:
+        """(n,): has the row a label, or a target? Only such rows teach classification and regression."""
+        return self.labels >= 0 if self.targets is None else ~np.isnan(self.targets)
 
     @property
     def is_symbols(self) -> bool:
@@ -105,8 +114,14 @@ class Sequences:
     def select(self, rows: NDArray[np.int64]) -> Sequences:
         """Some of the rows, in the order given; the values are not copied."""
         return replace(
-            self, starts=self.starts[rows], lengths=self.lengths[rows], labels=self.labels[rows], ids=self.ids[rows]
-        )._recounted()  # fmt: skip
+            self,
+            starts=self.starts[rows],
+            lengths=self.lengths[rows],
+            labels=self.labels[rows],
+            ids=self.ids[rows],
+            targets=None if self.targets is None else self.targets[rows],
+            weights=None if self.weights is None else self.weights[rows],
+        )._recounted()
 
     def cut(self, longest: int) -> Sequences:
         """The first `longest` steps of every row; the values are not copied."""
@@ -126,7 +141,7 @@ class Sequences:
         return replace(self, missing=found)
 
     def without_labels(self) -> Sequences:
-        return replace(self, labels=np.full(len(self), -1, np.int64))
+        return replace(self, labels=np.full(len(self), -1, np.int64), targets=None, weights=None)
 
     def relabel(self, classes: tuple[Any, ...]) -> Sequences:
         """The same rows with labels that point into `classes`; a name that is written alike is the same.
@@ -181,6 +196,7 @@ class Splits:
 
 def concatenate(first: Sequences, second: Sequences) -> Sequences:
     """The rows of both, with the classes, the picture and the permutation of the first; nothing is copied."""
+    assert first.targets is None and first.weights is None, "only what is read from DATA is put together"
     if not alike(first.kind, second.kind) or first.channels != second.channels:
         raise InputError(
             f"{second.name} holds {describe_elements(second)}, but {first.name} holds {describe_elements(first)}; "
@@ -216,6 +232,11 @@ def concatenate(first: Sequences, second: Sequences) -> Sequences:
 def alike(kind: Kind, other: Kind) -> bool:
     """Can rows of both kinds be read together? Words may be numbers in one file and not in another."""
     return kind == other or {kind, other} == {"integers", "categories"}
+
+
+def read_as(kind: Kind) -> str:
+    """The `--kind` with which other data are read like those that are of this one."""
+    return "symbols" if kind in ("integers", "categories") else kind
 
 
 def require_columns(columns: tuple[str, ...], rows: Sequences) -> None:

@@ -14,7 +14,8 @@ from backcast.data.sequences import Sequences
 def split_validation(rows: Sequences, share: float, seed: int) -> tuple[Sequences, Sequences | None]:
     """Training and validation rows, by class and seed: `share` of each class, rounded, is held out.
 
-    Rows without a label stay in training. None where nothing is held out: share 0, or no label at all.
+    Rows with targets are one class. Rows without a label stay in training. None where nothing is held out: share 0,
+    or no label at all.
     """
     validation = _of_each_class(rows, share, seed, "validation", keep=1)
     if not len(validation):
@@ -45,8 +46,10 @@ def _of_each_class(
 ) -> NDArray[np.int64]:
     """`share` of each class, at least `least` rows of it, and all but `keep` at most; in the rows' order."""
     found: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
-    for number in range(len(rows.classes)):
-        members = np.flatnonzero(rows.labels == number)
+    of_classes = [rows.labels == number for number in range(len(rows.classes))]
+    for number, members in enumerate(
+        map(np.flatnonzero, of_classes if rows.targets is None else [rows.labelled])
+    ):
         order = members[rng.permutation(len(members), seed, purpose, number)]
         count = max(int(np.floor(len(members) * share + 0.5)), least)
         found.append(order[: max(min(count, len(members) - keep), 0)])

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from backcast import kernel
+from backcast.errors import InputError
 from backcast.nn.embedding import Embedding, InputMap
 
 FEWEST_STEPS = 8  # for the kernel, which packs the weights at each call
@@ -103,6 +104,20 @@ class EmbeddedLSTM(nn.Module):
         super().__init__()
         self.embedding = embedding
         self.layer = LSTMLayer(embedding.width, hidden_size)
+
+    @staticmethod
+    def around(lstm: nn.LSTM) -> EmbeddedLSTM:
+        """Somebody else's LSTM, without an embedding; the weights are shared. Raises InputError for one of another form."""
+        form = {"num_layers": 1, "bias": True, "batch_first": True, "bidirectional": False, "proj_size": 0}
+        for name, wanted in form.items():
+            if getattr(lstm, name) != wanted:
+                raise InputError(
+                    f"the LSTM has {name}={getattr(lstm, name)}, not {wanted}; wrap it in a class with the two methods of a "
+                    "RecurrentEncoder, zero_state and forward"
+                )
+        encoder = EmbeddedLSTM(Embedding(0, lstm.input_size, 0), lstm.hidden_size)
+        encoder.layer.lstm = lstm
+        return encoder
 
     @property
     def output_size(self) -> int:

@@ -26,11 +26,11 @@ class Model(nn.Module):
     def __init__(
         self,
         encoder: nn.Module,
-        classifier: FeedForward | None,
-        decoder: Decoder | None,
-        predictor: Predictor | None,
-        next_element: nn.Linear | None,
-        symbols: int,
+        classifier: FeedForward | None = None,
+        decoder: Decoder | None = None,
+        predictor: Predictor | None = None,
+        next_element: nn.Linear | None = None,
+        symbols: int = 0,
     ) -> None:
         super().__init__()
         self.encoder: Any = encoder  # one of two protocols; nn.Module says nothing of either

@@ -1,97 +1,67 @@
-"""The supervised loss: of a recurrent network's last output, or of a whole sequence's average."""
+"""The supervised loss of a class."""
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from backcast import recompute, windows
 from backcast.batch import Batch
 from backcast.nn.model import Model, full_precision
 from backcast.objectives.objective import Draw, Plan, Term
-from backcast.sweep import State, like
+from backcast.objectives.supervised import AveragedOutput, LastOutput
+from backcast.sweep import State
 
 
 @dataclass(frozen=True)
-class Classification:
+class Classification(LastOutput):
     """Cross-entropy of the label, from the last output of the row.
 
-    truncation  steps before the end of the row that carry a gradient; None: all of them (full BPTT);
-                0: no supervised gradient reaches the main network (section 4, figure 4)
-    recompute   with truncation None: the same gradient, in memory of the square root of the length
-    weights     how much a row of each class counts, 1 on average; None: all the same
+    weights  how much a row of each class counts, 1 on average; None: all the same
     """
 
-    truncation: int | None
-    recompute: bool = False
     weights: tuple[float, ...] | None = None
     name: str = "classification"
     supervised = True
 
-    def plan(self, batch: Batch, draw: Draw) -> Plan:
-        ends = batch.lengths[:, None]
-        truncation = int(ends.max()) if self.truncation is None else max(self.truncation, 1)
-        return Plan(windows.window_starts(ends, truncation))
-
     def loss(self, model: Model, batch: Batch, plan: Plan, states: State, draw: Draw) -> Term:
-        labelled = (batch.labels >= 0).nonzero()[:, 0]
-        if not len(labelled):
-            return Term(torch.zeros((), device=batch.device), 0, 0)
-        if self.recompute:
-            output = recompute.last_outputs(model.encoder, batch)[labelled]
-        else:
-            with torch.no_grad() if self.truncation == 0 else nullcontext():
-                output = self._last_outputs(model, batch, plan, states, labelled)
-        return label_loss(model, output, batch.labels[labelled], self.weights, draw)
-
-    def _last_outputs(
-        self, model: Model, batch: Batch, plan: Plan, states: State, labelled: Tensor
-    ) -> Tensor:
-        """The labelled rows' windows, with a graph: the output at each one's last step."""
-        lengths = batch.lengths[:, None] - plan.starts
-        x = batch.take(plan.starts[:, :, None] + np.arange(int(lengths.max())))[labelled]
-        last = torch.from_numpy(lengths[:, 0] - 1).to(batch.device)[labelled]
-        outputs, _ = model.encoder(x, like(states, [part[labelled] for part in states]))
-        return outputs[torch.arange(len(labelled), device=batch.device), last]
+        return _label_loss(self, model, batch, plan, states, draw)
 
 
 @dataclass(frozen=True)
-class AveragedClassification:
-    """Cross-entropy of the label, from the average of a non-recurrent network's outputs (section 4, the Transformer).
-
-    weights  as of `Classification`
-    """
+class AveragedClassification(AveragedOutput):
+    """Cross-entropy of the label, from the average of the outputs. `weights` as of `Classification`."""
 
     weights: tuple[float, ...] | None = None
     name: str = "classification"
     supervised = True
 
-    def plan(self, batch: Batch, draw: Draw) -> Plan:
-        return Plan(np.zeros((len(batch), 0), np.int64))
-
     def loss(self, model: Model, batch: Batch, plan: Plan, states: State, draw: Draw) -> Term:
-        labelled = (batch.labels >= 0).nonzero()[:, 0]
-        if not len(labelled):
-            return Term(torch.zeros((), device=batch.device), 0, 0)
-        x = batch.slice(0, int(batch.lengths.max()))[labelled]
-        generator = draw.generator("dropout/encoder", batch.device)
-        output = model.encoder(x, batch.lengths[labelled.cpu().numpy()], generator)
-        return label_loss(model, output, batch.labels[labelled], self.weights, draw)
+        return _label_loss(self, model, batch, plan, states, draw)
 
 
-def label_loss(
-    model: Model, output: Tensor, labels: Tensor, weights: tuple[float, ...] | None, draw: Draw
+def _label_loss(
+    objective: Classification | AveragedClassification,
+    model: Model,
+    batch: Batch,
+    plan: Plan,
+    states: State,
+    draw: Draw,
 ) -> Term:
-    """The classifier's cross-entropy on outputs (n, H) of labelled rows, (n,) labels."""
+    """The classifier's cross-entropy over the rows that have a label, by the weights of their classes and their own."""
+    labelled = (batch.labels >= 0).nonzero()[:, 0]
+    if not len(labelled):
+        return Term(torch.zeros((), device=batch.device), 0, 0)
     assert model.classifier is not None
+    output = objective.outputs(model, batch, plan, states, labelled, draw)
     second_weight = model.classifier.drop(draw.generator("dropconnect/classifier", output.device))
-    logits = full_precision(model.classifier(output, second_weight))
+    logits: Tensor = full_precision(model.classifier(output, second_weight))
+    labels = batch.labels[labelled]
     losses = F.cross_entropy(logits, labels, reduction="none")
-    if weights is not None:
-        losses = losses * losses.new_tensor(weights)[labels]
+    if objective.weights is not None:
+        losses = losses * losses.new_tensor(objective.weights)[labels]
+    if batch.weights is not None:
+        losses = losses * batch.weights[labelled]
     return Term(losses.sum(), len(labels), int((logits.argmax(dim=1) == labels).sum()))

@@ -41,7 +41,7 @@ def from_python(data: Any, reading: Reading, y: Any = None, ids: Any = None) -> 
             if name in data
         }
         return Splits(**parts)
-    data, y, ids = _from_torch(data, "x"), _from_torch(y, "y"), _from_torch(ids, "ids")
+    data, y, ids = from_torch(data, "x"), from_torch(y, "y"), from_torch(ids, "ids")
     table = _table(data)
     if table is not None:
         if y is not None or ids is not None:
@@ -95,7 +95,7 @@ def _from_list(data: list[Any], reading: Reading, y: Any, ids: Any) -> Sequences
     return memory_rows("x", read, kind=reading.kind, dtype=dtype, fill=reading.fill_missing)
 
 
-def _from_torch(value: Any, what: str) -> Any:
+def from_torch(value: Any, what: str) -> Any:
     """A torch tensor as an array; anything else as it is."""
     if not hasattr(value, "detach"):
         return value
@@ -115,7 +115,7 @@ def _list(data: Any, what: str) -> list[Any]:
 def _row(row: Any, kind: str, place: str) -> Elements:
     if isinstance(row, (str, bytes)):
         return row
-    row = _from_torch(row, place)
+    row = from_torch(row, place)
     if isinstance(row, np.ndarray) and row.dtype.kind in "fiub":
         return row.astype(np.float32) if row.dtype == np.float16 else row
     if hasattr(row, "tolist"):

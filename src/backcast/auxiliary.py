@@ -1,0 +1,91 @@
+"""The paper's auxiliary loss for a network and a training loop of one's own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor, nn
+
+from backcast.batch import Batch
+from backcast.errors import InputError
+from backcast.nn.decoder import Decoder, Predictor
+from backcast.nn.embedding import Embedding
+from backcast.nn.initialise import initialise
+from backcast.nn.lstm import EmbeddedLSTM
+from backcast.nn.model import Model
+from backcast.objectives import Draw, Objective, Prediction, losses
+
+
+class AuxiliaryLoss(nn.Module):
+    """What stands beside the owner's loss: `loss = F.cross_entropy(mine(x), y) + auxiliary(x)` (section 3).
+
+    encoder    an `nn.LSTM` (one layer, one direction, batch first), or any `RecurrentEncoder`: two methods, `zero_state`
+               and `forward`. It stays its owner's: `parameters()` are those of the auxiliary network alone
+    objective  `Reconstruction` (r-LSTM), `Prediction` (p-LSTM), or one's own that uses their networks
+    channels   numbers in an element, where x is (B, T, C); or
+    symbols    how many there are, where x is (B, T) int64
+    hidden_size    of the auxiliary network; None: the encoder's
+    seed       of first weights, anchors, places; with `steps`, the number of calls in training, all randomness follows
+               from it, and `steps` is in the `state_dict`
+
+    The other settings are `Config`'s. Raises InputError for an encoder that cannot be used.
+    """
+
+    steps: Tensor
+
+    def __init__(
+        self,
+        encoder: Any,
+        objective: Objective,
+        *,
+        channels: int = 0,
+        symbols: int = 0,
+        hidden_size: int | None = None,
+        embedding_size: int = 128,
+        decoder_layers: int = 2,
+        feedforward_size: int = 256,
+        dropconnect: float = 0.5,
+        position_cue: bool = True,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if (channels > 0) == (symbols > 0):
+            raise InputError("say either channels, the numbers in an element, or symbols, how many there are")
+        self.objective, self.seed = objective, seed
+        # torch draws first weights from its global generator; they are replaced, and the generator put back.
+        with torch.random.fork_rng(devices=[]):
+            if isinstance(encoder, nn.LSTM):
+                encoder = EmbeddedLSTM.around(encoder)
+            state = encoder.zero_state(1)
+            size, elements = state[0].shape[-1], symbols or channels
+            own = hidden_size or size
+            self.embedding = Embedding(symbols, channels, embedding_size)
+            self.decoder = self.predictor = None
+            if isinstance(objective, Prediction):
+                self.predictor = Predictor(size, own, elements, feedforward_size, dropconnect)
+            else:
+                self.decoder = Decoder(
+                    self.embedding, size, own, decoder_layers, elements, feedforward_size, dropconnect, position_cue,
+                    bridged=len(state) != 2 or own != size,
+                )  # fmt: skip
+        initialise(self, seed)
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+        # In a tuple it is not registered as a part: the encoder is its owner's.
+        self._model = (Model(encoder, None, self.decoder, self.predictor, None, symbols),)
+
+    def forward(self, x: Tensor, lengths: ArrayLike | None = None) -> Tensor:
+        """The mean loss of an element, with a graph through `encoder` for as many steps as `objective` says.
+
+        x        (B, T, C) real vectors, best standardised, or (B, T) symbols, as the encoder reads them
+        lengths  (B,) steps of each row, 1 .. T; None: all T
+        """
+        step = int(self.steps)
+        if self.training:
+            self.steps += 1
+        batch = Batch.of(x, lengths=lengths)
+        term = losses(self._model[0], [self.objective], batch, Draw(self.seed, step, step))[
+            self.objective.name
+        ]
+        return term.total / max(term.count, 1)

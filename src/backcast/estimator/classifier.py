@@ -1,0 +1,145 @@
+"""`BackcastClassifier`: a class for every sequence."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax
+from sklearn.base import ClassifierMixin
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.validation import column_or_1d
+
+from backcast.config import Config
+from backcast.data.sequences import Sequences, read_as
+from backcast.data.store.labels import encode_labels
+from backcast.errors import InputError
+from backcast.estimator.supervised import (
+    SupervisedEstimator,
+    require_one_each,
+    require_pairs,
+    row_weights,
+    with_weights,
+)
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class BackcastClassifier(ClassifierMixin, SupervisedEstimator):
+    """A scikit-learn classifier of sequences: phase 1 without labels, then phase 2 (the paper's section 3).
+
+    Besides the parameters of `SupervisedEstimator` and `BackcastEstimator`:
+
+    class_weight   None: all classes the same; "balanced", or a dictionary of classes and weights, as everywhere in
+                   scikit-learn. The rows that choose the epoch are weighted so, too
+    missing_label  the label that means "none"; None: only None, NaN and "" do, and -1 is a class
+
+    classes_         (classes,) in order
+    network_         the trained network
+    history_         a dictionary of metrics an epoch
+    n_features_in_   T, where X was an array (n, T)
+    """
+
+    class_weight: Any = None
+    missing_label: Any = -1
+
+    def fit(
+        self, X: Any, y: Any, X_val: Any = None, y_val: Any = None, *, sample_weight: Any = None
+    ) -> BackcastClassifier:
+        """Trains anew.
+
+        X              (n, T) or (n, T, C) numbers; a list of arrays (T,) or (T, C) of any lengths, of strings or of bytes; a
+                       pandas DataFrame with a column a step; a column of texts or arrays. Whole numbers from 0 and
+                       words are symbols (`kind`)
+        y              (n,) labels of any one type; rows labelled -1 (`missing_label`) or None train the auxiliary loss alone
+        X_val, y_val   rows that choose the epoch, in place of a share of X
+        sample_weight  (n,) at least 0: how much each row's label counts; a row of weight 0 is left out altogether
+
+        Raises InputError (a ValueError) for what does not fit.
+        """
+        config = self._training_config()
+        labels = as_labels(y, "y")
+        rows = self._rows(X, config, config.kind, fitting=True)
+        require_one_each(labels, rows, "y")
+        weights = row_weights(sample_weight, len(rows))
+        codes, self.classes_ = self._encoded(labels, weights > 0)
+        present = codes >= 0
+        table = compute_class_weight(
+            self.class_weight, classes=self.classes_, y=self.classes_[codes[present]]
+        )
+        weights[present] *= table[codes[present]]
+        rows = with_weights(replace(rows, labels=codes, classes=tuple(self.classes_.tolist())), weights)
+        validation = None
+        if require_pairs(X_val, y_val):
+            validation = self._validation_rows(X_val, y_val, config, rows, table)
+        self._phase_2(rows, validation, config, outputs=len(self.classes_))
+        return self
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """(n,) the likeliest class of each row. Raises NotFittedError, InputError."""
+        likeliest = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[likeliest]
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """(n, classes). Raises NotFittedError, InputError."""
+        rows = self._rows_to_read(X)
+        found: NDArray[np.float64] = softmax(self.network_.logits(rows, self.device), axis=1)
+        return found
+
+    def _validation_rows(
+        self, X: Any, y: Any, config: Config, train: Sequences, weights: NDArray[np.float64]
+    ) -> Sequences:
+        """`weights` (classes,): how much a row of each class counts."""
+        rows = self._rows(X, config, read_as(train.kind), fitting=False)
+        labels = as_labels(y, "y_val")
+        require_one_each(labels, rows, "y_val")
+        codes, classes = encode_labels(self._names(labels), "y_val")
+        known = replace(rows, name="y_val", labels=codes, classes=classes).relabel(train.classes)
+        present = known.select(np.flatnonzero(known.labelled))
+        if not len(present):
+            raise InputError("no row of y_val has a label, so X_val chooses nothing; leave both out")
+        return with_weights(present, weights[present.labels])
+
+    def _names(self, labels: NDArray[Any]) -> list[Any]:
+        """Labels, None where there is none."""
+        missing = self.missing_label
+        return [None if missing is not None and label == missing else label for label in labels.tolist()]
+
+    def _encoded(
+        self, labels: NDArray[Any], counted: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.int64], NDArray[Any]]:
+        """Numbers into the classes, -1 where there is no label or the row is not `counted`, and the classes."""
+        names = [name if used else None for name, used in zip(self._names(labels), counted, strict=True)]
+        for row, name in enumerate(names):
+            if isinstance(name, float) and not math.isnan(name) and not name.is_integer():
+                raise InputError(
+                    f"Unknown label type: continuous. Row {row} of y is {name}; a class is a whole number, a text or a "
+                    "boolean. For real targets there is BackcastRegressor"
+                )
+        codes, classes = encode_labels(names, "y")
+        if not classes:
+            raise InputError(
+                "no row of y has a label; pretrain(X) and BackcastEncoder learn without any, fit needs some of two classes"
+            )
+        if len(classes) == 1:
+            hint = f" ({self.missing_label!r} is no label; if it is a class, set missing_label=None)"
+            raise InputError(
+                f"every label of y is {classes[0]!r}, which is one class; there must be at least two classes"
+                + (hint if self._names(labels).count(None) else "")
+            )
+        found = np.array(classes)
+        return codes, found if labels.dtype == object else found.astype(labels.dtype)
+
+
+def as_labels(y: Any, name: str) -> NDArray[Any]:
+    """(n,) of one type, or objects. Raises ValueError for what is no column."""
+    if y is None:
+        raise InputError(
+            f"BackcastClassifier.fit requires {name} to be passed, but the target {name} is None; labels are (n,)"
+        )
+    if isinstance(y, (list, tuple)) and len({isinstance(one, str) for one in y}) == 2:
+        y = np.array(y, dtype=object)  # NumPy would make 1 and "a" two strings
+    array: NDArray[Any] = column_or_1d(y, warn=True)
+    return array

@@ -1,0 +1,98 @@
+"""`BackcastRegressor`: a real number for every sequence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import RegressorMixin
+from sklearn.utils.validation import column_or_1d
+
+from backcast.data.sequences import read_as
+from backcast.errors import InputError
+from backcast.estimator.supervised import (
+    SupervisedEstimator,
+    require_one_each,
+    require_pairs,
+    row_weights,
+    with_weights,
+)
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class BackcastRegressor(RegressorMixin, SupervisedEstimator):
+    """A scikit-learn regressor of sequences: as `BackcastClassifier`, with one real target a row.
+
+    Phase 2 learns the squared error of the target, standardised by the training rows, from the last output. `score` is R².
+    Parameters: see `SupervisedEstimator` and `BackcastEstimator`.
+
+    target_mean_, target_scale_   of the training rows' targets
+    network_, history_, n_features_in_   as of `BackcastClassifier`
+    """
+
+    def fit(
+        self, X: Any, y: Any, X_val: Any = None, y_val: Any = None, *, sample_weight: Any = None
+    ) -> BackcastRegressor:
+        """Trains anew.
+
+        X              as of `BackcastClassifier.fit`
+        y              (n,) numbers; rows whose target is NaN or None train the auxiliary loss alone
+        X_val, y_val   rows that choose the epoch by their squared error, in place of a share of X
+        sample_weight  (n,) at least 0: how much each row's error counts; a row of weight 0 is left out altogether
+
+        Raises InputError (a ValueError) for what does not fit.
+        """
+        config = self._training_config()
+        targets = as_targets(y, "y")
+        rows = self._rows(X, config, config.kind, fitting=True)
+        require_one_each(targets, rows, "y")
+        weights = row_weights(sample_weight, len(rows))
+        known = ~np.isnan(targets) & (weights > 0)
+        if not known.any():
+            raise InputError(
+                "no row of y has a target (all are NaN); pretrain(X) and BackcastEncoder learn without any, fit needs some"
+            )
+        self.target_mean_ = float(np.average(targets[known], weights=weights[known]))
+        spread = np.average((targets[known] - self.target_mean_) ** 2, weights=weights[known])
+        self.target_scale_ = float(np.sqrt(spread)) or 1.0
+        rows = with_weights(replace(rows, targets=self._standardised(targets)), weights)
+        validation = None
+        if require_pairs(X_val, y_val):
+            validation = self._rows(X_val, config, read_as(rows.kind), fitting=False)
+            targets = as_targets(y_val, "y_val")
+            require_one_each(targets, validation, "y_val")
+            if np.isnan(targets).all():
+                raise InputError("no row of y_val has a target, so X_val chooses nothing; leave both out")
+            validation = replace(validation, targets=self._standardised(targets))
+        self._phase_2(rows, validation, config, outputs=1)
+        return self
+
+    def predict(self, X: Any) -> NDArray[np.float64]:
+        """(n,) numbers. Raises NotFittedError, InputError."""
+        rows = self._rows_to_read(X)
+        return self.target_mean_ + self.target_scale_ * self.network_.logits(rows, self.device)[:, 0]
+
+    def _standardised(self, targets: NDArray[np.float64]) -> NDArray[np.float64]:
+        return (targets - self.target_mean_) / self.target_scale_
+
+
+def as_targets(y: Any, name: str) -> NDArray[np.float64]:
+    """(n,) finite, or NaN where there is none. Raises ValueError for what is no column of numbers."""
+    if y is None:
+        raise InputError(
+            f"BackcastRegressor.fit requires {name} to be passed, but the target {name} is None; targets are (n,)"
+        )
+    column = column_or_1d(y, warn=True)
+    try:
+        targets = column.astype(np.float64)
+    except (TypeError, ValueError):
+        raise InputError(
+            f"{name} holds {column.dtype}, not numbers; for classes there is BackcastClassifier"
+        ) from None
+    if np.isinf(targets).any():
+        raise InputError(
+            f"{name}: row {int(np.isinf(targets).argmax())} is infinite; drop such rows, or make it NaN for no target"
+        )
+    return targets

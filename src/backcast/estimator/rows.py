@@ -1,0 +1,98 @@
+"""X as scikit-learn's users have it: arrays, lists, tables and columns become rows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import validate_data
+
+from backcast.data.forms.python_objects import from_python, from_torch
+from backcast.data.reading import Reading
+from backcast.data.sequences import Sequences
+from backcast.errors import InputError
+
+FORMS = "X must be an array (n, T) or (n, T, C), a list of arrays, of strings or of bytes, or a pandas column of them"
+
+
+def read_rows(estimator: BaseEstimator, X: Any, reading: Reading, fitting: bool) -> Sequences:
+    """The rows of X, without labels.
+
+    Arrays (n, T) are checked as everywhere in scikit-learn: `fitting` sets `n_features_in_` (and `feature_names_in_`),
+    and later ones must have as many steps. No other form has a number of features: rows may have any length.
+
+    Raises InputError, and scikit-learn's own errors for arrays (n, T) that are none.
+    """
+    X = _form(X)
+    if fitting:
+        for name in ("n_features_in_", "feature_names_in_"):
+            vars(estimator).pop(name, None)
+    if _is_matrix(X):
+        steps = X.shape[1] if len(X.shape) == 2 else None
+        expected = getattr(estimator, "n_features_in_", None)
+        if steps is not None and expected is not None and steps != expected:
+            raise InputError(
+                f"X has {steps} features, but {type(estimator).__name__} is expecting {expected} features as input: an array "
+                "(n, T) has as many steps as the one at fit. Rows of other lengths come as a list of arrays"
+            )
+        X = validate_data(estimator, X, reset=fitting, ensure_all_finite=False)
+    with python_words():
+        return from_python(X, reading).train
+
+
+@contextmanager
+def python_words() -> Iterator[None]:
+    """The command's messages name flags; here they are parameters: `--fill-missing` is `fill_missing`."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(in_python(str(error))) from None
+
+
+def in_python(message: str) -> str:
+    message = re.sub(r"--no-([a-z][a-z-]*)", r"--\1=False", message)
+    return re.sub(r"--([a-z][a-z-]*)", lambda flag: flag[1].replace("-", "_"), message)
+
+
+def _form(X: Any) -> Any:
+    """An array, a list of rows, a sparse matrix or a DataFrame, whatever held them."""
+    if issparse(X):  # some are dictionaries, too
+        return X
+    if X is None or isinstance(X, (str, bytes, dict)) or np.isscalar(X):
+        raise InputError(f"{FORMS}; it is a {type(X).__name__}")
+    if hasattr(X, "columns") and hasattr(X, "iloc"):  # one column of texts or arrays is a column of rows
+        if X.shape[1] == 1 and X.dtypes.iloc[0].kind not in "fiub":
+            return list(X.iloc[:, 0])
+        return X
+    X = from_torch(X, "X")
+    if isinstance(X, (list, tuple)):
+        plain = _as_array(X) if X and not any(hasattr(row, "__array__") for row in X) else None
+        return list(X) if plain is None else plain
+    if not hasattr(X, "__array__"):
+        try:
+            return list(X)
+        except TypeError:
+            raise InputError(f"{FORMS}; it is a {type(X).__name__}") from None
+    array = np.asanyarray(X)
+    if np.ma.is_masked(array):
+        raise InputError("X is masked; say what the masked values are, for instance X.filled(np.nan)")
+    return list(array) if array.ndim == 1 and array.dtype.kind in "OUST" else array
+
+
+def _as_array(rows: Any) -> np.ndarray[Any, Any] | None:
+    """A list of numbers, or of lists of as many numbers each, as an array; None for what is neither."""
+    try:
+        array = np.array(rows)
+    except (ValueError, OverflowError):  # of different lengths
+        return None
+    return array if array.dtype.kind in "fiub" else None
+
+
+def _is_matrix(X: Any) -> bool:
+    """Is it for scikit-learn to check? Arrays of three dimensions are not, and lists of rows."""
+    return not isinstance(X, list) and not (isinstance(X, np.ndarray) and X.ndim > 2)

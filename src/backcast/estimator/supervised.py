@@ -1,0 +1,119 @@
+"""What the classifier and the regressor share: phase 2, its parameters, weights and validation rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backcast.config import Config
+from backcast.data.describe import describe
+from backcast.data.sequences import Sequences
+from backcast.data.splitting import split_validation
+from backcast.errors import InputError
+from backcast.estimator.base import BackcastEstimator
+from backcast.estimator.network import learn
+from backcast.estimator.rows import in_python, python_words
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class SupervisedEstimator(BackcastEstimator):
+    """Besides `BackcastEstimator`'s parameters:
+
+    validation  share of the rows with a label held out to choose the epoch; not where `fit` is given X_val
+    patience    epochs without a better one, as the validation rows see it, after which training ends; None: all epochs
+    """
+
+    recompute: bool = False
+    joint: bool = True
+    epochs: int = 40
+    learning_rate: float = 1e-3
+    halve_at: tuple[int, ...] = ()
+    validation: float = 0.1
+    patience: int | None = None
+
+    def pretrain(self, X: Any) -> Self:
+        """Phase 1 alone, on rows without labels; every `fit` that follows starts from it and does phase 2 alone.
+
+        What the statistics and the symbols are is settled here, too. `clone` forgets it. Raises InputError.
+        """
+        self.pretrained_ = self._phase_1(X)
+        return self
+
+    def _phase_2(self, rows: Sequences, validation: Sequences | None, config: Config, outputs: int) -> None:
+        """Trains on rows with labels or targets, some of which are held out where there are no `validation` rows."""
+        if self.patience is not None and (not isinstance(self.patience, int) or self.patience < 1):
+            raise InputError(f"patience={self.patience!r}: must be a whole number at least 1, or None")
+        watch = self._watch(self.patience)
+        watch.say(in_python(describe(rows, config.kind)))
+        if validation is None:
+            rows, validation = split_validation(rows, config.validation, config.seed)
+        if self.patience is not None and validation is None:
+            raise InputError(
+                f"patience={self.patience} needs rows that choose the epoch, but validation={config.validation} of these "
+                "holds none out; raise it, or give X_val and y_val"
+            )
+        start = getattr(self, "pretrained_", None)
+        with python_words():
+            self.network_ = learn(config, rows, validation, outputs=outputs, start=start, watch=watch)
+        self.history_ = watch.epochs
+
+    def _training_config(self) -> Config:
+        """Of `fit`: behind `pretrain`, phase 2 alone, on rows that are read alike."""
+        config = self._config()
+        if (start := getattr(self, "pretrained_", None)) is not None:
+            config = replace(config, kind=start.preprocessing.reads, pretrain_epochs=0)
+        if not config.epochs:
+            raise InputError("epochs=0 trains no predictions; say at least 1. pretrain(X) is phase 1 alone")
+        return config
+
+
+def row_weights(sample_weight: Any, count: int) -> NDArray[np.float64]:
+    """(count,) checked. Raises InputError."""
+    if sample_weight is None:
+        return np.ones(count)
+    try:
+        weights = np.asarray(sample_weight, np.float64)
+    except (TypeError, ValueError):
+        raise InputError("sample_weight must be numbers, one a row") from None
+    if weights.ndim == 0:
+        weights = np.full(count, float(weights))
+    if weights.shape != (count,):
+        raise InputError(
+            f"sample_weight has the shape {weights.shape}; there are {count} rows, so it must be ({count},)"
+        )
+    if not np.isfinite(weights).all() or (weights < 0).any():
+        raise InputError(
+            f"sample_weight must be finite and not negative; row {int(np.argmin(np.where(np.isnan(weights), -1, weights)))} is not"
+        )
+    if not weights.any():
+        raise InputError("every sample_weight is zero; at least one row must count")
+    return weights
+
+
+def with_weights(rows: Sequences, weights: NDArray[np.float64]) -> Sequences:
+    """The rows that count, with their weights: 1 on average over those with a label. Equal weights are none."""
+    rows = replace(rows, weights=weights).select(np.flatnonzero(weights))
+    assert rows.weights is not None
+    own = rows.weights[rows.labelled]
+    if not len(own):
+        raise InputError("class_weight leaves no row that counts; at least two classes need a weight above 0")
+    if (own == own[0]).all():
+        return replace(rows, weights=None)
+    return replace(rows, weights=rows.weights / own.mean())
+
+
+def require_pairs(X_val: Any, y_val: Any) -> bool:
+    """Are there validation rows? Raises InputError where one of both is missing."""
+    if (X_val is None) != (y_val is None):
+        raise InputError("X_val and y_val belong together: give both or neither")
+    return X_val is not None
+
+
+def require_one_each(y: NDArray[Any], rows: Sequences, name: str) -> None:
+    if len(y) != len(rows):
+        raise InputError(
+            f"{name} has {len(y)} entries, but there are {len(rows)} rows in X; there must be one a row"
+        )

@@ -1,0 +1,61 @@
+"""The supervised loss of a number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from backcast.batch import Batch
+from backcast.nn.model import Model, full_precision
+from backcast.objectives.objective import Draw, Plan, Term
+from backcast.objectives.supervised import AveragedOutput, LastOutput
+from backcast.sweep import State
+
+
+@dataclass(frozen=True)
+class Regression(LastOutput):
+    """Squared error of the target (`Batch.targets`), from the last output of the row; the model's classifier has one output.
+
+    Targets are to be standardised: an untrained network says about 0.
+    """
+
+    name: str = "regression"
+    supervised = True
+
+    def loss(self, model: Model, batch: Batch, plan: Plan, states: State, draw: Draw) -> Term:
+        return _target_loss(self, model, batch, plan, states, draw)
+
+
+@dataclass(frozen=True)
+class AveragedRegression(AveragedOutput):
+    """Squared error of the target, from the average of the outputs."""
+
+    name: str = "regression"
+    supervised = True
+
+    def loss(self, model: Model, batch: Batch, plan: Plan, states: State, draw: Draw) -> Term:
+        return _target_loss(self, model, batch, plan, states, draw)
+
+
+def _target_loss(
+    objective: Regression | AveragedRegression,
+    model: Model,
+    batch: Batch,
+    plan: Plan,
+    states: State,
+    draw: Draw,
+) -> Term:
+    """Over the rows that have a target, by their weights."""
+    assert model.classifier is not None and batch.targets is not None
+    taught = (~batch.targets.isnan()).nonzero()[:, 0]
+    if not len(taught):
+        return Term(torch.zeros((), device=batch.device), 0)
+    output = objective.outputs(model, batch, plan, states, taught, draw)
+    second_weight = model.classifier.drop(draw.generator("dropconnect/classifier", output.device))
+    predicted: Tensor = full_precision(model.classifier(output, second_weight))[:, 0]
+    losses = (predicted - batch.targets[taught]).square()
+    if batch.weights is not None:
+        losses = losses * batch.weights[taught]
+    return Term(losses.sum(), len(taught))

@@ -1,0 +1,64 @@
+"""What a supervised loss reads: a recurrent network's output at the end of a row, or the average of another's."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from backcast import recompute, windows
+from backcast.batch import Batch
+from backcast.nn.model import Model
+from backcast.objectives.objective import Draw, Plan
+from backcast.sweep import State, like
+
+
+@dataclass(frozen=True)
+class LastOutput:
+    """The output at a row's last step.
+
+    truncation  steps before the end of the row that carry a gradient; None: all of them (full BPTT);
+                0: no supervised gradient reaches the main network (section 4, figure 4)
+    recompute   with truncation None: the same gradient, in memory of the square root of the length
+    """
+
+    truncation: int | None
+    recompute: bool = False
+
+    def plan(self, batch: Batch, draw: Draw) -> Plan:
+        ends = batch.lengths[:, None]
+        truncation = int(ends.max()) if self.truncation is None else max(self.truncation, 1)
+        return Plan(windows.window_starts(ends, truncation))
+
+    def outputs(
+        self, model: Model, batch: Batch, plan: Plan, states: State, taught: Tensor, draw: Draw
+    ) -> Tensor:
+        """(n, H) of the rows numbered `taught` (n,), with a graph."""
+        if self.recompute:
+            return recompute.last_outputs(model.encoder, batch)[taught]
+        with torch.no_grad() if self.truncation == 0 else nullcontext():
+            lengths = batch.lengths[:, None] - plan.starts
+            x = batch.take(plan.starts[:, :, None] + np.arange(int(lengths.max())))[taught]
+            last = torch.from_numpy(lengths[:, 0] - 1).to(batch.device)[taught]
+            found, _ = model.encoder(x, like(states, [part[taught] for part in states]))
+            return found[torch.arange(len(taught), device=batch.device), last]
+
+
+@dataclass(frozen=True)
+class AveragedOutput:
+    """The average of a non-recurrent network's outputs (section 4, the Transformer)."""
+
+    def plan(self, batch: Batch, draw: Draw) -> Plan:
+        return Plan(np.zeros((len(batch), 0), np.int64))
+
+    def outputs(
+        self, model: Model, batch: Batch, plan: Plan, states: State, taught: Tensor, draw: Draw
+    ) -> Tensor:
+        """As of `LastOutput`."""
+        x = batch.slice(0, int(batch.lengths.max()))[taught]
+        generator = draw.generator("dropout/encoder", batch.device)
+        output: Tensor = model.encoder(x, batch.lengths[taught.cpu().numpy()], generator)
+        return output

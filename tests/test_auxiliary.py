@@ -1,0 +1,154 @@
+"""The auxiliary loss beside a network of one's own; regression and weights of rows beside classification."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from backcast import AuxiliaryLoss, InputError
+from backcast.batch import Batch
+from backcast.nn.model import Model
+from backcast.objectives import (
+    AveragedRegression,
+    Classification,
+    Draw,
+    Objective,
+    Prediction,
+    Reconstruction,
+    Regression,
+    losses,
+)
+from conftest import make_batch, make_model
+
+LOSS = Reconstruction(anchors=3, segment_length=4, truncation=2, decoder_input="unfed")
+DRAW = Draw(0, 0, 0)
+
+
+class TwoMethods(nn.Module):
+    """The least that a recurrent network may be."""
+
+    def __init__(self, lstm: nn.LSTM) -> None:
+        super().__init__()
+        self.lstm = lstm
+
+    def zero_state(self, batch_size: int) -> tuple[Tensor, ...]:
+        zeros = self.lstm.all_weights[0][1].new_zeros(batch_size, self.lstm.hidden_size)
+        return zeros, zeros
+
+    def forward(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        outputs, (h, c) = self.lstm(x, (state[0][None], state[1][None]))
+        return outputs, (h[0], c[0])
+
+
+def lstm(seed: int = 0) -> nn.LSTM:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return nn.LSTM(2, 6, batch_first=True)
+
+
+@pytest.mark.parametrize("objective", [LOSS, replace(LOSS, decoder_input="scheduled"), Prediction(3, 4)])
+def test_an_lstm_and_its_two_methods_give_the_same_loss_and_gradient(objective: Objective) -> None:
+    x = torch.from_numpy(np.random.default_rng(0).normal(size=(5, 20, 2))).float()
+    found = []
+    for wrap in (lambda own: own, TwoMethods):
+        own = lstm()
+        auxiliary = AuxiliaryLoss(wrap(own), objective, channels=2)
+        loss = auxiliary(x, lengths=[20, 9, 20, 12, 20])
+        loss.backward()
+        assert all(parameter.grad is not None for parameter in own.parameters())
+        found.append((loss.item(), own.weight_hh_l0.grad))
+        mine = {id(parameter) for parameter in own.parameters()}
+        assert mine.isdisjoint({id(parameter) for parameter in auxiliary.parameters()})
+    assert found[0][0] == pytest.approx(found[1][0], rel=1e-5)
+    assert torch.allclose(found[0][1], found[1][1], atol=1e-6)
+
+
+def test_its_randomness_follows_from_the_seed_and_the_steps() -> None:
+    x = torch.from_numpy(np.random.default_rng(0).normal(size=(5, 20, 2))).float()
+    before = torch.random.get_rng_state()
+    first, second = (AuxiliaryLoss(lstm(), LOSS, channels=2, embedding_size=4) for _ in range(2))
+    values = [first(x).item(), first(x).item()]
+    assert values[0] != values[1]
+    second(x)
+    second.load_state_dict(first.state_dict())
+    assert second.steps == 2 and second(x).item() == first(x).item()
+    first.eval()
+    assert first(x).item() == first(x).item()
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_symbols_and_other_widths() -> None:
+    class Words(TwoMethods):
+        def forward(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+            return super().forward(nn.functional.one_hot(x, 2).float(), state)
+
+    auxiliary = AuxiliaryLoss(Words(lstm()), LOSS, symbols=2, hidden_size=9, decoder_layers=1)
+    assert auxiliary(torch.randint(0, 2, (3, 10), generator=torch.Generator().manual_seed(0))).item() > 0
+
+
+def test_what_cannot_be_used_is_refused() -> None:
+    with pytest.raises(InputError, match="the LSTM has num_layers=2, not 1; wrap it in a class"):
+        AuxiliaryLoss(nn.LSTM(2, 3, num_layers=2, batch_first=True), LOSS, channels=2)
+    with pytest.raises(InputError, match="batch_first=False"):
+        AuxiliaryLoss(nn.LSTM(2, 3), LOSS, channels=2)
+    with pytest.raises(InputError, match="either channels"):
+        AuxiliaryLoss(lstm(), LOSS)
+
+
+def model_of_one_output(method: str = "lstm") -> Model:
+    model = make_model(method)
+    assert model.classifier is not None
+    model.classifier.last = nn.Linear(model.classifier.last.in_features, 1).double()
+    return model
+
+
+@pytest.mark.parametrize("truncation, recompute", [(None, False), (None, True), (5, False), (0, False)])
+def test_regression_is_the_squared_error_from_the_last_output(
+    truncation: int | None, recompute: bool
+) -> None:
+    model, batch = model_of_one_output(), make_batch([7, 12, 9, 12])
+    targets = torch.tensor([0.5, float("nan"), -1.0, 2.0], dtype=torch.float64)
+    weights = torch.tensor([1.0, 1.0, 2.0, 0.5], dtype=torch.float64)
+    term = losses(
+        model, [Regression(truncation, recompute)], replace(batch, targets=targets, weights=weights), DRAW
+    )["regression"]
+    assert term.count == 3 and model.classifier is not None
+    expected = torch.zeros((), dtype=torch.float64)
+    for row in (0, 2, 3):
+        outputs, _ = model.encoder(batch.x[row : row + 1, : batch.lengths[row]], model.encoder.zero_state(1))
+        expected = expected + weights[row] * (model.classifier(outputs[:, -1])[0, 0] - targets[row]) ** 2
+    assert term.total.item() == pytest.approx(expected.item(), rel=1e-5)
+    if truncation is None:
+        parameters = list(model.parameters())
+        pairs = zip(
+            torch.autograd.grad(term.total, parameters, retain_graph=True),
+            torch.autograd.grad(expected, parameters),
+            strict=True,
+        )
+        assert all(torch.allclose(one, other, rtol=1e-4, atol=1e-7) for one, other in pairs)
+
+
+def test_a_batch_without_targets_teaches_no_regression() -> None:
+    batch = replace(make_batch([4, 4]), targets=torch.full((2,), float("nan")))
+    for objective, method in ((Regression(None), "lstm"), (AveragedRegression(), "transformer")):
+        term = losses(model_of_one_output(method), [objective], batch, DRAW)["regression"]
+        assert term.count == 0 and not term.total.requires_grad
+
+
+def test_weights_of_rows_count_in_classification() -> None:
+    model, batch = make_model("lstm"), make_batch([7, 12, 9])
+    classification = Classification(None)
+
+    def total(rows: Batch) -> float:
+        return losses(model, [classification], rows, DRAW)["classification"].total.item()
+
+    each = [
+        total(replace(batch, labels=torch.where(torch.arange(3) == row, batch.labels, -1)))
+        for row in range(3)
+    ]
+    weighted = replace(batch, weights=torch.tensor([0.5, 2.0, 0.0], dtype=torch.float64))
+    assert total(weighted) == pytest.approx(0.5 * each[0] + 2 * each[1], rel=1e-5)

@@ -1,0 +1,321 @@
+"""scikit-learn's own checks of our estimators, its tools around them, and what they refuse."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import pickletools
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import check_classifiers_classes, parametrize_with_checks
+
+from backcast import BackcastClassifier, BackcastEncoder, BackcastRegressor, InputError
+from backcast.config import FIELDS
+
+TINY: dict[str, Any] = dict(
+    hidden_size=8, embedding_size=0, feedforward_size=16, decoder_layers=1, anchors=1, segment_length=2, dropconnect=0.0,
+    position_cue=False, pretrain_epochs=1, batch_size=32, device="cpu",
+)  # fmt: skip
+CLASSIFIER = BackcastClassifier(**TINY, epochs=6, learning_rate=0.03, validation=0)
+REGRESSOR = BackcastRegressor(**{**TINY, "batch_size": 16}, epochs=25, learning_rate=0.03, validation=0)
+ENCODER = BackcastEncoder(**TINY)
+STEPS = 12
+
+
+def expected_failures(estimator: object) -> dict[str, str]:
+    """Checks that fail, with the reason."""
+    found = {}
+    if not isinstance(estimator, BackcastEncoder):
+        found["check_sample_weight_equivalence_on_dense_data"] = (
+            "the weights are updated a batch at a time, so a row that stands twice is in other batches than one of weight 2 "
+            "(the same holds for scikit-learn's SGDClassifier)"
+        )
+    if isinstance(estimator, BackcastClassifier):
+        found["check_classifiers_classes"] = (
+            "it labels rows -1 and 1, but -1 means unlabelled, as in scikit-learn's semi-supervised classes, which it exempts "
+            "by name; with missing_label=None it passes (a test of its own)"
+        )
+    return found
+
+
+@parametrize_with_checks(
+    [CLASSIFIER, REGRESSOR, ENCODER], expected_failed_checks=expected_failures, xfail_strict=True
+)
+def test_scikit_learns_own_checks(estimator: Any, check: Any) -> None:
+    check(estimator)
+
+
+def test_minus_one_may_be_a_class() -> None:
+    check_classifiers_classes("BackcastClassifier", clone(CLASSIFIER).set_params(missing_label=None))
+
+
+def rows(count: int = 40, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """(count, STEPS) told apart by the mean of the row."""
+    generator = np.random.default_rng(seed)
+    y = np.arange(count) % 2
+    return generator.normal(size=(count, STEPS)) + 3 * y[:, None], y
+
+
+def test_parameters_are_those_of_config_with_its_defaults() -> None:
+    own = {"random_state", "verbose", "patience", "class_weight", "missing_label"}
+    for estimator in (BackcastClassifier(), BackcastRegressor(), BackcastEncoder()):
+        for name, value in estimator.get_params().items():
+            assert name in own or value == FIELDS[name].default, name
+    assert own <= set(BackcastClassifier().get_params())
+    assert "epochs" not in BackcastEncoder().get_params()
+
+
+def test_all_forms_of_x_say_the_same() -> None:
+    x, y = rows()
+    model = clone(CLASSIFIER).fit(x, y)
+    expected = model.predict_proba(x)
+    assert model.n_features_in_ == STEPS and model.score(x, y) > 0.9
+    for form in (x.tolist(), torch.from_numpy(x), x.astype(object), list(x), x[:, :, None]):
+        assert np.array_equal(model.predict_proba(form), expected)
+    column = np.empty(len(x), object)
+    column[:] = list(x)
+    ragged = clone(CLASSIFIER).fit(column, y)
+    assert np.array_equal(ragged.predict_proba(x), expected) and not hasattr(ragged, "n_features_in_")
+    assert ragged.predict([x[0, :5], x[1]]).shape == (2,)
+    assert ragged.predict(x[:, :5]).shape == (40,)  # where no array was fitted, any number of steps fits
+
+
+def test_texts_bytes_and_words() -> None:
+    words = ["abc" * 3, "xyz" * 2] * 10
+    for x in (words, np.array(words), [word.encode() for word in words], [list(word) for word in words]):
+        model = clone(CLASSIFIER).fit(x, ["a", "b"] * 10)
+        assert model.predict(x[:2]).tolist() == ["a", "b"]
+    assert clone(ENCODER).set_params(kind="bytes", max_length=4).fit(words).transform(words).shape == (20, 8)
+
+
+def test_pandas_columns_and_tables() -> None:
+    pandas = pytest.importorskip("pandas")
+    x, y = rows()
+    table = pandas.DataFrame(x, columns=[f"t{i}" for i in range(STEPS)])
+    model = clone(CLASSIFIER).fit(table, pandas.Series(y))
+    assert np.array_equal(model.predict_proba(table), clone(CLASSIFIER).fit(x, y).predict_proba(x))
+    assert model.feature_names_in_[0] == "t0"
+    texts = pandas.DataFrame({"text": ["abc", "xyzz"] * 10, "label": ["a", "b"] * 10})
+    for form in (texts["text"], texts[["text"]]):
+        fitted = clone(CLASSIFIER).fit(form, texts["label"])
+        assert fitted.predict(form[:2]).tolist() == ["a", "b"]
+    assert clone(CLASSIFIER).fit(pandas.Series(list(x)), y).predict(list(x)).shape == (40,)
+
+
+def test_rows_without_a_label_train_the_auxiliary_loss_alone() -> None:
+    x, y = rows()
+    for none, labels in ((-1, y.copy()), (None, y.astype(object)), (np.nan, y.astype(float))):
+        labels[4:] = none
+        model = clone(CLASSIFIER).fit(x, labels)
+        assert model.classes_.tolist() == [0, 1]
+        assert set(model.predict(x)) <= {0, 1}
+    alone = clone(CLASSIFIER).fit(x[:4], y[:4])
+    assert not np.array_equal(model.predict_proba(x), alone.predict_proba(x))
+    targets = x.mean(axis=1)
+    targets[10:] = np.nan
+    assert np.isfinite(clone(REGRESSOR).set_params(epochs=1).fit(x, targets).predict(x)).all()
+
+
+def test_pretraining_comes_before_fit() -> None:
+    x, y = rows()
+    model = clone(CLASSIFIER).set_params(joint=False).pretrain(x)
+    with pytest.raises(NotFittedError):
+        model.predict(x)
+    first = model.fit(x[:8], y[:8]).predict_proba(x)
+    assert np.array_equal(first, model.fit(x[:8], y[:8]).predict_proba(x))
+    assert {entry["phase"] for entry in model.history_} == {"supervised"}
+    # Of both phases in one, where all rows are in both: the same first phase, to the bit.
+    whole = clone(CLASSIFIER).set_params(joint=False).fit(x, y)
+    assert whole.history_[0]["phase"] == "pretraining"
+    with pytest.raises(InputError, match=r"pretrain\(\) was with hidden_size=8, now it is 4"):
+        model.set_params(hidden_size=4).fit(x, y)
+
+
+def test_validation_rows_choose_the_epoch_and_patience_ends_training() -> None:
+    x, y = rows()
+    model = clone(CLASSIFIER).set_params(epochs=30, patience=2)
+    model.fit(x, y, *rows(10, seed=1))
+    judged = [entry for entry in model.history_ if "validation_loss" in entry]
+    assert 3 <= len(judged) <= 30
+    held_out = clone(CLASSIFIER).set_params(validation=0.2, epochs=30, patience=1).fit(x, y)
+    losses = [entry["validation_loss"] for entry in held_out.history_ if "validation_loss" in entry]
+    assert losses
+    constant = clone(REGRESSOR).set_params(epochs=30, patience=1, learning_rate=1e-12, validation=0.5)
+    assert len(constant.fit(x, x[:, 0]).history_) < 31
+
+
+def test_weights_of_rows_and_classes() -> None:
+    x, y = rows()
+    x = np.concatenate([x, x])  # every row with both labels
+    y = np.concatenate([y, 1 - y])
+    weights = np.repeat([1.0, 0.01], 40)
+    assert clone(CLASSIFIER).fit(x, y, sample_weight=weights).score(x[:40], y[:40]) > 0.9
+    kept = clone(CLASSIFIER).fit(x, y, sample_weight=np.repeat([3.0, 0.0], 40))  # as if they were not there
+    assert np.array_equal(kept.predict_proba(x), clone(CLASSIFIER).fit(x[:40], y[:40]).predict_proba(x))
+    noise = np.random.default_rng(0).normal(size=(40, STEPS))
+    heavy = clone(CLASSIFIER).set_params(class_weight={0: 1, 1: 1000}, validation=0.2).fit(noise, y[:40])
+    assert heavy.predict(noise).mean() > 0.9
+    assert clone(CLASSIFIER).set_params(class_weight="balanced").fit(x[:39], y[:39]).classes_.tolist() == [
+        0,
+        1,
+    ]
+
+
+def test_a_pickle_holds_weights_and_settings_and_no_class_of_torch() -> None:
+    x, y = rows()
+    for estimator in (CLASSIFIER, REGRESSOR, ENCODER):
+        fitted = clone(estimator).fit(x, y)
+        saved = pickle.dumps(fitted)
+        words = {argument for _, argument, _ in pickletools.genops(saved) if isinstance(argument, str)}
+        modules = {word for word in words if word.split(".")[0] in ("torch", "backcast")}
+        assert all(word.startswith("backcast.estimator.") for word in modules), modules
+        again = pickle.load(io.BytesIO(saved))
+        say = "transform" if estimator is ENCODER else "predict"
+        assert np.array_equal(getattr(again, say)(x), getattr(fitted, say)(x))
+        assert again.get_params() == fitted.get_params()
+
+
+def test_random_states() -> None:
+    x, y = rows()
+    quick = clone(CLASSIFIER).set_params(epochs=1, pretrain_epochs=0)
+    before = np.random.get_state()[1].copy(), torch.random.get_rng_state()
+    found = {}
+    for name, state in (("0", 0), ("1", 1), ("np", np.random.RandomState(3)), ("None", None), ("again", 0)):
+        found[name] = quick.set_params(random_state=state).fit(x, y).predict_proba(x)
+    assert np.array_equal(found["0"], found["again"])
+    assert not np.array_equal(found["0"], found["1"]) and not np.array_equal(found["None"], found["np"])
+    assert np.array_equal(before[0], np.random.get_state()[1]) and torch.equal(
+        before[1], torch.random.get_rng_state()
+    )
+
+
+def test_verbose_says_a_line_an_epoch(capsys: pytest.CaptureFixture[str]) -> None:
+    x, y = rows()
+    clone(CLASSIFIER).set_params(verbose=True, epochs=2).fit((x > 0).astype(int), y)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 4 and "kind real reads them as numbers" in lines[0] and "joint epoch 2:" in lines[3]
+    clone(CLASSIFIER).set_params(epochs=1).fit(x, y)
+    assert not capsys.readouterr().out
+
+
+def test_scikit_learns_tools() -> None:
+    x, y = rows()
+    quick = clone(CLASSIFIER).set_params(epochs=3)
+    assert make_pipeline(StandardScaler(), quick).fit(x, y).score(x, y) > 0.8
+    search = GridSearchCV(quick, {"hidden_size": [4, 8]}, cv=2).fit(x, y)
+    assert search.best_params_["hidden_size"] in (4, 8)
+    assert cross_val_score(quick, x, y, cv=2).shape == (2,)
+    assert CalibratedClassifierCV(quick, cv=2).fit(x, y).predict_proba(x).shape == (40, 2)
+    features = make_pipeline(clone(ENCODER).set_params(hidden_size=16), LogisticRegression())
+    assert features.fit(list(x), y).score(list(x), y) > 0.8
+    assert features[0].get_feature_names_out()[15] == "backcastencoder15"
+
+
+def test_the_encoder_gives_the_state_at_the_end() -> None:
+    x, _ = rows()
+    fitted = clone(ENCODER).fit(x)
+    model = fitted.network_
+    batch = model.preprocessing.batch(fitted._rows_to_read(x), np.arange(40))
+    with torch.no_grad():
+        _, state = model.network.encoder(batch.slice(0, STEPS), model.network.encoder.zero_state(40))
+    assert np.allclose(fitted.transform(x), state.h.numpy(), atol=1e-5)
+
+
+def test_a_regressor_of_an_attention_network() -> None:
+    x, _ = rows()
+    model = clone(REGRESSOR).set_params(method="transformer", epochs=2, embedding_size=4)
+    assert model.fit(x, x.mean(axis=1)).predict(x).shape == (40,)
+
+
+X, Y = rows(8)
+NAN = np.where(np.arange(STEPS) == 2, np.nan, X)
+REFUSED = [
+    ("a text", dict(X="abc", y=Y), "a list of arrays, of strings or of bytes, or a pandas column of them; it is a str"),
+    ("nothing", dict(X=None, y=Y), "it is a NoneType"),
+    ("four dimensions", dict(X=X[:, :, None, None], y=Y), r"it must be \(rows, steps\) or \(rows, steps, channels\)"),
+    ("text in an array", dict(X=X.astype(str), y=Y), "Convert your data to numeric values explicitly"),
+    ("masked values", dict(X=np.ma.masked_greater(X, 1), y=Y), "X is masked; say what the masked values are"),
+    ("words in an array", dict(X=[["a", 1]] * 8, y=Y), "step 0 is 'a', not a number"),
+    ("texts and numbers", dict(X=["ab", [1.5, 2.5]] * 4, y=Y), "row 1 holds numbers, the rows before it text"),
+    ("numbers and texts", dict(X=[[1.5, 2.5], "ab"] * 4, y=Y), "row 1 holds text, the rows before it numbers"),
+    ("channels that differ", dict(X=[np.ones((3, 2)), np.ones((3, 1))] * 4, y=Y), "1 numbers a step, the rows before it 2"),
+    ("an empty row", dict(X=[np.ones(3), np.ones(0)] * 4, y=Y), "row 1 is empty"),
+    ("no rows", dict(X=[], y=[]), "there are no rows"),
+    ("NaN", dict(X=NAN, y=Y), "row 0, step 2, channel 0 is missing .8 values in all are NaN.; fill_missing takes the last known value"),
+    ("infinity", dict(X=np.where(np.isnan(NAN), np.inf, X), y=Y), "row 0, step 2, channel 0 is inf"),
+    ("no y", dict(X=X, y=None), "requires y to be passed, but the target y is None"),
+    ("short y", dict(X=X, y=Y[:5]), "y has 5 entries, but there are 8 rows in X"),
+    ("one class", dict(X=X, y=Y * 0), "every label of y is 0, which is one class; there must be at least two"),
+    ("-1 and 1", dict(X=X, y=2 * Y - 1), "-1 is no label; if it is a class, set missing_label=None"),
+    ("no label", dict(X=X, y=Y * 0 - 1), "no row of y has a label"),
+    ("real targets", dict(X=X, y=X[:, 0]), "Unknown label type: continuous.*BackcastRegressor"),
+    ("labels of two kinds", dict(X=X, y=["a", 1] * 4), "all of one kind"),
+    ("X_val alone", dict(X=X, y=Y, X_val=X), "X_val and y_val belong together"),
+    ("X_val of another width", dict(X=X, y=Y, X_val=X[:, 1:], y_val=Y), "X has 11 features, but BackcastClassifier is expecting 12"),
+    ("y_val of other classes", dict(X=X, y=Y, X_val=X, y_val=Y + 5), "row 0 has the label 5, which the model was not trained on"),
+    ("weights of another shape", dict(X=X, y=Y, sample_weight=[1, 2]), r"sample_weight has the shape \(2,\)"),
+    ("weights below zero", dict(X=X, y=Y, sample_weight=[1] * 7 + [-1]), "not negative; row 7 is not"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("given, message", [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED])
+def test_fit_refuses(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        clone(CLASSIFIER).fit(**given)
+
+
+def test_predict_refuses() -> None:
+    with pytest.raises(NotFittedError):
+        clone(CLASSIFIER).predict(X)
+    model = clone(CLASSIFIER).set_params(epochs=1).fit(X, Y)
+    for given, message in (
+        (X[:, :5], "X has 5 features, but BackcastClassifier is expecting 12 features as input.*a list of arrays"),
+        (np.ones((2, STEPS, 3)), "real vectors of 3 channels, but the model reads real vectors of 1 channel"),
+        (["abc"], "row 0 is a text, which is read as characters or bytes, not kind real"),
+        (NAN, "is missing"),
+        (X[0], "Reshape your data"),
+        ([], "there are no rows"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=message):
+            model.predict(given)
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"hidden_size": 0}, "hidden_size 0: must be a whole number at least 1"),
+        ({"method": "r-lstn"}, "did you mean 'r-lstm'"),
+        ({"epochs": 0}, "epochs=0 trains no predictions"),
+        ({"patience": 0, "validation": 0.5}, "patience=0: must be a whole number at least 1"),
+        ({"patience": 3}, "patience=3 needs rows that choose the epoch"),
+        ({"device": "tpu"}, "device tpu"),
+        ({"position_cue": True}, "say position_cue=False"),
+        ({"class_weight": {0: 0, 1: 0}}, "class_weight leaves no row that counts"),
+    ],
+)
+def test_parameters_are_checked_at_fit(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        clone(CLASSIFIER).set_params(**settings).fit(X, Y)
+
+
+def test_unknown_parameters_and_what_cannot_learn_without_labels() -> None:
+    with pytest.raises(ValueError, match="Invalid parameter 'hiden_size'"):
+        clone(CLASSIFIER).set_params(hiden_size=3)
+    for estimator in (ENCODER, CLASSIFIER):
+        alone = clone(estimator).set_params(method="lstm")
+        with pytest.raises(InputError, match=r"method='lstm' .* choose one of r-lstm"):
+            alone.fit(X) if estimator is ENCODER else alone.pretrain(X)
+    with pytest.raises(InputError, match="no row of y has a target"):
+        clone(REGRESSOR).fit(X, [np.nan] * 8)
+    with pytest.raises(InputError, match="not numbers; for classes there is BackcastClassifier"):
+        clone(REGRESSOR).fit(X, ["a"] * 8)
