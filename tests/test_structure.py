@@ -31,7 +31,7 @@ LEVELS = {
     5: ["trainer"],
     6: ["build"],
     7: ["prepared", "evaluation", "suggestions", "rows_figure", "side_by_side", "streaming", "estimator"],
-    8: ["run", "stream_lines", "export"],
+    8: ["run", "step_memory", "stream_lines", "export"],
     9: ["report", "doctor", "inspection"],
     10: ["demo", "benchmark", "data_commands", "stream_command", "paper"],
     11: ["cli"],

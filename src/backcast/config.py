@@ -336,6 +336,22 @@ def whole(low: int) -> Callable[[str], int]:
     return read
 
 
+def above_zero(text: str, unit: str) -> float:
+    """Reads a number of `unit` from the command line, above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text}: must be a number of {unit}, above 0")
+    return value
+
+
+def gigabytes(text: str) -> float:
+    """As `above_zero`."""
+    return above_zero(text, "gigabytes")
+
+
 def _checked(field: dataclasses.Field[Any], value: Any) -> Any:
     """The value of a field as its type, within its range; text is read as on the command line."""
     rules, name = field.metadata, flag(field.name)

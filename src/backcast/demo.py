@@ -12,25 +12,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
-from backcast.activations import activation_bytes
-from backcast.build import TrainedModel, build_network, build_trainer
+from backcast.build import TrainedModel
 from backcast.config import Config, resolve
 from backcast.data.sequences import Sequences
 from backcast.data.sources import load
 from backcast.errors import InputError, RunError, nearest
 from backcast.files import write_json
 from backcast.history import read_metrics
-from backcast.objectives import Draw
 from backcast.phases import phases
 from backcast.prepared import prepare
 from backcast.progress import TrainingProgress
 from backcast.report.memory import memory_curve
 from backcast.report.page import write_report
 from backcast.run import METRICS, holds_run, train
-from backcast.side_by_side import Killed, Task, cores, side_by_side
+from backcast.side_by_side import Killed, StepCount, Task, cores, side_by_side
+from backcast.step_memory import kept_for_backward
 
 DATA = "digits-silence"
 COMMON: dict[str, Any] = {
@@ -168,27 +164,12 @@ class _Job:
 def _run_job(job: _Job, advance: Callable[[int], None], stop: Callable[[], bool]) -> dict[str, Any]:
     """Trains one contender and measures it."""
     contender = {each.name: each for each in CONTENDERS}[job.name]
-    config, done = contender.config(job.seed, job.scale), 0
-
-    def note(total: int, already: int) -> None:
-        nonlocal done
-        done = already
-        advance(done)
-
-    def count(description: str) -> None:
-        nonlocal done
-        done += 1
-        advance(done)
-
+    steps = StepCount(advance)
+    config = contender.config(job.seed, job.scale)
     model = train(
-        config,
-        job.out,
-        resume=job.resume,
-        overwrite=job.overwrite,
-        on_total=note,
-        on_advance=count,
-        stop=stop,
-    )
+        config, job.out, resume=job.resume, overwrite=job.overwrite,
+        on_total=steps.on_total, on_advance=steps.on_advance, stop=stop,
+    )  # fmt: skip
     splits = load(DATA)
     assert splits.test is not None
     return _summarise(contender, config, job.out, model, splits.train, splits.test)
@@ -198,20 +179,6 @@ def _total_steps(configs: list[Config]) -> int:
     """All contenders have the same rows and batches."""
     steps = math.ceil(len(prepare(configs[0]).train) / configs[0].batch_size)
     return steps * sum(phase.epochs for config in configs for phase in phases(config))
-
-
-def training_activation_bytes(config: Config) -> int:
-    """What one step of the run's last phase keeps for its backward pass; see `activation_bytes`."""
-    prepared = prepare(config)
-    network = build_network(config, prepared.preprocessing, len(prepared.classes))
-    trainer = build_trainer(
-        config, network, prepared.preprocessing, prepared.train, None, torch.device("cpu")
-    )
-    rows = np.arange(min(config.batch_size, len(prepared.train)))
-    last = phases(config)[-1]
-    return activation_bytes(
-        lambda: trainer.step_terms(last, rows, Draw(config.seed, 0, 0)), network.parameters()
-    )
 
 
 def _choose(methods: str | None) -> list[Contender]:
@@ -244,7 +211,7 @@ def _summarise(
         "test_accuracy": model.evaluate(test_rows).accuracy,
         "train_accuracy": last["accuracy"],
         "train_seconds": last["seconds"],
-        "peak_activation_bytes": training_activation_bytes(config),
+        "peak_activation_bytes": kept_for_backward(config, config.batch_size),
         "parameters": sum(parameter.numel() for parameter in model.network.parameters()),
         "remembers_steps": memory_curve(model, train_rows, test_rows).remembers_steps,
     }

@@ -42,6 +42,21 @@ class Task:
     after: str | None = None
 
 
+class StepCount:
+    """A run's `on_total` and `on_advance`, for the `advance` of a task."""
+
+    def __init__(self, advance: Callable[[int], None]) -> None:
+        self._advance, self._done = advance, 0
+
+    def on_total(self, total: int, done: int) -> None:
+        self._done = done
+        self._advance(done)
+
+    def on_advance(self, description: str) -> None:
+        self._done += 1
+        self._advance(self._done)
+
+
 def cores() -> int:
     """That this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

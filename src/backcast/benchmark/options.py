@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from backcast.config import whole
+from backcast.config import above_zero, gigabytes, whole
 
 BENCHMARKS = {
     "step": "one training step: seconds and memory against the length, methods beside plain torch",
@@ -38,7 +38,7 @@ def _add_common(parser: argparse.ArgumentParser, rounds: bool) -> None:
     if rounds:
         parser.add_argument("--rounds", type=whole(1), default=5, metavar="N", help="timed rounds, behind one that is not; medians are shown (default: 5)")  # fmt: skip
     parser.add_argument("--threads", type=whole(1), metavar="N", help="of each contender (default: torch's own choice)")  # fmt: skip
-    parser.add_argument("--memory-limit", type=_gigabytes, metavar="GB", help="a contender that needs more is left out (default: 75 %% of what is free)")  # fmt: skip
+    parser.add_argument("--memory-limit", type=gigabytes, metavar="GB", help="a contender that needs more is left out (default: 75 %% of what is free)")  # fmt: skip
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep all rows in FILE as JSON; rows that it holds already are not measured again")  # fmt: skip
 
 
@@ -87,19 +87,5 @@ def _sizes(parser: argparse.ArgumentParser, name: str, default: list[int] | None
     parser.add_argument(name, type=whole(1), nargs="+", default=default, metavar="N", help=help)
 
 
-def _gigabytes(text: str) -> float:
-    return _above_zero(text, "gigabytes")
-
-
 def _duration(text: str) -> float:
-    return _above_zero(text, "seconds")
-
-
-def _above_zero(text: str, unit: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text}: must be a number of {unit}, above 0")
-    return value
+    return above_zero(text, "seconds")

@@ -25,7 +25,7 @@ def initialise(model: nn.Module, seed: int) -> None:
             continue
         bound = _bound(module)
         for name, parameter in module.named_parameters(recurse=False):
-            if (given := own.get(f"{module_name}.{name}")) is not None:
+            if (given := own.get(parameter)) is not None:
                 parameter.copy_(given)
                 continue
             generator = rng.torch_generator("cpu", seed, "initialise", f"{module_name}.{name}")
@@ -48,7 +48,7 @@ class OwnFirstWeights(Protocol):
         """Of the parameter `name`; None: as any other."""
 
 
-def _first_weights(model: nn.Module, seed: int) -> Iterator[tuple[str, Tensor]]:
+def _first_weights(model: nn.Module, seed: int) -> Iterator[tuple[nn.Parameter, Tensor]]:
     for module_name, module in model.named_modules():
         if isinstance(module, OwnFirstWeights):
             parameters = dict(model.get_submodule(module_name).named_parameters())
@@ -56,7 +56,7 @@ def _first_weights(model: nn.Module, seed: int) -> Iterator[tuple[str, Tensor]]:
                 whole = f"{module_name}.{name}"
                 generator = rng.torch_generator("cpu", seed, "initialise", whole)
                 if (found := module.first_weights(name, parameter.shape, generator)) is not None:
-                    yield whole, found
+                    yield parameter, found
 
 
 def _bound(module: nn.Module) -> float | None:

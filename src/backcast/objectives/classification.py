@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 from torch.nn import functional as F
 
 from backcast.batch import Batch
-from backcast.nn.model import Model, full_precision
+from backcast.nn.model import Model
 from backcast.objectives.objective import Draw, Plan, Term
-from backcast.objectives.supervised import AveragedOutput, LastOutput
+from backcast.objectives.supervised import AveragedOutput, LastOutput, head
 from backcast.sweep import State
 
 
@@ -54,10 +53,7 @@ def _label_loss(
     labelled = (batch.labels >= 0).nonzero()[:, 0]
     if not len(labelled):
         return Term(torch.zeros((), device=batch.device), 0, 0)
-    assert model.classifier is not None
-    output = objective.outputs(model, batch, plan, states, labelled, draw)
-    second_weight = model.classifier.drop(draw.generator("dropconnect/classifier", output.device))
-    logits: Tensor = full_precision(model.classifier(output, second_weight))
+    logits = head(model, objective.outputs(model, batch, plan, states, labelled, draw), draw)
     labels = batch.labels[labelled]
     losses = F.cross_entropy(logits, labels, reduction="none")
     if objective.weights is not None:

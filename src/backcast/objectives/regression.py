@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from backcast.batch import Batch
-from backcast.nn.model import Model, full_precision
+from backcast.nn.model import Model
 from backcast.objectives.objective import Draw, Plan, Term
-from backcast.objectives.supervised import AveragedOutput, LastOutput
+from backcast.objectives.supervised import AveragedOutput, LastOutput, head
 from backcast.sweep import State
 
 
@@ -48,13 +47,11 @@ def _target_loss(
     draw: Draw,
 ) -> Term:
     """Over the rows that have a target, by their weights."""
-    assert model.classifier is not None and batch.targets is not None
+    assert batch.targets is not None
     taught = (~batch.targets.isnan()).nonzero()[:, 0]
     if not len(taught):
         return Term(torch.zeros((), device=batch.device), 0)
-    output = objective.outputs(model, batch, plan, states, taught, draw)
-    second_weight = model.classifier.drop(draw.generator("dropconnect/classifier", output.device))
-    predicted: Tensor = full_precision(model.classifier(output, second_weight))[:, 0]
+    predicted = head(model, objective.outputs(model, batch, plan, states, taught, draw), draw)[:, 0]
     losses = (predicted - batch.targets[taught]).square()
     if batch.weights is not None:
         losses = losses * batch.weights[taught]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from backcast import recompute, windows
 from backcast.batch import Batch
-from backcast.nn.model import Model
+from backcast.nn.model import Model, full_precision
 from backcast.objectives.objective import Draw, Plan
 from backcast.sweep import State, like
 
@@ -45,6 +45,13 @@ class LastOutput:
             last = torch.from_numpy(lengths[:, 0] - 1).to(batch.device)[taught]
             found, _ = model.encoder(x, like(states, [part[taught] for part in states]))
             return found[torch.arange(len(taught), device=batch.device), last]
+
+
+def head(model: Model, output: Tensor, draw: Draw) -> Tensor:
+    """What the classifier says of outputs (n, H), under this step's DropConnect."""
+    assert model.classifier is not None
+    second_weight = model.classifier.drop(draw.generator("dropconnect/classifier", output.device))
+    return full_precision(model.classifier(output, second_weight))
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -14,18 +13,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from backcast.activations import activation_bytes
-from backcast.build import TrainedModel, build_network, build_trainer, choose_device
+from backcast.build import TrainedModel
 from backcast.config import Config, resolve
 from backcast.data.sequences import Sequences
 from backcast.errors import InputError, RunError
 from backcast.evaluation import rows_for
 from backcast.history import read_metrics
-from backcast.objectives import Draw
 from backcast.paper.experiment import CurvePoint, RunResult, Status
 from backcast.phases import phases
-from backcast.prepared import prepare
 from backcast.run import METRICS, read_environment, train
+from backcast.side_by_side import StepCount
+from backcast.step_memory import kept_for_backward
 from backcast.trainer import Interrupted
 
 TEST_BATCH = 64
@@ -85,53 +83,40 @@ def run_job(job: Job, advance: Callable[[int], None], stop: Callable[[], bool]) 
 
 def _run(job: Job, advance: Callable[[int], None], stop: Callable[[], bool]) -> RunResult:
     config = job.config
-    kept = None if job.budget is None else kept_for_one_row(config)
+    kept = None if job.budget is None else kept_for_backward(config, 1)
     if kept is not None and job.budget is not None and kept > job.budget:
         reason = f"a step on one row keeps {kept / 1e9:.2g} GB for its backward pass, the budget is {job.budget / 1e9:g} GB"
         return replace(without(job, "infeasible", reason), kept_bytes=kept)
-    done = 0
-
-    def note(total: int, already: int) -> None:
-        nonlocal done
-        done = already
-        advance(done)
-
-    def count(description: str) -> None:
-        nonlocal done
-        done += 1
-        advance(done)
-
-    test: Sequences | None = None
+    steps = StepCount(advance)
+    test: list[Sequences] = []  # read once, when first asked for
     every = math.ceil(config.epochs / MOST_POINTS)
 
+    def test_rows(model: TrainedModel) -> Sequences:
+        if not test:
+            test.append(rows_for(model, str(config.data), "test", {"data_dir": job.data_dir})[0])
+        return test[0]
+
     def measure(model: TrainedModel, epoch: int) -> dict[str, float]:
-        nonlocal test
         if not job.measure or (epoch % every and epoch < config.epochs):
             return {}
-        if test is None:
-            test = rows_for(model, str(config.data), "test", {"data_dir": job.data_dir})[0]
-            if job.curve_rows is not None:
-                test = test.select(np.arange(min(job.curve_rows, len(test))))
-        return {"test_accuracy": model.evaluate(test, TEST_BATCH).accuracy}
+        rows = test_rows(model)
+        few = rows if job.curve_rows is None else rows.select(np.arange(min(job.curve_rows, len(rows))))
+        return {"test_accuracy": model.evaluate(few, TEST_BATCH).accuracy}
 
     model = train(
         config, job.out, resume=True, pretrained=job.pretrained, measure=measure,
-        on_total=note, on_advance=count, stop=stop,
+        on_total=steps.on_total, on_advance=steps.on_advance, stop=stop,
     )  # fmt: skip
     environment = read_environment(job.out)
     epochs = read_metrics(job.out / METRICS)
-    accuracy, test_rows = None, 0
-    if job.measure:
-        rows, _ = rows_for(model, str(config.data), "test", {"data_dir": job.data_dir})
-        scores = model.evaluate(rows, TEST_BATCH)
-        accuracy, test_rows = scores.accuracy, scores.count
+    scores = model.evaluate(test_rows(model), TEST_BATCH) if job.measure else None
     return RunResult(
         checksum=job.checksum,
         seed=job.seed,
         status="finished",
-        accuracy=accuracy,
+        accuracy=None if scores is None else scores.accuracy,
         train_accuracy=epochs[-1].get("accuracy"),
-        test_rows=test_rows,
+        test_rows=0 if scores is None else scores.count,
         train_rows=environment["rows"]["train"],
         steps=epochs[-1]["step"],
         epochs=tuple(phase.epochs for phase in phases(config)),
@@ -151,21 +136,6 @@ def _run(job: Job, advance: Callable[[int], None], stop: Callable[[], bool]) -> 
         ),
         environment={name: value for name, value in environment.items() if name not in NOT_KEPT},
     )
-
-
-def kept_for_one_row(config: Config) -> int:
-    """Bytes that a step of the last phase keeps for its backward pass on the longest row of the data."""
-    prepared = prepare(config)
-    device = choose_device(config.device)
-    network = build_network(config, prepared.preprocessing, len(prepared.classes))
-    trainer = build_trainer(config, network, prepared.preprocessing, prepared.train, None, device)
-    step = partial(
-        trainer.step_terms,
-        phases(config)[-1],
-        np.array([prepared.train.lengths.argmax()]),
-        Draw(config.seed, 0, 0),
-    )
-    return activation_bytes(step, network.parameters())
 
 
 def _seconds_per_step(epochs: list[dict[str, Any]]) -> float | None:

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from backcast.config import FIELDS, whole
+from backcast.config import FIELDS, gigabytes, whole
 from backcast.errors import RunError
 
 NAMES = {
@@ -41,7 +41,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help=FIELDS["device"].metadata["help"])
     parser.add_argument("--jobs", type=whole(1), metavar="N", help="runs at once, the cores shared among them (default: one a core, at most 8; on a GPU one)")  # fmt: skip
     parser.add_argument("--note", metavar="TEXT", help="a sentence for every caption, such as where the data differ from the original")  # fmt: skip
-    parser.add_argument("--memory", type=_gigabytes, default=16.0, metavar="GB", help="a row of a table is infeasible where one example keeps more than this for its backward pass (default: 16)")  # fmt: skip
+    parser.add_argument("--memory", type=gigabytes, default=16.0, metavar="GB", help="a row of a table is infeasible where one example keeps more than this for its backward pass (default: 16)")  # fmt: skip
 
 
 def run_reproduce(arguments: argparse.Namespace, stop: Callable[[], bool], say: Callable[[str], None]) -> int:
@@ -56,13 +56,3 @@ def run_reproduce(arguments: argparse.Namespace, stop: Callable[[], bool], say: 
     except Interrupted:
         raise RunError(f"stopped; go on with: {request.command()}") from None
     return 1 if failed else 0
-
-
-def _gigabytes(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text}: must be a number of gigabytes, above 0")
-    return value

@@ -1,0 +1,23 @@
+"""What a training step of a configuration keeps for its backward pass."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from backcast.activations import activation_bytes
+from backcast.build import build_network, build_trainer, choose_device
+from backcast.config import Config
+from backcast.objectives import Draw
+from backcast.prepared import prepare
+
+
+def kept_for_backward(config: Config, count: int) -> int:
+    """Bytes, see `activation_bytes`, for a step of the last phase on the `count` longest training rows, or on all. Raises InputError."""
+    prepared = prepare(config)
+    network = build_network(config, prepared.preprocessing, len(prepared.classes))
+    device = choose_device(config.device)
+    trainer = build_trainer(config, network, prepared.preprocessing, prepared.train, None, device)
+    longest = np.argsort(-prepared.train.lengths, kind="stable")[:count]
+    return activation_bytes(
+        lambda: trainer.step_terms(trainer.phases[-1], longest, Draw(config.seed, 0, 0)), network.parameters()
+    )
