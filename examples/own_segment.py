@@ -4,6 +4,7 @@
 
 The paper draws its place anywhere. Here it is always the beginning of the row, so that the network is asked for nothing but the oldest
 elements. Both are trained alike, without labels; then each network's decoder is asked for the beginning from the state at the end.
+With 40 updates (the default) the network that was always asked for it knows the beginning better; by 80 they are nearly alike: it learns it sooner, not better.
 """
 
 from __future__ import annotations

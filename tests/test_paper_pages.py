@@ -410,3 +410,16 @@ def test_the_data_sets_stand_beside_the_papers(tmp_path: Path) -> None:
     write_data_sets(sets, tmp_path, "backcast reproduce table1", "small")
     assert read_data_sets(tmp_path) == sets and read_data_sets(tmp_path / "none") == []
     assert "| ours | 60.5 | 2 | 10 | 5 |" in (tmp_path / "table1.md").read_text()
+
+
+def test_the_caption_has_the_note_and_says_where_seeds_had_other_data(tmp_path: Path) -> None:
+    experiment = make_experiment("table")
+    runs = [run(experiment.cells[0], seed, 0.5) for seed in (0, 1)]
+    same = {experiment.cells[0].checksum: tuple(runs)}
+    write_experiment(experiment, same, tmp_path, "backcast reproduce table2", "A copy, re-encoded.")
+    text = (tmp_path / "table2.md").read_text()
+    assert "A copy, re-encoded." in text and "other rows than others" not in text
+    several = {experiment.cells[0].checksum: (runs[0], replace(runs[1], data_sha256="other", jobs=2))}
+    write_experiment(experiment, several, tmp_path, "backcast reproduce table2")
+    text = (tmp_path / "table2.md").read_text()
+    assert "other rows than others" in text and "2 runs at once" in text and "re-encoded" not in text

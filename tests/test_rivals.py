@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from backcast import rng
+from backcast.build import build_encoder
 from backcast.cli import main
 from backcast.methods import METHODS
+from backcast.nn.initialise import initialise
 from backcast.nn.model import Model
 from backcast.objectives import Draw, WholeSequence, losses
 from backcast.sweep import sweep
@@ -92,6 +93,14 @@ def test_the_urnn_neither_loses_nor_gains_length() -> None:
         turn @ turn.conj().T, torch.eye(16, dtype=torch.complex128), rtol=0, atol=1e-12
     )
     assert abs(float(model.encoder.first_state.square().sum()) - 1) < 0.7
+    order = model.encoder.permutation.tolist()
+    assert sorted(order) == list(range(16)) != order
+
+
+def test_a_network_begins_as_its_source_says_whatever_holds_it() -> None:
+    alone = build_encoder("irnn", symbols=0, channels=2, embedding_size=0, hidden=6)
+    initialise(alone, 0)
+    assert torch.equal(alone.rnn.weight_hh_l0.detach(), torch.eye(6))
 
 
 def test_the_irnn_begins_as_a_memory() -> None:
@@ -194,7 +203,6 @@ def test_every_method_has_a_network_that_is_built_and_its_main_weights_do_not_de
         model = make_model(name, position_cue="reconstruction" in method.auxiliary)
         first = weights.setdefault(method.network, [part.detach() for part in model.encoder.parameters()])
         assert all(map(torch.equal, first, model.encoder.parameters()))
-    assert rng.permutation(6, "urnn").tolist() == rng.permutation(6, "urnn").tolist()
 
 
 # --- from the command line ---------------------------------------------------------------------------------
