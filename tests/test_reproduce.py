@@ -380,3 +380,18 @@ def test_a_result_of_another_form_is_damaged_and_one_that_says_more_is_not(
 def test_the_documents_of_the_results_stand_in_the_page_of_results() -> None:
     page = (ROOT / "docs" / "results.md").read_text()
     assert fill_results.filled(page) == page
+
+
+def test_where_phase_1_failed_the_rows_that_share_it_say_why(data: Path, tmp_path: Path) -> None:
+    of = scale("smoke", False)
+    request = Request("table5", "smoke", 1, (), False, False, tmp_path, str(data), "cpu", None, 16.0, None)
+    first = tasks(request, of, places(request, [EXPERIMENTS["table5"](of)]), set(), 1)[0]
+    assert not first.argument.measure
+    first.argument.out.mkdir(parents=True)
+    (first.argument.out / "config.yaml").write_text("seed: 99\n")  # of somebody else's run
+    (first.argument.out / "environment.json").write_text('{"backcast": "0.1.0"}')
+    assert main([*command("table5", data), "--out", str(tmp_path)]) == 1
+    failed = [line["reason"] for line in lines_of(tmp_path) if line["status"] != "finished"]
+    assert len(failed) == 2 and all(
+        "in phase 1: " in reason and "was begun with" in reason for reason in failed
+    )

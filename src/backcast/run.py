@@ -42,6 +42,7 @@ from backcast.build import (
 )
 from backcast.checkpoint import Checkpoint, load_last, save_checkpoint
 from backcast.config import Config, flag, read_yaml, resolve
+from backcast.data.preprocessing import Preprocessing
 from backcast.data.sequences import Sequences
 from backcast.errors import InputError, RunError
 from backcast.files import write_atomically, write_json
@@ -192,7 +193,7 @@ def train(
             lambda epoch: measure(model, epoch),
         )  # fmt: skip
         if pretrained is not None:
-            _skip_pretraining(trainer, network, config, pretrained)
+            _skip_pretraining(trainer, network, config, prepared.preprocessing, pretrained)
         checkpoint = folder.last_checkpoint(say) if going_on else None
         if checkpoint is not None:
             trainer.restore(checkpoint)
@@ -209,8 +210,13 @@ def train(
     return model
 
 
-def _skip_pretraining(trainer: Trainer, network: Model, config: Config, pretrained: Path) -> None:
-    """Takes phase 1 from another run. Raises InputError where that run is not this one's phase 1, or not finished."""
+def _skip_pretraining(
+    trainer: Trainer, network: Model, config: Config, preprocessing: Preprocessing, pretrained: Path
+) -> None:
+    """Takes phase 1 from another run. Raises InputError where that run is not this one's phase 1, or not finished.
+
+    Its rows may have other labels than ours; that it read the same ones shows in what the preprocessing learned of them.
+    """
     wanted, found = config.pretraining(), read_config(pretrained)
     differing = [
         flag(field.name)
@@ -229,7 +235,10 @@ def _skip_pretraining(trainer: Trainer, network: Model, config: Config, pretrain
         raise InputError(
             f"{pretrained}: is not finished; go on with: backcast train --resume --out {pretrained}"
         )
-    take_over(network, load_model(pretrained), ())
+    source = load_model(pretrained)
+    if source.preprocessing.to_json() != preprocessing.to_json():
+        raise InputError(f"{pretrained}: is not phase 1 of this run: it was pretrained on other rows")
+    take_over(network, source, ())
     trainer.skip_pretraining(epochs[-1]["step"], epochs[-1]["seconds"])
 
 

@@ -31,7 +31,7 @@ def csv_text(experiment: Experiment, found: Outcomes) -> str:
 
 
 def _line(experiment: Experiment, outcome: Outcome) -> dict[str, Any]:
-    cell, published = outcome.cell, outcome.published
+    published = outcome.published
     is_loss = experiment.form == "ablation" and outcome.row != experiment.rows[0]
     values, losses, seconds = outcome.spread, spread(outcome.losses), spread(outcome.seconds)
     return {
@@ -39,7 +39,7 @@ def _line(experiment: Experiment, outcome: Outcome) -> dict[str, Any]:
         "scale": experiment.scale,
         "row": outcome.row,
         "column": outcome.column,
-        "x": cell and cell.x,
+        "x": outcome.cell.x,
         "quantity": experiment.quantity,
         "mean": values and values.mean,
         "deviation": values and values.deviation,
@@ -57,7 +57,7 @@ def _line(experiment: Experiment, outcome: Outcome) -> dict[str, Any]:
         "test_rows": _of_runs(outcome, "test_rows"),
         "status": outcome.status,
         "reason": "; ".join(dict.fromkeys(" ".join(run.reason.split()) for run in outcome.failures)),
-        "checksum": cell and cell.checksum,
+        "checksum": outcome.cell.checksum,
     }
 
 

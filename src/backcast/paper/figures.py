@@ -144,7 +144,7 @@ def _against_length(figure: Figure, experiment: Experiment, found: Outcomes) -> 
     for number, row in enumerate(experiment.rows):
         look = colour(number), mark(number)
         line = outcomes_of(experiment, found, row)
-        placed = [(one.cell.x, one) for one in line if one.cell and one.cell.x]
+        placed = [(one.cell.x, one) for one in line if one.cell.x]
         draw_points(accuracy, [(x, one.values) for x, one in placed], *look)
         draw_points(seconds, [(x, one.seconds) for x, one in placed], *look)
         for x in [x for x, one in placed if one.failures and not one.values]:

@@ -60,7 +60,7 @@ def draw_dots(axes: Axes, values: dict[int, float], y: float, colour: str) -> No
 
 def write_word(axes: Axes, outcome: Outcome, y: float, colour: str) -> None:
     """Why there is no number, at the left edge."""
-    if outcome.cell and outcome.status != NOT_MEASURED:
+    if outcome.status != NOT_MEASURED:
         text = outcome.status if not outcome.values else "no seed in common with the first row"
         axes.text(
             0.01, y, f"× {text}", color=colour, fontsize=7, va="center", transform=axes.get_yaxis_transform()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from backcast.paper.experiment import Cell, CurvePoint, Experiment, Found, Published, RunResult
-from backcast.paper.published import PUBLISHED, PUBLISHED_SECONDS
 from backcast.paper.statistics import Spread, paired, spread
 
 SMOKE = "smoke"
@@ -15,9 +14,8 @@ NOT_MEASURED = "smoke: nothing is measured here"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was found of one cell; a cell is its row, its column, and all of this.
+    """What was found of one cell.
 
-    cell      None where the paper has a number that is not ours to find
     values    by seed, percent of the test rows: accuracy, or error where that is the experiment's quantity
     seconds   of a training step, by seed
     losses    by seed, points lost against the first row; an ablation's alone
@@ -25,16 +23,28 @@ class Outcome:
     status    "finished" where there is at least one value; otherwise the reason for there being none, in words
     """
 
-    row: str
-    column: str
-    cell: Cell | None
-    published: Published | None
-    published_seconds: Published | None
+    cell: Cell
     status: str
     values: dict[int, float] = field(default_factory=dict)
     seconds: dict[int, float] = field(default_factory=dict)
     losses: dict[int, float] = field(default_factory=dict)
     runs: tuple[RunResult, ...] = ()
+
+    @property
+    def row(self) -> str:
+        return self.cell.row
+
+    @property
+    def column(self) -> str:
+        return self.cell.column
+
+    @property
+    def published(self) -> Published | None:
+        return self.cell.published
+
+    @property
+    def published_seconds(self) -> Published | None:
+        return self.cell.published_seconds
 
     @property
     def spread(self) -> Spread | None:
@@ -46,14 +56,10 @@ class Outcome:
 
 
 def outcomes(experiment: Experiment, found: Found) -> dict[tuple[str, str], Outcome]:
-    """Every (row, column) that has a cell or a number of the paper's, row by row."""
-    shown = {}
-    for row in experiment.rows:
-        for column in experiment.columns:
-            outcome = _outcome(experiment, found, row, column)
-            if outcome.cell is not None or outcome.published is not None:
-                shown[row, column] = outcome
-    return shown
+    """By (row, column), row by row."""
+    places = [(row, column) for row in experiment.rows for column in experiment.columns]
+    cells = {place: experiment.cell(*place) for place in places}
+    return {place: _outcome(experiment, found, cell) for place, cell in cells.items() if cell is not None}
 
 
 def most_seeds(all_outcomes: dict[tuple[str, str], Outcome]) -> int:
@@ -77,28 +83,18 @@ def mean_curve(outcome: Outcome) -> list[tuple[CurvePoint, CurvePoint, CurvePoin
     return band
 
 
-def _outcome(experiment: Experiment, found: Found, row: str, column: str) -> Outcome:
-    cell = experiment.cell(row, column)
-    published = PUBLISHED.get(experiment.name, {}).get((row, column))
-    seconds = PUBLISHED_SECONDS.get(experiment.name, {}).get((row, column))
-    if cell is None:
-        return Outcome(row, column, None, published, seconds, "the paper's alone")
-    published, seconds = cell.published or published, cell.published_seconds or seconds
+def _outcome(experiment: Experiment, found: Found, cell: Cell) -> Outcome:
     runs = found.get(cell.checksum, ())
     finished = [run for run in runs if run.status == "finished"]
     if experiment.scale == SMOKE and finished:
-        return Outcome(row, column, cell, published, seconds, NOT_MEASURED, runs=runs)
+        return Outcome(cell, NOT_MEASURED, runs=runs)
     values = _values(experiment, cell, runs)
     return Outcome(
-        row,
-        column,
         cell,
-        published,
-        seconds,
         _status(values, runs),
         values,
         {run.seed: run.seconds_per_step for run in finished if run.seconds_per_step is not None},
-        _losses(experiment, found, values, column) if row != experiment.rows[0] else {},
+        _losses(experiment, found, values, cell.column) if cell.row != experiment.rows[0] else {},
         runs,
     )
 

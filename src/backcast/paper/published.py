@@ -132,6 +132,5 @@ PUBLISHED: Mapping[str, Numbers] = {
 }
 """By the name of the experiment."""
 
-PUBLISHED_SECONDS: Mapping[str, Numbers] = {"figure3": FIGURE3_SECONDS}
 PUBLISHED_WORDS: Mapping[str, Mapping[tuple[str, str], str]] = {"figure3": FIGURE3_WORDS}
 """What the paper says in the place of a number."""

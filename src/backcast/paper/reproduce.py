@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
 
 import torch
 
@@ -79,15 +81,19 @@ def _run(
     rows = max(sizes.values(), default=0)
     total = sum(steps_of(task.argument, sizes.get(task.argument.checksum, rows)) for task in planned)
     measured, ended = sum(task.argument.measure for task in planned), 0
+    without_phase_1: dict[Path | None, str] = {}
     with TrainingProgress(request.name) as progress:
         found = _results(planned, jobs, threads, lambda done: progress.total(total, done), stop)
         for task, result in found:
             job: Job = task.argument
             if not job.measure:
                 if result.status != "finished":
+                    without_phase_1[job.out] = result.reason
                     print(f"{job.name}, seed {job.seed}: {result.status}: {result.reason}", flush=True)
                 continue
             ended += 1
+            if result.status == "failed" and job.pretrained in without_phase_1:
+                result = replace(result, reason=f"in phase 1: {without_phase_1[job.pretrained]}")
             append_result(request.out / RESULTS, result)
             said = f"{result.status}: {result.reason}"
             if result.status == "finished" and result.accuracy is not None:

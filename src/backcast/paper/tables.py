@@ -10,7 +10,6 @@ from backcast.paper.published import LENGTHS, PUBLISHED, PUBLISHED_WORDS
 from backcast.paper.statistics import Spread, spread
 
 Outcomes = dict[tuple[str, str], Outcome]
-LEFT_OUT = "left out"
 """The paper has a number there, and we have no run at this scale."""
 
 
@@ -81,7 +80,7 @@ def _values(experiment: Experiment, found: Outcomes) -> Table:
     lines = _lengths(experiment) if experiment.form == "against length" else []
     for row in experiment.rows:
         line = [found.get((row, column)) for column in experiment.columns]
-        if any(one and one.cell for one in line):
+        if any(line):
             lines.append(Line(row, tuple(_text(one, most, digits) for one in line)))
         if any(one and one.published for one in line):
             said = _said(experiment, row, [one.published if one else None for one in line])
@@ -115,7 +114,7 @@ def _seconds(experiment: Experiment, found: Outcomes) -> Table:
     lines: list[Line] = []
     for row in experiment.rows:
         line = [found.get((row, column)) for column in experiment.columns]
-        if any(one and one.cell for one in line):
+        if any(line):
             lines.append(Line(row, tuple(_seconds_text(one) for one in line)))
         theirs = [one.published_seconds if one else None for one in line]
         if any(theirs):
@@ -151,8 +150,6 @@ def _text(outcome: Outcome | None, most: int, digits: int) -> str:
     """Mean ± standard deviation, and how many seeds where others have more; words where there is no number."""
     if outcome is None:
         return "–"
-    if outcome.cell is None:
-        return LEFT_OUT
     values = outcome.spread
     if values is None:
         return _word(outcome)
@@ -167,8 +164,6 @@ def _text(outcome: Outcome | None, most: int, digits: int) -> str:
 def _seconds_text(outcome: Outcome | None) -> str:
     if outcome is None:
         return "–"
-    if outcome.cell is None:
-        return LEFT_OUT
     seconds = spread(outcome.seconds)
     if seconds is None:
         return _word(outcome) if not outcome.values else "not measured"
