@@ -454,14 +454,18 @@ def test_phase_1_is_shared_by_runs_that_differ_behind_it_and_by_no_other(npz: Pa
         train(whole, tmp_path / "run", pretrained=tmp_path / "phase-1")
     with pytest.raises(InputError, match="held out"):
         train(config(npz, anchors=1), tmp_path / "run", pretrained=tmp_path / "phase-1")
+
+
+def test_phase_1_of_other_rows_is_refused(npz: Path, tmp_path: Path) -> None:
     from backcast import from_arrays
 
+    whole = config(npz, validation=0)
+    alone = whole.pretraining()
+    assert alone is not None
+    train(alone, tmp_path / "phase-1")
     others = from_arrays(np.random.default_rng(5).normal(3, 2, (12, 12)), np.arange(12) % 2)
     with pytest.raises(InputError, match="other rows"):
-        train(
-            config(npz, validation=0, anchors=1), tmp_path / "run", rows=others,
-            pretrained=tmp_path / "phase-1",
-        )  # fmt: skip
+        train(whole, tmp_path / "run", rows=others, pretrained=tmp_path / "phase-1")
 
 
 def test_what_is_measured_besides_stands_in_the_metrics_and_decides_nothing(
