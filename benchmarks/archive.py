@@ -1,6 +1,6 @@
 """`BackcastClassifier` beside aeon's classifiers on the two longest data sets that aeon ships.
 
-    python benchmarks/archive.py            measure; about 25 minutes on two idle cores
+    python benchmarks/archive.py            measure; about 50 minutes on two idle cores
     python benchmarks/archive.py --smoke    a few rows, an epoch: does every contender work?
     python benchmarks/archive.py --render   put the table into docs/archive.md
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 
 DATA = ("ACSF1", "OSULeaf")
-FCN_EPOCHS, INCEPTION_EPOCHS = 40, 20
+FCN_EPOCHS, INCEPTION_EPOCHS = 200, 60
 TINY_KERNELS, TINY_EPOCHS = 100, 1
 
 
