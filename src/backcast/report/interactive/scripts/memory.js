@@ -1,0 +1,57 @@
+// How well: the error from the cursor's state by distance, the memory curves, and their one number.
+
+const ERROR_RANGE = PAGE.kind === "text" ? [0, 1] : [0, MOST_ERROR];
+const ERROR_TICKS = [0, 0.5, 1].map((value) => [value, String(value)]);
+
+// Each group's errors from an anchor, at the middles of equal parts of the distance.
+function errorSeries(row, anchor, kind) {
+  return PAGE.groups.flatMap((group, number) => {
+    const answer = row.answers[number][kind];
+    if (!answer) return [];
+    const { bins, reach, errors } = answer;
+    const xs = Float32Array.from({ length: bins }, (_, bin) => ((bin + 0.5) * reach) / bins + 0.5);
+    return [{ xs, ys: errors.subarray(anchor * bins, (anchor + 1) * bins), colour: group.colour, reach }];
+  });
+}
+
+function showErrors(row, step) {
+  const anchor = anchorAt(row, step);
+  const charts = [
+    ["errors", "past", "steps into the past, from the state", "no method here has a decoder"],
+    ["ahead", "future", "steps ahead of the state", null],
+  ];
+  for (const [id, kind, xLabel, none] of charts) {
+    const host = document.getElementById(id), series = errorSeries(row, anchor, kind);
+    if (series.length) {
+      const reach = Math.max(...series.map((one) => one.reach));
+      chart(host, { label: `error over ${xLabel}`, x: [0, reach], y: ERROR_RANGE, yTicks: ERROR_TICKS, xLabel, series });
+    } else if (none) host.textContent = `${none}.`;
+  }
+}
+
+const curves = PAGE.groups.map((group) => ({
+  xs: numbers(group.distances), ys: fractions(group.error, MOST_ERROR), colour: group.colour,
+}));
+
+function showMemory() {
+  chart(document.getElementById("memory"), {
+    label: "memory curves", x: [0, Math.max(...curves.map(({ xs }) => xs[xs.length - 1]))], y: [0, MOST_ERROR],
+    yTicks: ERROR_TICKS, xLabel: "steps into the past, from the end", series: curves, limit: 0.75,
+  });
+}
+
+function showMethods(row, step) {
+  const anchor = anchorAt(row, step);
+  const head = ["", "remembers, steps", "accuracy, %", "reconstructs, here", "predicts, here"];
+  const lines = PAGE.groups.map((group, number) => {
+    const here = ["past", "future"].map((kind) => {
+      const answer = row.answers[number][kind];
+      return answer ? said(answer.overall[anchor]) : "–";
+    });
+    const cells = [group.remembers, group.accuracy === null ? "–" : (100 * group.accuracy).toFixed(1), ...here];
+    const title = create("th", { scope: "row" }, coloured(create("span", { class: "swatch" }), group.colour), ` ${group.name}`);
+    return create("tr", {}, title, ...cells.map((text) => create("td", { class: "number" }, String(text))));
+  });
+  const titles = head.map((text, i) => create("th", { scope: "col", class: i ? "number" : "" }, text));
+  document.getElementById("methods").replaceChildren(create("thead", {}, create("tr", {}, ...titles)), create("tbody", {}, ...lines));
+}
