@@ -79,7 +79,9 @@ def write_report(
         version=version("backcast"),
     )  # fmt: skip
     if interactive is not None:
-        write_page(interactive, interactive_page(results, command(runs, interactive, data_dir, "--interactive"), say))
+        write_page(
+            interactive, interactive_page(results, command(runs, interactive, data_dir, "--interactive"))
+        )
     write_page(out, page)
 
 

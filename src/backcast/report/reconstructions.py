@@ -55,7 +55,9 @@ def recall(
     states = sweep(model.network.encoder, batch, anchors[None])
     x = batch.slice(0, total)[0]
     with torch.no_grad():
-        past = None if model.network.decoder is None else _reconstruct(model, x, states, anchors, most_segments)
+        past = (
+            None if model.network.decoder is None else _reconstruct(model, x, states, anchors, most_segments)
+        )
         future = None if model.network.predictor is None else _predict(model, x, states, anchors)
     return Recall(
         _in_units(model, x.cpu().numpy().astype(np.float64)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,7 +51,8 @@ def ask(run: RunResult, which: int, steps: Steps) -> RowAnswers:
     probabilities = None if network.classifier is None else _probabilities(run, which, steps.places)
     if network.decoder is None and network.predictor is None:
         return RowAnswers(probabilities, None, None)
-    found = recall(run.model, run.measured, which, steps.anchors, steps.segments)
+    segments = max(1, math.ceil(steps.decoded / run.config.segment_length))
+    found = recall(run.model, run.measured, which, steps.anchors, segments)
     ahead = np.arange(len(found.truth)) - steps.anchors[:, None]
     return RowAnswers(
         probabilities,
@@ -75,7 +77,9 @@ def _judged(run: RunResult, found: Recall, values: Array, distances: NDArray[np.
         wrong = np.where(np.isnan(values), np.nan, values != found.truth)
     else:
         wrong = np.square((values - found.truth) / np.array(run.model.preprocessing.std)).mean(axis=-1)
-    return Answer(values, by_distance(wrong, distances, reach), by_distance(wrong, distances, reach, 1)[:, 0], reach)
+    return Answer(
+        values, by_distance(wrong, distances, reach), by_distance(wrong, distances, reach, 1)[:, 0], reach
+    )
 
 
 def by_distance(wrong: Array, distances: NDArray[np.int64], reach: int, bins: int = BINS) -> Array:

@@ -89,4 +89,4 @@ def _in_turns(labels: list[int]) -> list[int]:
         seen[label] = seen.get(label, -1) + 1
         rounds.append(seen[label])
     order = np.array([label if label >= 0 else np.iinfo(np.int64).max for label in labels])
-    return np.lexsort((order, rounds)).tolist()
+    return np.lexsort((order, np.array(rounds))).tolist()

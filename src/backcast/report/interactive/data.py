@@ -43,13 +43,16 @@ def page_data(shown: list[Shown], rows: list[list[int]], detail: Detail) -> dict
     order = preprocessing.permutation
     symbols, classes = Names(), Names()
     described = [_row(shown, row, detail, symbols, classes) for row in rows[: detail.rows]]
-    names = [UNKNOWN_SIGN if name is UNKNOWN else symbol_names((name,), preprocessing.kind)[0] for name in symbols]
+    names = [
+        UNKNOWN_SIGN if name is UNKNOWN else symbol_names((name,), preprocessing.kind)[0] for name in symbols
+    ]
     kind = "text" if preprocessing.symbols else "line" if picture is None else "picture"
     return {
         "kind": kind,
         "letters": preprocessing.kind == "characters",
         "signs": legend(names),
         "channels": _channel_names(first.measured),
+        "allChannels": first.measured.channels,
         "picture": None if picture is None else {
             "height": picture.height,
             "width": picture.width,
@@ -84,7 +87,9 @@ def _group(shown: Shown) -> dict[str, Any]:
     }
 
 
-def _row(shown: list[Shown], row: list[int], detail: Detail, symbols: Names, classes: Names) -> dict[str, Any]:
+def _row(
+    shown: list[Shown], row: list[int], detail: Detail, symbols: Names, classes: Names
+) -> dict[str, Any]:
     measured, which = shown[0].run.measured, row[0]
     steps = choose_steps(shown, int(measured.lengths[which]), detail)
     label = int(measured.labels[which])
@@ -141,7 +146,9 @@ def _answers(
     if found.probabilities is not None:
         names = [str(name) for name in run.model.classes]
         label = int(run.measured.labels[which])
-        kept = _likeliest(found.probabilities, names.index(str(run.measured.classes[label])) if label >= 0 else None)
+        kept = _likeliest(
+            found.probabilities, names.index(str(run.measured.classes[label])) if label >= 0 else None
+        )
         result["classes"] = [classes.code(names[number]) for number in kept]
         result["probabilities"] = pack_scaled(found.probabilities[:, kept].astype(np.float64), 0.0, 1.0)
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from backcast.data.sequences import Sequences
 from backcast.errors import InputError
 from backcast.report.interactive.chosen import Shown
 from backcast.report.reconstructions import evenly
@@ -27,6 +26,9 @@ LADDER = (  # from rich to poor: rows, anchors, places of a line
     (4, 16, 500), (3, 12, 400), (2, 8, 300), (1, 8, 300), (1, 4, 200),
 )  # fmt: skip
 FEWEST_ANCHORS = 8
+MOST_NUMBERS = (
+    20_000_000  # of all anchors together; with fewer anchors than the above where rows are very long
+)
 
 
 @dataclass(frozen=True)
@@ -45,13 +47,13 @@ class Steps:
     places    (P,) 1 .. T: where there are probabilities, and where the reader's cursor can be
     anchors   (A,) some of the places, the first and the last among them: where there are reconstructions
     drawn     (D,) 0 .. T-1: elements that are kept
-    segments  of the past of an anchor that are reconstructed, at most
+    decoded   elements of an anchor's past that are reconstructed, about, at most
     """
 
     places: NDArray[np.int64]
     anchors: NDArray[np.int64]
     drawn: NDArray[np.int64]
-    segments: int
+    decoded: int
 
 
 def details_that_fit(shown: list[Shown], rows: list[list[int]]) -> list[Detail]:
@@ -100,10 +102,13 @@ def row_bytes(shown: list[Shown], row: list[int], detail: Detail) -> int:
 def choose_steps(shown: list[Shown], total: int, detail: Detail) -> Steps:
     """Of a row of `total` steps; the same for all runs."""
     first = shown[0].run
-    length = max(each.run.config.segment_length for each in shown)
+    length = min(each.run.config.segment_length for each in shown)
     symbols = max(each.run.model.preprocessing.symbols for each in shown)
-    segments = max(1, min(MOST_DECODED // length, MOST_LOGITS // max(symbols, 1)))
-    affordable = max(FEWEST_ANCHORS, 2 * segments * length // total)  # half of the row lies before an anchor
+    decoded = 2 * min(
+        MOST_DECODED, length * MOST_LOGITS // max(symbols, 1)
+    )  # half of a row lies before an anchor
+    affordable = max(FEWEST_ANCHORS, decoded // total)
+    affordable = min(affordable, max(2, MOST_NUMBERS // (total * first.measured.channels)))
     places = evenly(total, PLACES)
     count = min(detail.anchors, affordable, len(places))
     anchors = places[np.unique(np.linspace(0, len(places) - 1, count).round().astype(np.int64))]
@@ -114,4 +119,4 @@ def choose_steps(shown: list[Shown], total: int, detail: Detail) -> Steps:
         drawn = np.arange(total)
     else:
         drawn = evenly(total, detail.drawn) - 1
-    return Steps(places, anchors, drawn, max(1, segments // count))
+    return Steps(places, anchors, drawn, decoded // count)

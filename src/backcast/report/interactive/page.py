@@ -21,7 +21,18 @@ from backcast.report.results import Results, collect, describe_rows
 from backcast.report.writing import check_place, command, render, write_page
 
 PACKAGE = "backcast.report.interactive"
-SCRIPTS = ("data", "chart", "picture", "line", "text", "answers", "probabilities", "memory", "controls", "main")
+SCRIPTS = (
+    "data",
+    "chart",
+    "picture",
+    "line",
+    "text",
+    "answers",
+    "probabilities",
+    "memory",
+    "controls",
+    "main",
+)
 """The files of `scripts/`, in the order in which a browser reads them; together they are one script."""
 
 
@@ -32,10 +43,10 @@ def write_interactive(
     check_place(runs, out)
     require_states(runs)
     results = collect(runs, data_dir, say)
-    write_page(out, interactive_page(results, command(runs, out, data_dir, "--interactive"), say))
+    write_page(out, interactive_page(results, command(runs, out, data_dir, "--interactive")))
 
 
-def interactive_page(results: Results, command: str, say: Callable[[str], None] = lambda line: None) -> str:
+def interactive_page(results: Results, command: str) -> str:
     """The HTML, at most `MOST_BYTES`: as many rows, in as much detail, as fit. Raises InputError where none does."""
     shown = shown_runs(results)
     rows = shown_rows(results, shown, LADDER[0][0])

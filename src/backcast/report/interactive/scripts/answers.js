@@ -3,14 +3,14 @@
 const VIEW = { picture: pictureView, line: lineView, text: textView }[PAGE.kind];
 const KINDS = { past: "reconstructed", future: "predicted" };
 
-function said(overall) {
-  if (Number.isNaN(overall)) return "nothing to ask yet";
+function said(overall, kind) {
+  if (Number.isNaN(overall)) return kind === "past" ? "nothing to ask yet" : "nothing left to ask";
   return PAGE.kind === "text" ? `${(100 * (1 - overall)).toFixed(0)} % right` : `error ${overall.toFixed(2)}`;
 }
 
 function heading(group, text) {
   const swatch = group ? coloured(create("span", { class: "swatch" }), group.colour) : "";
-  return create("h3", {}, swatch, create("span", {}, text), create("span", { class: "note" }));
+  return create("h3", {}, swatch, text, create("span", { class: "note" }));
 }
 
 // The anchor at or before the step; the first place is one.
@@ -40,7 +40,7 @@ function showAnswers(row, step) {
   if (truthCard) VIEW.truth(truthCard, row, from);
   for (const { group, number, kind, card } of cards) {
     const answer = row.answers[number][kind];
-    card.querySelector(".note").textContent = said(answer.overall[anchor]);
+    card.querySelector(".note").textContent = said(answer.overall[anchor], kind);
     VIEW.answer(card, row, answer, anchor, group, KINDS[kind]);
   }
 }

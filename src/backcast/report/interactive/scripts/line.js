@@ -30,6 +30,7 @@ function channelCharts(host, row, label, cursor, height, series) {
 
 const lineView = {
   caption: (row) =>
+    (PAGE.channels.length < PAGE.allChannels ? `The first ${PAGE.channels.length} of ${PAGE.allChannels} channels are drawn; errors are over all. ` : "") +
     (row.drawn.length < row.steps ? `${row.drawn.length} of ${row.steps.toLocaleString("en")} steps are drawn. ` : "") +
     "Faint: not read yet. Click or drag to go there.",
 

@@ -12,7 +12,6 @@ function draw() {
   showAnswers(row, step);
   showErrors(row, step);
   showMemory();
-  showMethods(row, step);
 }
 
 function redraw() {

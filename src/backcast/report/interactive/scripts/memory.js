@@ -14,19 +14,35 @@ function errorSeries(row, anchor, kind) {
   });
 }
 
+// A line a group under its chart: what is drawn in which colour, and what is known of it.
+function showLegend(id, titles, cellsOf) {
+  const head = ["", ...titles].map((text, i) => create("th", { scope: "col", class: i ? "number" : "" }, text));
+  const lines = PAGE.groups.map((group, number) => {
+    const title = create("th", { scope: "row" }, coloured(create("span", { class: "swatch" }), group.colour), group.name);
+    return create("tr", {}, title, ...cellsOf(group, number).map((text) => create("td", { class: "number" }, String(text))));
+  });
+  document.getElementById(id).replaceChildren(create("thead", {}, create("tr", {}, ...head)), create("tbody", {}, ...lines));
+}
+
 function showErrors(row, step) {
   const anchor = anchorAt(row, step);
   const charts = [
-    ["errors", "past", "steps into the past, from the state", "no method here has a decoder"],
-    ["ahead", "future", "steps ahead of the state", null],
+    ["errors", "past", "steps into the past, from the state", "Nothing to reconstruct, or nothing to do it with."],
+    ["ahead", "future", "steps ahead of the state", ""],
   ];
   for (const [id, kind, xLabel, none] of charts) {
     const host = document.getElementById(id), series = errorSeries(row, anchor, kind);
-    if (series.length) {
+    if (series.every(({ ys }) => ys.every(Number.isNaN))) host.replaceChildren(none);
+    else {
       const reach = Math.max(...series.map((one) => one.reach));
       chart(host, { label: `error over ${xLabel}`, x: [0, reach], y: ERROR_RANGE, yTicks: ERROR_TICKS, xLabel, series });
-    } else if (none) host.textContent = `${none}.`;
+    }
   }
+  showLegend("here", ["reconstructs", "predicts"], (group, number) =>
+    Object.keys(KINDS).map((kind) => {
+      const answer = row.answers[number][kind];
+      return answer ? said(answer.overall[anchor], kind) : "–";
+    }));
 }
 
 const curves = PAGE.groups.map((group) => ({
@@ -38,20 +54,7 @@ function showMemory() {
     label: "memory curves", x: [0, Math.max(...curves.map(({ xs }) => xs[xs.length - 1]))], y: [0, MOST_ERROR],
     yTicks: ERROR_TICKS, xLabel: "steps into the past, from the end", series: curves, limit: 0.75,
   });
-}
-
-function showMethods(row, step) {
-  const anchor = anchorAt(row, step);
-  const head = ["", "remembers, steps", "accuracy, %", "reconstructs, here", "predicts, here"];
-  const lines = PAGE.groups.map((group, number) => {
-    const here = ["past", "future"].map((kind) => {
-      const answer = row.answers[number][kind];
-      return answer ? said(answer.overall[anchor]) : "–";
-    });
-    const cells = [group.remembers, group.accuracy === null ? "–" : (100 * group.accuracy).toFixed(1), ...here];
-    const title = create("th", { scope: "row" }, coloured(create("span", { class: "swatch" }), group.colour), ` ${group.name}`);
-    return create("tr", {}, title, ...cells.map((text) => create("td", { class: "number" }, String(text))));
-  });
-  const titles = head.map((text, i) => create("th", { scope: "col", class: i ? "number" : "" }, text));
-  document.getElementById("methods").replaceChildren(create("thead", {}, create("tr", {}, ...titles)), create("tbody", {}, ...lines));
+  showLegend("remembers", ["remembers", "accuracy"], ({ remembers, accuracy }) => [
+    `${remembers.toLocaleString("en")} steps`, accuracy === null ? "–" : `${(100 * accuracy).toFixed(1)} %`,
+  ]);
 }

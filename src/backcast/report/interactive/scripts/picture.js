@@ -5,7 +5,9 @@ const FAINT = 55, SOLID = 255;
 
 function pictureCanvas(label) {
   const { width, height } = PAGE.picture;
-  return create("canvas", { width, height, role: "img", "aria-label": label });
+  const canvas = create("canvas", { width, height, role: "img", "aria-label": label });
+  canvas.style.width = `calc(var(--tall) * ${width / height})`; // as tall as all pictures, and at most as wide as there is room
+  return canvas;
 }
 
 // Elements `first` .. `first + count - 1` with their codes; those from step `unread` on are faint.

@@ -38,7 +38,7 @@ function showProbabilities(row, place) {
   });
   caption.textContent =
     (row.label === null ? "The line: the class that is named at the end (the row has no label). " : `The line: the true class, ${PAGE.classes[row.label]}. `) +
-    "Below, the three likeliest classes now; underlined: the true one. A classifier was trained at the end of rows alone.";
+    "Below, the likeliest classes now; underlined: the true one. A classifier was trained at the ends of rows alone.";
   const lines = having.map(({ group, found }) => {
     const cells = likeliest(found, place).slice(0, 3).map(([number, share]) => {
       const bar = coloured(create("span", { class: "bar" }), group.colour);
@@ -46,7 +46,7 @@ function showProbabilities(row, place) {
       const text = create("span", number === row.label ? { class: "right" } : {}, PAGE.classes[number]);
       return create("td", {}, bar, text, create("span", {}, ` ${percent(share)}`));
     });
-    return create("tr", {}, create("th", { scope: "row" }, coloured(create("span", { class: "swatch" }), group.colour), ` ${group.name}`), ...cells);
+    return create("tr", {}, create("th", { scope: "row" }, coloured(create("span", { class: "swatch" }), group.colour), group.name), ...cells);
   });
   document.getElementById("classes").replaceChildren(create("tbody", {}, ...lines));
 }
