@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 from backcast.cli import main
-from backcast.data.forms.arrays import from_arrays
 from backcast.errors import InputError
 from backcast.prepared import prepare
 from backcast.report.interactive import detail as details
@@ -91,7 +90,9 @@ def test_probabilities_are_what_the_model_says_of_so_many_steps(recurrent: Resul
     names = [data["classes"][number] for number in answer["classes"]]
     for place, steps in enumerate(places):
         expected = run.model.predict_proba(row.cut(int(steps)))[0]
-        np.testing.assert_allclose(found[place], expected[[run.model.classes.index(n) for n in names]], atol=3e-3)
+        np.testing.assert_allclose(
+            found[place], expected[[run.model.classes.index(n) for n in names]], atol=3e-3
+        )
     assert data["classes"][shown_row["label"]] == run.measured.classes[run.measured.labels[which]]
 
 
@@ -158,7 +159,9 @@ def test_distances_are_put_into_equal_parts() -> None:
 
 
 def test_the_memory_curve_and_its_number_are_those_of_the_report(recurrent: Results) -> None:
-    for group, shown in zip(recurrent.groups, data_of(interactive_page(recurrent, ""))["groups"], strict=True):
+    for group, shown in zip(
+        recurrent.groups, data_of(interactive_page(recurrent, ""))["groups"], strict=True
+    ):
         curve = group.runs[0].memory
         assert shown["remembers"] == curve.remembers_steps and shown["name"] == group.name
         np.testing.assert_array_equal(unpack(shown["distances"]), curve.distances)
@@ -169,7 +172,10 @@ def test_the_rows_are_of_all_classes_in_turn_and_no_run_was_trained_on_them(
     runs: dict[str, Path], tmp_path: Path
 ) -> None:
     data = runs["lstm"].parent / "mine.npz"
-    others = [train(data, "lstm", tmp_path / f"s{seed}", "--seed", str(seed), "--validation", "0.4") for seed in (1, 2)]
+    others = [
+        train(data, "lstm", tmp_path / f"s{seed}", "--seed", str(seed), "--validation", "0.4")
+        for seed in (1, 2)
+    ]
     alone = [train(data, "r-lstm", tmp_path / "r2", "--seed", "2", "--validation", "0.4")]
     results = measured(*others, *alone)
     shown = shown_runs(results)
@@ -194,7 +200,10 @@ def test_what_cannot_be_looked_into_is_one_line_and_nothing_is_written(
     data = runs["lstm"].parent / "mine.npz"
     out = tmp_path / "page.html"
     everything = train(data, "lstm", tmp_path / "all", "--validation", "0")
-    seeds = [train(data, "lstm", tmp_path / f"s{s}", "--seed", s, "--validation", "0.05", "--anchors", s) for s in "46"]
+    seeds = [
+        train(data, "lstm", tmp_path / f"s{s}", "--seed", s, "--validation", "0.05", "--anchors", s)
+        for s in "46"
+    ]
     np.savez(tmp_path / "other.npz", **dict(np.load(data)))
     other = train(tmp_path / "other.npz", "lstm", tmp_path / "other")
     text = tmp_path / "text"
@@ -215,10 +224,14 @@ def test_what_cannot_be_looked_into_is_one_line_and_nothing_is_written(
         assert main(["report", *map(str, asked), "--interactive", "--out", str(out)]) == 2
         said = capsys.readouterr().err.splitlines()
         assert message in said[-1] and not list(tmp_path.glob("page.html*"))
-    assert main(["report", str(runs["lstm"]), "--interactive", "--out", str(tmp_path / "no" / "page.html")]) == 2
+    assert (
+        main(["report", str(runs["lstm"]), "--interactive", "--out", str(tmp_path / "no" / "page.html")]) == 2
+    )
 
 
-def test_by_default_the_page_lies_in_the_run(runs: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+def test_by_default_the_page_lies_in_the_run(
+    runs: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["report", str(runs["r-lstm"]), "--interactive"]) == 0
     page = runs["r-lstm"] / "interactive.html"
     assert str(page) in capsys.readouterr().out and page.read_text().startswith("<!doctype html>")
@@ -276,7 +289,7 @@ def test_long_rows_many_channels_classes_and_groups_fit(kind: str, tmp_path: Pat
     for asked in (few, many):
         page = interactive_page(asked, "the command")
         assert 500_000 < len(page.encode()) <= MOST_BYTES
-    with pytest.raises(InputError, match="2000 groups of runs .* do not fit on one page of 5 MB"):
+    with pytest.raises(InputError, match=r"2000 groups of runs .* do not fit on one page of 5 MB"):
         interactive_page(too_many, "the command")
 
 
@@ -304,9 +317,15 @@ def test_steps_are_few_and_the_first_and_last_among_them(
     assert steps.places[-1] == total and len(steps.places) <= 200 and set(steps.anchors) <= set(steps.places)
     assert steps.anchors[0] == steps.places[0] and steps.anchors[-1] == total
     assert len(steps.anchors) == min(total, 128 if total < 1_000 else 8)
-    assert 0 <= steps.drawn.min() and steps.drawn.max() < total and len(steps.drawn) <= (3_000 if symbols else 1_000)
+    assert (
+        steps.drawn.min() >= 0
+        and steps.drawn.max() < total
+        and len(steps.drawn) <= (3_000 if symbols else 1_000)
+    )
     if symbols:
-        assert set(range(total - 240, total)) <= set(steps.drawn), "what lies before an anchor is there to read"
+        assert set(range(total - 240, total)) <= set(steps.drawn), (
+            "what lies before an anchor is there to read"
+        )
     if total < 1_000:
         assert steps.decoded * len(steps.anchors) >= total * len(steps.anchors) / 2, "all of the past"
 
@@ -314,8 +333,15 @@ def test_steps_are_few_and_the_first_and_last_among_them(
 def test_names_are_data_and_only_our_own_script_may_run(tmp_path: Path) -> None:
     evil = "</script><img src=x onerror=alert(1)>"
     x = np.random.default_rng(0).normal(size=(40, 12))
-    np.savez(tmp_path / "evil.npz", x=x, y=np.array([evil, "b"])[np.arange(40) % 2], ids=np.array([f"{evil}{i}" for i in range(40)]))
-    page = interactive_page(measured(train(tmp_path / "evil.npz", "r-lstm", tmp_path / "run")), f"{evil} --out")
+    np.savez(
+        tmp_path / "evil.npz",
+        x=x,
+        y=np.array([evil, "b"])[np.arange(40) % 2],
+        ids=np.array([f"{evil}{i}" for i in range(40)]),
+    )
+    page = interactive_page(
+        measured(train(tmp_path / "evil.npz", "r-lstm", tmp_path / "run")), f"{evil} --out"
+    )
     assert "<img" not in page and page.count("</script>") == 2 and evil in data_of(page)["classes"]
     policy = re.search(r'http-equiv="Content-Security-Policy" content="(.*?)"', page)
     assert policy is not None and policy[1].startswith("default-src 'none'; script-src 'sha256-")
@@ -328,5 +354,7 @@ def test_the_scripts_set_text_and_never_markup() -> None:
     folder = Path(details.__file__).parent / "scripts"
     assert sorted(path.stem for path in folder.glob("*.js")) == sorted(SCRIPTS)
     for path in folder.glob("*.js"):
-        assert not re.search(r"innerHTML|outerHTML|insertAdjacent|document\.write|eval\(", path.read_text()), path
+        assert not re.search(
+            r"innerHTML|outerHTML|insertAdjacent|document\.write|eval\(", path.read_text()
+        ), path
         assert len(path.read_text().splitlines()) < 150

@@ -5,7 +5,7 @@ const slider = document.getElementById("time");
 const chooser = document.getElementById("row");
 const MANY = 10; // places that a key takes with Shift
 
-function goTo(row, place) {
+function goTo(row, place = view.place) {
   const before = rowData(view.row), share = view.place / Math.max(1, before.places.length - 1);
   const chosen = Math.min(Math.max(row, 0), PAGE.rows.length - 1), last = rowData(chosen).places.length - 1;
   const wanted = chosen === view.row ? place : Math.round(share * last); // as far into the other row

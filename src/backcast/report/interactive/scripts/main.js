@@ -29,6 +29,9 @@ function pickElement(event) {
 }
 readHost.addEventListener("pointerdown", pickElement);
 readHost.addEventListener("pointermove", (event) => event.buttons && pickElement(event));
+for (const host of document.querySelectorAll(".pick")) {
+  host.addEventListener("mousedown", (event) => event.preventDefault()); // it would take the focus from the slider
+}
 new ResizeObserver(redraw).observe(document.querySelector("main"));
 view.place = rowData(0).places.length - 1;
 redraw();
