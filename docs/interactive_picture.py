@@ -16,7 +16,9 @@ with sync_playwright() as running:
     page.goto(page_file.resolve().as_uri())
     page.select_option("#row", "3")
     picture = page.locator("#read canvas").bounding_box()
-    page.mouse.click(picture["x"] + picture["width"] - 2, picture["y"] + 0.72 * picture["height"])  # in the silence
+    page.mouse.click(
+        picture["x"] + picture["width"] - 2, picture["y"] + 0.72 * picture["height"]
+    )  # in the silence
     page.wait_for_timeout(300)
     last = page.locator("section").nth(2).bounding_box()
     page.screenshot(path=out, clip={"x": 0, "y": 0, "width": 1120, "height": last["y"] + last["height"] + 12})
