@@ -320,7 +320,7 @@ def test_steps_are_few_and_the_first_and_last_among_them(
     assert (
         steps.drawn.min() >= 0
         and steps.drawn.max() < total
-        and len(steps.drawn) <= (3_000 if symbols else 1_000)
+        and len(steps.drawn) <= (12_000 if symbols else 1_200)
     )
     if symbols:
         assert set(range(total - 240, total)) <= set(steps.drawn), (

@@ -219,6 +219,10 @@ def test_what_is_shown_follows_the_cursor(browser: Any, lines: Path) -> None:
         for name, count in (("r-lstm", 1), ("p-lstm", 1), ("rp-lstm", 2)):
             assert page.locator("#answers h3").filter(has_text=re.compile(rf"^{name}:")).count() == count
         assert "The first 3 of 4 channels" in page.inner_text("#read-caption")
+        press(page, "ArrowUp", "Home", *["Shift+ArrowRight"] * 5)
+        now, _ = step(page)
+        near = page.evaluate("document.querySelector('#answers [data-kind=future] .channel').plot.x")
+        assert near[0] < near[1] <= near[0] + 8 and near[0] + 4 == page.evaluate("row => rowData(0).anchors[anchorAt(rowData(0), row)]", now)  # fmt: skip
         table = page.inner_text("#remembers")
         assert table.count("steps") == 4 and "accuracy" in table
         probability = page.evaluate("likeliest(rowData(view.row).answers[0], view.place)[0]")
@@ -317,6 +321,11 @@ def test_it_fits_a_phone_and_reads_in_light_and_dark(
                 page.tap("#next")
                 settle(page)
                 assert row(page) == 1
+                page.locator("#says").scroll_into_view_if_needed()
+                box = page.locator("#says svg").bounding_box()
+                page.touchscreen.tap(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+                now, total = step(page)
+                assert 0.4 * total < now < 0.65 * total
     with opened(browser, lines, color_scheme="dark") as page:
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 25, 34)"
 

@@ -20,7 +20,8 @@ from backcast.report.interactive.detail import (
     choose_steps,
 )
 from backcast.report.interactive.names import UNKNOWN, Names
-from backcast.report.interactive.packing import pack, pack_codes, pack_errors, pack_scaled
+from backcast.report.interactive.packing import MOST_ERROR, pack, pack_codes, pack_errors, pack_scaled
+from backcast.report.memory import EXPLAINED
 from backcast.report.results import RunResult
 from backcast.report.symbols import UNKNOWN as UNKNOWN_SIGN
 from backcast.report.symbols import legend, shortened, symbol_names, visible
@@ -49,6 +50,8 @@ def page_data(shown: list[Shown], rows: list[list[int]], detail: Detail) -> dict
     kind = "text" if preprocessing.symbols else "line" if picture is None else "picture"
     return {
         "kind": kind,
+        "mostError": MOST_ERROR,
+        "limit": 1 - EXPLAINED,
         "letters": preprocessing.kind == "characters",
         "signs": legend(names),
         "channels": _channel_names(first.measured),
@@ -75,6 +78,7 @@ def _group(shown: Shown) -> dict[str, Any]:
         "colour": shown.colour,
         "method": run.config.method,
         "seed": run.config.seed,
+        "seeds": len(shown.group.runs),
         "accuracy": run.accuracy,
         "remembers": run.memory.remembers_steps,
         "distances": pack(curve.distances[some], "u4"),

@@ -19,6 +19,8 @@ CLASSES = 10  # of a row and method, whose probabilities are kept
 BINS = 48  # of distance
 GROUP_BYTES = 2_500  # its names, settings and memory curve
 WINDOW, AHEAD = 240, 60  # symbols that are shown before and behind an anchor
+GLIMPSE = np.arange(-40, 10)  # and, less, around every place
+NEAR = 21  # places of a line close to an anchor: in long rows all others are far apart
 MOST_DECODED = 60_000  # elements a row and method: seconds on one core
 MOST_LOGITS = 20_000_000  # of all segments together, at one step
 LADDER = (  # from rich to poor: rows, anchors, places of a line
@@ -113,10 +115,12 @@ def choose_steps(shown: list[Shown], total: int, detail: Detail) -> Steps:
     count = min(detail.anchors, affordable, len(places))
     anchors = places[np.unique(np.linspace(0, len(places) - 1, count).round().astype(np.int64))]
     if symbols:
-        near = anchors[:, None] + np.arange(-WINDOW, AHEAD + 1)
-        drawn = np.unique(near[(near >= 0) & (near < total)])
+        before, around = anchors[:, None] + np.arange(-WINDOW, AHEAD + 1), places[:, None] + GLIMPSE
+        near = np.concatenate([before.ravel(), around.ravel()])
     elif first.model.picture is not None:
-        drawn = np.arange(total)
+        near = np.arange(total)
     else:
-        drawn = evenly(total, detail.drawn) - 1
+        around = anchors[:, None] + np.linspace(-length, length, NEAR).round().astype(np.int64)
+        near = np.concatenate([evenly(total, detail.drawn) - 1, around.ravel()])
+    drawn = np.unique(near[(near >= 0) & (near < total)])
     return Steps(places, anchors, drawn, decoded // count)

@@ -29,6 +29,7 @@ class Names(list[Any]):
     def codes(self, values: NDArray[np.float64], table: Sequence[Any]) -> NDArray[np.float64]:
         """Numbers into `table`, of any shape, as the page's own; nan stays."""
         found = np.full(values.shape, np.nan)
-        for value in np.unique(values[~np.isnan(values)]):
-            found[values == value] = self.code(table[int(value)])
+        known = ~np.isnan(values)
+        occurring, places = np.unique(values[known].astype(np.int64), return_inverse=True)
+        found[known] = np.array([self.code(table[value]) for value in occurring], np.float64)[places]
         return found

@@ -3,7 +3,6 @@
 
 const PAGE = JSON.parse(document.getElementById("data").textContent);
 const TYPES = { u1: Uint8Array, u2: Uint16Array, u4: Uint32Array, f4: Float32Array };
-const MOST_ERROR = 1.25; // as packing.py has it
 
 function numbers(packed) {
   return new TYPES[packed.type](Uint8Array.from(atob(packed.data), (letter) => letter.charCodeAt(0)).buffer);
@@ -20,7 +19,7 @@ function decodeAnswer(answer, anchors) {
   const count = numbers(answer.count);
   const offset = [];
   count.reduce((sum, some) => (offset.push(sum), sum + some), 0);
-  const errors = fractions(answer.errors, MOST_ERROR);
+  const errors = fractions(answer.errors, PAGE.mostError);
   return {
     start: numbers(answer.start), count, offset, values: numbers(answer.values),
     errors, bins: errors.length / anchors, overall: numbers(answer.overall), reach: answer.reach,

@@ -13,7 +13,7 @@ function short(value) {
 }
 
 // Charts of all channels below each other; `series` gives the lines of a channel.
-function channelCharts(host, row, label, cursor, height, series) {
+function channelCharts(host, row, label, cursor, height, series, x = [0, row.steps]) {
   PAGE.channels.forEach((name, channel) => {
     let part = host.querySelectorAll(".channel")[channel];
     if (!part) {
@@ -21,7 +21,7 @@ function channelCharts(host, row, label, cursor, height, series) {
       part = host.appendChild(create("div", { class: "channel" }));
     }
     chart(part, {
-      label: `${label}, ${name}`, x: [0, row.steps], y: [0, 254], cursor, height,
+      label: `${label}, ${name}`, x, y: [0, 254], cursor, height,
       yTicks: [[0, short(row.low[channel])], [254, short(row.high[channel])]], series: series(channel),
     });
     host.plot = part.plot;
@@ -31,7 +31,7 @@ function channelCharts(host, row, label, cursor, height, series) {
 const lineView = {
   caption: (row) =>
     (PAGE.channels.length < PAGE.allChannels ? `The first ${PAGE.channels.length} of ${PAGE.allChannels} channels are drawn; errors are over all. ` : "") +
-    (row.drawn.length < row.steps ? `${row.drawn.length} of ${row.steps.toLocaleString("en")} steps are drawn. ` : "") +
+    (row.drawn.length < row.steps ? `${row.drawn.length.toLocaleString("en")} of ${row.steps.toLocaleString("en")} steps are drawn. ` : "") +
     "Faint: not read yet. Click or drag to go there.",
 
   read(host, row, step) {
@@ -48,13 +48,17 @@ const lineView = {
   stepAt: () => null, // its charts tell themselves
 
   answer(host, row, answer, anchor, group, kind) {
-    const first = answer.start[anchor], count = answer.count[anchor];
-    channelCharts(host, row, `${kind} by ${group.name}`, row.anchors[anchor], 110, (channel) => [
-      { xs: row.drawn, ys: channelCodes(row.truth, 0, row.drawn.length, channel), role: "truth" },
+    const first = answer.start[anchor], count = answer.count[anchor], from = row.anchors[anchor];
+    // What is predicted of a long row would be a dot.
+    const close = kind === KINDS.future && 8 * group.segment < row.steps;
+    const x = close ? [Math.max(0, from - group.segment), Math.min(row.steps, from + group.segment)] : undefined;
+    const inside = close ? [countBelow(row.drawn, x[0]), countBelow(row.drawn, x[1] + 1)] : [0, row.drawn.length];
+    channelCharts(host, row, `${kind} by ${group.name}`, from, 110, (channel) => [
+      { xs: row.drawn.subarray(...inside), ys: channelCodes(row.truth, inside[0], inside[1] - inside[0], channel), role: "truth" },
       {
         xs: row.drawn.subarray(first, first + count), colour: group.colour,
         ys: channelCodes(answer.values, answer.offset[anchor], count, channel),
       },
-    ]);
+    ], x);
   },
 };

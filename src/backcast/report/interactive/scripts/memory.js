@@ -1,6 +1,6 @@
 // How well: the error from the cursor's state by distance, the memory curves, and their one number.
 
-const ERROR_RANGE = PAGE.kind === "text" ? [0, 1] : [0, MOST_ERROR];
+const ERROR_RANGE = PAGE.kind === "text" ? [0, 1] : [0, PAGE.mostError];
 const ERROR_TICKS = [0, 0.5, 1].map((value) => [value, String(value)]);
 
 // Each group's errors from an anchor, at the middles of equal parts of the distance.
@@ -46,13 +46,13 @@ function showErrors(row, step) {
 }
 
 const curves = PAGE.groups.map((group) => ({
-  xs: numbers(group.distances), ys: fractions(group.error, MOST_ERROR), colour: group.colour,
+  xs: numbers(group.distances), ys: fractions(group.error, PAGE.mostError), colour: group.colour,
 }));
 
 function showMemory() {
   chart(document.getElementById("memory"), {
-    label: "memory curves", x: [0, Math.max(...curves.map(({ xs }) => xs[xs.length - 1]))], y: [0, MOST_ERROR],
-    yTicks: ERROR_TICKS, xLabel: "steps into the past, from the end", series: curves, limit: 0.75,
+    label: "memory curves", x: [0, Math.max(...curves.map(({ xs }) => xs[xs.length - 1]))], y: [0, PAGE.mostError],
+    yTicks: ERROR_TICKS, xLabel: "steps into the past, from the end", series: curves, limit: PAGE.limit,
   });
   showLegend("remembers", ["remembers", "accuracy"], ({ remembers, accuracy }) => [
     `${remembers.toLocaleString("en")} steps`, accuracy === null ? "–" : `${(100 * accuracy).toFixed(1)} %`,

@@ -12,19 +12,23 @@ function symbolBox(host, label) {
 
 const textView = {
   caption: (row) =>
-    `Up to ${BEFORE} symbols before the cursor and ${BEHIND} behind it, of ${row.steps.toLocaleString("en")}; pale: not read yet. Click one to go there.` +
+    `Up to ${BEFORE} symbols before the cursor and ${BEHIND} behind it, of ${row.steps.toLocaleString("en")}, as far as they are kept; pale: not read yet. Click one to go there.` +
     (PAGE.signs ? ` ${PAGE.signs}.` : ""),
 
   read(host, row, step) {
-    const now = countBelow(row.drawn, step);
+    const now = countBelow(row.drawn, step), end = countBelow(row.drawn, step + BEHIND);
     const spans = [];
-    for (let i = Math.max(0, now - BEFORE); i < Math.min(row.drawn.length, now + BEHIND); i++) {
+    for (let i = countBelow(row.drawn, step - BEFORE); i < end; i++) {
+      if (spans.length && row.drawn[i] > row.drawn[i - 1] + 1) spans.push(create("span", { class: "unread" }, "…"));
       const span = create("span", { "data-step": row.drawn[i] + 1 }, name(row.truth[i]));
       if (i >= now) span.classList.add("unread");
       if (i === now - 1) span.classList.add("here");
       spans.push(span, PAGE.letters ? "" : " ");
     }
-    symbolBox(host, "symbols around the cursor").replaceChildren(...spans);
+    const box = symbolBox(host, "symbols around the cursor");
+    box.replaceChildren(...spans);
+    const here = box.querySelector(".here");
+    if (here) box.scrollTop = here.offsetTop - box.clientHeight / 2;
   },
 
   stepAt: (event) => (event.target.dataset.step ? Number(event.target.dataset.step) : null),
