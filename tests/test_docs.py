@@ -22,7 +22,7 @@ TOY = ["--pretrain-epochs", "1", "--epochs", "1", "--hidden-size", "4", "--limit
 FLAGS = {flag(name) for name in FIELDS} | {"--preset", "--config", "--out", "--resume", "--overwrite", "--json", "--help",
                                            "--split", "--version", "--methods", "--scale", "--lengths",
                                            "--paper", "--segments", "--rounds", "--full", "--long-length", "--clean", "--older-than", "--no-measure", "--only", "--threads",
-                                           "--seeds", "--render", "--memory", "--jobs", "--every", "--format", "--state", "--opset", "--license", "--evaluation", "--long"}  # fmt: skip
+                                           "--seeds", "--render", "--memory", "--jobs", "--every", "--format", "--state", "--opset", "--license", "--evaluation", "--long", "--interactive"}  # fmt: skip
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -136,5 +136,7 @@ def test_the_demo_writes_its_summary_and_report_at_toy_size(tmp_path: Path) -> N
     assert [row["name"] for row in summary] == ["lstm", "r-lstm", "rp-lstm"] and keys <= set(summary[0])
     assert all(row["peak_activation_bytes"] > 0 and 0 <= row["test_accuracy"] <= 1 for row in summary)
     assert (tmp_path / "demo" / "report.html").stat().st_size > 10_000
+    assert 'href="interactive.html"' in (tmp_path / "demo" / "report.html").read_text()
+    assert 100_000 < (tmp_path / "demo" / "interactive.html").stat().st_size <= 5_000_000
     assert main(["demo", "--out", str(tmp_path / "demo"), "--scale", "0.01"]) == 2
     assert main(["demo", "--out", str(tmp_path / "demo"), "--methods", "r-lstn"]) == 2

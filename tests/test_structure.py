@@ -33,7 +33,7 @@ LEVELS = {
     7: ["prepared", "evaluation", "suggestions", "rows_figure", "side_by_side", "streaming", "estimator"],
     8: ["run", "step_memory", "stream_lines", "export"],
     9: ["report", "doctor", "inspection"],
-    10: ["demo", "benchmark", "data_commands", "stream_command", "paper"],
+    10: ["demo", "benchmark", "data_commands", "stream_command", "report_command", "paper"],
     11: ["cli"],
     12: ["__main__"],
 }

@@ -24,6 +24,7 @@ from backcast.methods import METHODS
 from backcast.paper.options import NAMES, run_reproduce
 from backcast.paper.options import add_options as add_reproduce_options
 from backcast.presets import PRESETS
+from backcast.report_command import add_report_options, report
 from backcast.stream_command import add_stream_commands
 
 EPILOG = """examples:
@@ -108,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
         "--out",
         type=Path,
         default=Path("demo"),
-        help="folder for runs, summary.json and report.html (default: demo)",
+        help="folder for runs, summary.json, report.html and interactive.html (default: demo)",
     )
     demo.add_argument("--seed", default=0, type=whole(0), help="of everything random (default: 0)")
     demo.add_argument("--methods", help="only these, separated by commas; see `backcast ls demo`")
@@ -139,14 +140,8 @@ def _parser() -> argparse.ArgumentParser:
     about = "a table or figure of the paper: what is missing is run, ours beside the paper's"
     add_reproduce_options(command("reproduce", _reproduce, about))
 
-    report = command(
-        "report", _report, "one HTML file about one or more runs: results, curves, what the networks remember"
-    )
-    report.add_argument("runs", nargs="+", type=Path, metavar="RUN")
-    report.add_argument(
-        "--out", type=Path, metavar="FILE", help="default: RUN/report.html for one run, else report.html"
-    )
-    report.add_argument("--data-dir", help=FIELDS["data_dir"].metadata["help"])
+    about = "one HTML file about one or more runs: results, curves, what the networks remember"
+    add_report_options(command("report", _report, about))
 
     about = "what is in DATA, settings to begin with, and what a training step takes"
     add_inspect_options(command("inspect", _inspect, about))
@@ -328,14 +323,7 @@ def _predict(arguments: argparse.Namespace) -> int:
 
 def _report(arguments: argparse.Namespace) -> int:
     _prepare_process(arguments)
-    from backcast.report.page import write_report
-
-    out = arguments.out or (
-        arguments.runs[0] / "report.html" if len(arguments.runs) == 1 else Path("report.html")
-    )
-    write_report(arguments.runs, out, data_dir=arguments.data_dir, say=_say)
-    print(f"report in {out}")
-    return 0
+    return report(arguments, _say)
 
 
 def _demo(arguments: argparse.Namespace) -> int:

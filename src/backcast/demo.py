@@ -104,8 +104,8 @@ def run_demo(
 ) -> list[dict[str, Any]]:
     """Trains the contenders into `out`/NAME, as many at once as there are cores, a thread each.
 
-    The networks are so small that a second thread would hardly speed one up. Then writes summary.json and
-    report.html.
+    The networks are so small that a second thread would hardly speed one up. Then writes summary.json,
+    report.html and interactive.html.
 
     methods  names from `CONTENDERS` separated by commas; None: all
     scale    share of the epochs, above 0 and at most 1
@@ -144,8 +144,9 @@ def run_demo(
             raise RunError(f"{error}; go on with: backcast demo --resume --out {out}") from None
     summary = [rows[contender.name] for contender in chosen]
     write_json(out / "summary.json", summary)
-    write_report([out / contender.name for contender in chosen], out / "report.html")
-    print(f"report in {out / 'report.html'}")
+    report, interactive = out / "report.html", out / "interactive.html"
+    write_report([out / contender.name for contender in chosen], report, interactive=interactive)
+    print(f"report in {report}, to drag along time on: {interactive}")
     return summary
 
 

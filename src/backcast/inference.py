@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -24,11 +25,16 @@ def last_outputs(model: Model, batch: Batch) -> Tensor:
         with torch.no_grad():
             output: Tensor = model.encoder(batch.slice(0, int(batch.lengths.max())), batch.lengths)
         return output
-    last = batch.lengths[:, None] - 1
-    states = sweep(model.encoder, batch, last)
+    return outputs_at(model, batch, batch.lengths[:, None])[:, 0]
+
+
+def outputs_at(model: Model, batch: Batch, steps: NDArray[np.int64]) -> Tensor:
+    """(B, m, H), without a graph: a recurrent network's output once each row's first `steps` (B, m), 1 .. length, are read."""
+    states = sweep(model.encoder, batch, steps - 1)
     with torch.no_grad():
-        outputs, _ = model.encoder(batch.take(last[:, :, None]), states)
-    return outputs[:, 0]
+        outputs, _ = model.encoder(batch.take(steps[:, :, None] - 1), states)
+    found: Tensor = outputs[:, 0].unflatten(0, steps.shape)
+    return found
 
 
 def logits(

@@ -56,7 +56,7 @@ def memory_figure(results: Results) -> str:
 
 def draw_memory(axes: Axes, results: Results) -> None:
     """Error of the linear readout against distance into the past, a line a group (its first seed)."""
-    for colour, group in _coloured(results.groups):
+    for colour, group in coloured(results.groups):
         curve = group.runs[0].memory
         label = f"{_wrapped(group.name)}: remembers {group.remembers}"
         axes.plot(curve.distances, curve.error, color=colour, lw=1.8, label=label)
@@ -77,7 +77,7 @@ def curve_figure(results: Results, quantity: str, label: str) -> str | None:
     """
     have = [
         (colour, group)
-        for colour, group in _coloured(results.groups)
+        for colour, group in coloured(results.groups)
         if any(quantity in entry for entry in group.runs[0].epochs)
     ]
     if not have:
@@ -182,7 +182,7 @@ def accuracy_figure(results: Results) -> str | None:
 
 def draw_accuracy(axes: Axes, results: Results) -> None:
     """A bar a group, every seed a dot, chance dotted."""
-    scored = [(c, g) for c, g in _coloured(results.groups) if g.runs[0].accuracy is not None]
+    scored = [(c, g) for c, g in coloured(results.groups) if g.runs[0].accuracy is not None]
     for place, (colour, group) in enumerate(scored):
         values = [100 * run.accuracy for run in group.runs if run.accuracy is not None]
         axes.barh(place, np.mean(values), color=colour, alpha=0.85, height=0.62)
@@ -228,7 +228,8 @@ def _legend_height(groups: list[Group], columns: int) -> float:
     return 0.17 * sum(_wrapped(group.name).count("\n") + 1 for group in groups) / columns
 
 
-def _coloured(groups: list[Group]) -> list[tuple[str, Group]]:
+def coloured(groups: list[Group]) -> list[tuple[str, Group]]:
+    """Each group with its colour, `#rrggbb`, which is the same in every figure."""
     return [(COLOURS[number % len(COLOURS)], group) for number, group in enumerate(groups)]
 
 

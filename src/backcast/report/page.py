@@ -9,17 +9,14 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from backcast.data.sequences import Sequences, describe_elements
-from backcast.errors import InputError
-from backcast.files import write_atomically
 from backcast.report import figures
 from backcast.report.confusion import confusion_figure
+from backcast.report.interactive.page import interactive_page
 from backcast.report.reconstructions import Recall, recall
-from backcast.report.results import Group, Results, RunResult, collect
+from backcast.report.results import Group, Results, RunResult, collect, describe_rows
 from backcast.report.symbols import legend, symbol_names
-from backcast.run import read_config
+from backcast.report.writing import check_place, command, render, write_page
 
 EXAMPLES = 3
 QUANTITIES = {
@@ -53,21 +50,24 @@ class Memory:
 
 
 def write_report(
-    runs: list[Path], out: Path, data_dir: str | None = None, say: Callable[[str], None] = lambda line: None
+    runs: list[Path],
+    out: Path,
+    data_dir: str | None = None,
+    say: Callable[[str], None] = lambda line: None,
+    interactive: Path | None = None,
 ) -> None:
-    """Measures the runs and writes one self-contained HTML file. Raises InputError, and then writes nothing."""
-    for run in runs:
-        read_config(run)  # what is no run is said first: by default the report lies in it
-    if not out.absolute().parent.is_dir() or out.is_dir():
-        raise InputError(f"--out {out}: there is no folder {out.absolute().parent} to write a file into")
+    """Measures the runs and writes one self-contained HTML file. Raises InputError, and then writes nothing.
+
+    interactive  where to write the interactive page, too, in the same folder: it is linked to
+    """
+    check_place(runs, out)
     results = collect(runs, data_dir, say)
-    environment = Environment(
-        loader=PackageLoader("backcast.report", "."), autoescape=True, undefined=StrictUndefined
-    )
-    page = environment.get_template("page.html.j2").render(
+    page = render(
+        "backcast.report", "page.html.j2",
         title=f"{results.groups[0].config.data}: what the network remembers",
         results=results,
-        rows=_describe_rows(results),
+        rows=describe_rows(results),
+        interactive=None if interactive is None else interactive.name,
         chance=_chance(results),
         commands={run.path: _began_with(run) for group in results.groups for run in group.runs},
         accuracy_figure=figures.accuracy_figure(results),
@@ -75,13 +75,14 @@ def write_report(
         memory_figure=figures.memory_figure(results),
         memories=[memory for group in results.groups for memory in _memories(group, results)],
         curves=_curves(results),
-        command=_command(runs, out, data_dir),
+        command=command(runs, out, data_dir),
         version=version("backcast"),
     )  # fmt: skip
-    try:
-        write_atomically(out, page.encode())
-    except OSError as error:
-        raise InputError(f"--out {out}: cannot be written: {error.strerror}") from None
+    if interactive is not None:
+        write_page(
+            interactive, interactive_page(results, command(runs, interactive, data_dir, "--interactive"))
+        )
+    write_page(out, page)
 
 
 def _memories(group: Group, results: Results) -> list[Memory]:
@@ -147,28 +148,10 @@ def _texts(found: Recall, names: list[str]) -> list[Text]:
     return texts
 
 
-def _command(runs: list[Path], out: Path, data_dir: str | None) -> str:
-    given = [] if data_dir is None else ["--data-dir", data_dir]
-    return shlex.join(["backcast", "report", *map(str, runs), *given, "--out", str(out)])
-
-
 def _began_with(run: RunResult) -> str:
     """The command that trained the run, as its folder tells."""
     words = run.environment.get("command") or []
     return shlex.join(["backcast", *words[1:]]) if words else "not known"
-
-
-def _describe_rows(results: Results) -> list[str]:
-    def line(name: str, rows: Sequences) -> str:
-        low, high = int(rows.lengths.min()), int(rows.lengths.max())
-        steps = f"{low:,}" if low == high else f"{low:,} to {high:,}"
-        labelled = rows.labels[rows.labels >= 0]
-        classes = f"{len(np.unique(labelled))} classes" if len(labelled) else "no labels"
-        if 0 < len(labelled) < len(rows):
-            classes += f" in the {len(labelled):,} rows with a label"
-        return f"{name}: {len(rows):,} rows of {steps} steps, {describe_elements(rows)}, {classes}"
-
-    return [line("training data", results.train), line(f"measured on ({results.split})", results.measured)]
 
 
 def _chance(results: Results) -> str:

@@ -36,15 +36,28 @@ class Recall:
     future: NDArray[np.float64] | None
 
 
-def recall(model: TrainedModel, rows: Sequences, which: int) -> Recall:
-    """Reconstructions and predictions for row `which` from its quarters, as far as the model has the networks."""
+def recall(
+    model: TrainedModel,
+    rows: Sequences,
+    which: int,
+    anchors: NDArray[np.int64] | None = None,
+    most_segments: int | None = None,
+) -> Recall:
+    """Reconstructions and predictions for row `which`, as far as the model has the networks.
+
+    anchors        (A,) steps, 1 .. row length; None: the row's quarters
+    most_segments  reconstructed from each anchor, evenly chosen over its past, first and last among them; None: all of it
+    """
     batch = model.preprocessing.batch(rows, np.array([which]), model.device)
     total = int(batch.lengths[0])
-    anchors = np.unique(np.ceil(total * np.arange(1, ANCHORS_PER_ROW + 1) / ANCHORS_PER_ROW).astype(np.int64))
+    if anchors is None:
+        anchors = evenly(total, ANCHORS_PER_ROW)
     states = sweep(model.network.encoder, batch, anchors[None])
     x = batch.slice(0, total)[0]
     with torch.no_grad():
-        past = None if model.network.decoder is None else _reconstruct(model, x, states, anchors)
+        past = (
+            None if model.network.decoder is None else _reconstruct(model, x, states, anchors, most_segments)
+        )
         future = None if model.network.predictor is None else _predict(model, x, states, anchors)
     return Recall(
         _in_units(model, x.cpu().numpy().astype(np.float64)),
@@ -54,8 +67,13 @@ def recall(model: TrainedModel, rows: Sequences, which: int) -> Recall:
     )
 
 
+def evenly(total: int, count: int) -> NDArray[np.int64]:
+    """At most `count` steps of 1 .. total, evenly apart; the last is `total`."""
+    return np.unique(np.ceil(total * np.arange(1, count + 1) / count).astype(np.int64))
+
+
 def _reconstruct(
-    model: TrainedModel, x: Tensor, states: State, anchors: NDArray[np.int64]
+    model: TrainedModel, x: Tensor, states: State, anchors: NDArray[np.int64], most: int | None
 ) -> NDArray[np.float64]:
     """The past [0, a) from the state at each anchor a, segments laid end to end: x (T[, C]) to (A, T[, C]).
 
@@ -69,7 +87,7 @@ def _reconstruct(
     segments = [
         (number, first, min(first + length, anchor - 1))
         for number, anchor in enumerate(anchors.tolist())
-        for first in range(0, anchor - 1, length)
+        for first in _spread(range(0, anchor - 1, length), most)
     ]
     if not segments:
         return result
@@ -89,6 +107,13 @@ def _reconstruct(
         own = positions[:, step] != positions[:, step - 1]
         result[whose[own], positions[own, step]] = element[:, 0].cpu().numpy()[own]
     return result
+
+
+def _spread(firsts: range, most: int | None) -> list[int]:
+    """At most `most` of them, evenly chosen; of one alone it is the last, nearest to the anchor."""
+    if most is None or len(firsts) <= most:
+        return list(firsts)
+    return [firsts[i] for i in np.linspace(len(firsts) - 1, 0, most).round().astype(int).tolist()]
 
 
 def _predict(

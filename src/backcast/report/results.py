@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from backcast.build import TrainedModel, load_model
 from backcast.config import FIELDS, READING, Config, flag
-from backcast.data.sequences import Sequences, Splits
+from backcast.data.sequences import Sequences, Splits, describe_elements
 from backcast.data.sources import BUILT_IN, load
 from backcast.data.splitting import keep_labels
 from backcast.errors import InputError
@@ -189,6 +189,21 @@ def collect(paths: list[Path], data_dir: str | None, say: Callable[[str], None])
         runs.append(RunResult(path, config, model, environment, epochs, measured, scores, curve))
     first = parts[0]
     return Results(_groups(runs), first.train, first.measured, first.split, first.fixed)
+
+
+def describe_rows(results: Results) -> list[str]:
+    """A line on the rows trained on, and one on those measured."""
+
+    def line(name: str, rows: Sequences) -> str:
+        low, high = int(rows.lengths.min()), int(rows.lengths.max())
+        steps = f"{low:,}" if low == high else f"{low:,} to {high:,}"
+        labelled = rows.labels[rows.labels >= 0]
+        classes = f"{len(np.unique(labelled))} classes" if len(labelled) else "no labels"
+        if 0 < len(labelled) < len(rows):
+            classes += f" in the {len(labelled):,} rows with a label"
+        return f"{name}: {len(rows):,} rows of {steps} steps, {describe_elements(rows)}, {classes}"
+
+    return [line("training data", results.train), line(f"measured on ({results.split})", results.measured)]
 
 
 class _Rows(NamedTuple):

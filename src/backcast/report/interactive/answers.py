@@ -1,0 +1,94 @@
+"""What one run says of one row: probabilities at every place, reconstructions and predictions from every anchor."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from backcast.inference import outputs_at
+from backcast.report.interactive.detail import BINS, Steps
+from backcast.report.reconstructions import Recall, recall
+from backcast.report.results import RunResult
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The elements that one network gives from every anchor, and how far they are from the truth.
+
+    values    (A, T, C), or (A, T) symbols of the model; nan where it was not asked
+    errors    (A, bins), the mean over the distances 1 .. reach in as many parts; nan where nothing was asked
+    overall   (A,) the mean over all that was asked; nan where that is nothing
+    reach     the largest distance there is
+
+    An error is squared error in units of the training rows' variance, the mean over channels; of symbols, whether it
+    is wrong. The element nearest to the anchor has the distance 1.
+    """
+
+    values: Array
+    errors: Array
+    overall: Array
+    reach: int
+
+
+@dataclass(frozen=True)
+class RowAnswers:
+    """What a run says of a row; probabilities (P, classes), or None where it classifies nothing."""
+
+    probabilities: NDArray[np.float32] | None
+    past: Answer | None
+    future: Answer | None
+
+
+def ask(run: RunResult, which: int, steps: Steps) -> RowAnswers:
+    """Row `which` of the run's measured rows."""
+    network = run.model.network
+    probabilities = None if network.classifier is None else _probabilities(run, which, steps.places)
+    if network.decoder is None and network.predictor is None:
+        return RowAnswers(probabilities, None, None)
+    segments = max(1, math.ceil(steps.decoded / run.config.segment_length))
+    found = recall(run.model, run.measured, which, steps.anchors, segments)
+    ahead = np.arange(len(found.truth)) - steps.anchors[:, None]
+    return RowAnswers(
+        probabilities,
+        None if found.past is None else _judged(run, found, found.past, -ahead, len(found.truth)),
+        None if found.future is None else _judged(run, found, found.future, ahead, run.config.segment_length),
+    )
+
+
+def _probabilities(run: RunResult, which: int, places: NDArray[np.int64]) -> NDArray[np.float32]:
+    """(P, classes) once so many steps are read; the classifier was trained on the last of them alone."""
+    model = run.model
+    batch = model.preprocessing.batch(run.measured, np.array([which]), model.device)
+    with torch.no_grad():
+        logits = model.network.classifier(outputs_at(model.network, batch, places[None])[0])  # type: ignore[misc]
+    found: NDArray[np.float32] = logits.softmax(dim=-1).cpu().numpy()
+    return found
+
+
+def _judged(run: RunResult, found: Recall, values: Array, distances: NDArray[np.int64], reach: int) -> Answer:
+    """`distances` (A, T): of each element from each anchor, below 1 where it is not asked."""
+    if run.model.preprocessing.symbols:
+        wrong = np.where(np.isnan(values), np.nan, values != found.truth)
+    else:
+        wrong = np.square((values - found.truth) / np.array(run.model.preprocessing.std)).mean(axis=-1)
+    return Answer(
+        values, by_distance(wrong, distances, reach), by_distance(wrong, distances, reach, 1)[:, 0], reach
+    )
+
+
+def by_distance(wrong: Array, distances: NDArray[np.int64], reach: int, bins: int = BINS) -> Array:
+    """The mean of `wrong` (A, T) over equal parts of the distances 1 .. reach: (A, bins, or `reach` if that is less)."""
+    bins = min(bins, reach)
+    known = ~np.isnan(wrong) & (distances >= 1) & (distances <= reach)
+    anchor, _ = np.nonzero(known)
+    place = anchor * bins + (distances[known] - 1) * bins // reach
+    total = np.bincount(place, wrong[known], len(wrong) * bins)
+    count = np.bincount(place, minlength=len(wrong) * bins)
+    means = np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)
+    return means.reshape(len(wrong), bins)

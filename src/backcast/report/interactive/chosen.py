@@ -1,0 +1,92 @@
+"""Which runs and which rows the page shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from backcast.data.sequences import Sequences
+from backcast.errors import InputError
+from backcast.methods import METHODS
+from backcast.report.figures import coloured
+from backcast.report.results import Group, Results, RunResult
+from backcast.run import read_config
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One group on the page: its colour as in the report's figures, and the run that is asked."""
+
+    group: Group
+    colour: str
+    run: RunResult
+
+
+def require_states(runs: list[Path]) -> None:
+    """Raises InputError for a method without a state at every step."""
+    for path in runs:
+        method = read_config(path).method
+        if not METHODS[method].recurrent:
+            raise InputError(
+                f"{path}: a {method} attends to whole rows and has no state at a step to look into; leave it out of --interactive"
+            )
+
+
+def shown_runs(results: Results) -> list[Shown]:
+    """One run a group: of the first seed that all groups have, else of each one's own first seed."""
+    common = set.intersection(*({run.config.seed for run in group.runs} for group in results.groups))
+
+    def asked(group: Group) -> RunResult:
+        return next((run for run in group.runs if run.config.seed in common), group.runs[0])
+
+    return [Shown(group, colour, asked(group)) for colour, group in coloured(results.groups)]
+
+
+def shown_rows(results: Results, shown: list[Shown], most: int) -> list[list[int]]:
+    """At most `most` rows that no shown run was trained on: of each its number in every run's `measured`.
+
+    Classes take turns, in the order of the rows. Raises InputError where the runs have no such row in common, or
+    read the rows in different ways.
+    """
+    if results.split == "training":
+        raise InputError(
+            "--interactive shows rows that no run was trained on, and here none were held out; "
+            "train with --validation 0.1, or with a test split in DATA"
+        )
+    first = shown[0].run
+    for other in (each.run for each in shown[1:]):
+        if (
+            (other.measured.kind, other.measured.channels) != (first.measured.kind, first.measured.channels)
+            or other.model.preprocessing.permutation != first.model.preprocessing.permutation
+        ):  # fmt: skip
+            raise InputError(
+                f"{other.path}: reads its rows in another way than {first.path} (--kind or --permutation-seed); report them apart"
+            )
+    places = [_places(each.run.measured) for each in shown]
+    common = [key for key in places[0] if all(key in other for other in places)]
+    if not common:
+        raise InputError(
+            f"{', '.join(str(each.run.path) for each in shown)}: no row was held out by all of them; "
+            "report runs of the same seed and lengths"
+        )
+    rows = [[other[key] for other in places] for key in common]
+    turns = _in_turns([int(first.measured.labels[row[0]]) for row in rows])
+    return [rows[number] for number in turns[:most]]
+
+
+def _places(rows: Sequences) -> dict[tuple[int, int], int]:
+    """The rows' numbers by where their values lie, which is the same in all splits of one data set."""
+    return {key: i for i, key in enumerate(zip(rows.starts.tolist(), rows.lengths.tolist(), strict=True))}
+
+
+def _in_turns(labels: list[int]) -> list[int]:
+    """The first row of every class, then the second of every one, and so on; rows without a label are a class, the last."""
+    seen: dict[int, int] = {}
+    rounds = []
+    for label in labels:
+        seen[label] = seen.get(label, -1) + 1
+        rounds.append(seen[label])
+    order = np.array([label if label >= 0 else np.iinfo(np.int64).max for label in labels])
+    return np.lexsort((order, np.array(rounds))).tolist()

@@ -1,0 +1,199 @@
+"""Everything the page shows, as JSON: what is said once, and then row by row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backcast.data.sequences import Sequences
+from backcast.report.interactive.answers import Answer, Array, ask
+from backcast.report.interactive.chosen import Shown
+from backcast.report.interactive.detail import (
+    AHEAD,
+    CHANNELS,
+    CLASSES,
+    WINDOW,
+    Detail,
+    Steps,
+    choose_steps,
+)
+from backcast.report.interactive.names import UNKNOWN, Names
+from backcast.report.interactive.packing import MOST_ERROR, pack, pack_codes, pack_errors, pack_scaled
+from backcast.report.memory import EXPLAINED
+from backcast.report.results import RunResult
+from backcast.report.symbols import UNKNOWN as UNKNOWN_SIGN
+from backcast.report.symbols import legend, shortened, symbol_names, visible
+
+LONGEST_NAME = 60
+LONGEST_SETTINGS = 400
+CURVE_POINTS = 200
+MARGIN = 0.25
+"""Of the truth's range, above and below it: how far a line may leave it."""
+
+
+def page_data(shown: list[Shown], rows: list[list[int]], detail: Detail) -> dict[str, Any]:
+    """All that the page's scripts read.
+
+    Arrays are as `packing` writes them; every script that reads one says what it holds. Symbols and classes are
+    numbers into `symbols` and `classes`, which name those that occur, and no other.
+    """
+    first = shown[0].run
+    preprocessing, picture = first.model.preprocessing, first.model.picture
+    order = preprocessing.permutation
+    symbols, classes = Names(), Names()
+    described = [_row(shown, row, detail, symbols, classes) for row in rows[: detail.rows]]
+    names = [
+        UNKNOWN_SIGN if name is UNKNOWN else symbol_names((name,), preprocessing.kind)[0] for name in symbols
+    ]
+    kind = "text" if preprocessing.symbols else "line" if picture is None else "picture"
+    return {
+        "kind": kind,
+        "mostError": MOST_ERROR,
+        "limit": 1 - EXPLAINED,
+        "letters": preprocessing.kind == "characters",
+        "signs": legend(names),
+        "channels": _channel_names(first.measured),
+        "allChannels": first.measured.channels,
+        "picture": None if picture is None else {
+            "height": picture.height,
+            "width": picture.width,
+            "order": None if order is None else pack(np.array(order), "u4"),
+        },
+        "groups": [_group(each) for each in shown],
+        "rows": described,
+        "symbols": names,
+        "classes": [shortened(visible(name), LONGEST_NAME) for name in classes],
+    }  # fmt: skip
+
+
+def _group(shown: Shown) -> dict[str, Any]:
+    """Of its memory curve as many points as are seen."""
+    run, curve = shown.run, shown.run.memory
+    some = np.unique(np.linspace(0, len(curve.distances) - 1, CURVE_POINTS).round().astype(int))
+    network = run.model.network
+    return {
+        "name": shortened(visible(shown.group.name), LONGEST_NAME),
+        "colour": shown.colour,
+        "method": run.config.method,
+        "seed": run.config.seed,
+        "seeds": len(shown.group.runs),
+        "accuracy": run.accuracy,
+        "remembers": run.memory.remembers_steps,
+        "distances": pack(curve.distances[some], "u4"),
+        "error": pack_errors(curve.error[some]),
+        "decoder": network.decoder is not None,
+        "predictor": network.predictor is not None,
+        "segment": run.config.segment_length,
+        "scale": shown.group.scale,
+        "settings": shortened(shown.group.settings, LONGEST_SETTINGS),
+    }
+
+
+def _row(
+    shown: list[Shown], row: list[int], detail: Detail, symbols: Names, classes: Names
+) -> dict[str, Any]:
+    measured, which = shown[0].run.measured, row[0]
+    steps = choose_steps(shown, int(measured.lengths[which]), detail)
+    label = int(measured.labels[which])
+    truth = _truth(shown[0], which, steps)
+    if measured.is_symbols:
+        truth, low, high = symbols.codes(truth, measured.symbols), np.zeros(0), np.zeros(0)
+    else:
+        low, high = _range(truth, shown[0].run.model.picture is not None)
+    return {
+        "id": shortened(visible(str(measured.ids[which])), LONGEST_NAME),
+        "label": None if label < 0 else classes.code(str(measured.classes[label])),
+        "steps": int(measured.lengths[which]),
+        "places": pack(steps.places, "u4"),
+        "anchors": pack(steps.anchors, "u4"),
+        "drawn": pack(steps.drawn, "u4"),
+        "low": low.tolist(),
+        "high": high.tolist(),
+        "truth": _elements(truth, low, high),
+        "answers": [
+            _answers(each.run, own, steps, symbols, classes, low, high)
+            for each, own in zip(shown, row, strict=True)
+        ],
+    }
+
+
+def _truth(shown: Shown, which: int, steps: Steps) -> Array:
+    """The elements that are drawn, in the order in which they are read: (D, C), or (D,) symbols."""
+    order = shown.run.model.preprocessing.permutation
+    drawn = steps.drawn if order is None else np.array(order)[steps.drawn]
+    truth = np.asarray(shown.run.measured.row(which)[drawn], np.float64)
+    return truth if truth.ndim == 1 else truth[:, :CHANNELS]
+
+
+def _range(truth: Array, picture: bool) -> tuple[Array, Array]:
+    """Of each channel (C,) the least and the largest number that the page can say."""
+    low, high = truth.min(axis=0), truth.max(axis=0)
+    if picture:  # one scale for all channels, or colours would change
+        return np.full_like(low, low.min()), np.full_like(high, high.max())
+    margin = np.where(high > low, MARGIN * (high - low), 1.0)
+    return low - margin, high + margin
+
+
+def _elements(values: Array, low: Array, high: Array) -> dict[str, str]:
+    """Real vectors (n, C) on the page's scale, or symbols (n,) by the page's numbers."""
+    return pack_codes(values) if values.ndim == 1 else pack_scaled(values, low, high)
+
+
+def _answers(
+    run: RunResult, which: int, steps: Steps, symbols: Names, classes: Names, low: Array, high: Array
+) -> dict[str, Any]:
+    """A run's classes with their probabilities (P × classes), and its reconstructions and predictions."""
+    found = ask(run, which, steps)
+    result: dict[str, Any] = {"classes": [], "probabilities": None, "past": None, "future": None}
+    if found.probabilities is not None:
+        names = [str(name) for name in run.model.classes]
+        label = int(run.measured.labels[which])
+        kept = _likeliest(
+            found.probabilities, names.index(str(run.measured.classes[label])) if label >= 0 else None
+        )
+        result["classes"] = [classes.code(names[number]) for number in kept]
+        result["probabilities"] = pack_scaled(found.probabilities[:, kept].astype(np.float64), 0.0, 1.0)
+
+    before = np.searchsorted(steps.drawn, steps.anchors)
+    behind = np.searchsorted(steps.drawn, steps.anchors + run.config.segment_length, side="right")
+    start = np.zeros_like(before)
+    if run.model.preprocessing.symbols:
+        start, behind = np.maximum(before - WINDOW, 0), np.minimum(behind, before + AHEAD)
+
+    def packed(answer: Answer, start: NDArray[np.int64], stop: NDArray[np.int64]) -> dict[str, Any]:
+        """From anchor i the elements start[i] .. stop[i]-1 of those that are drawn, all of them one behind the other."""
+        lines = zip(answer.values[:, steps.drawn], start, stop, strict=True)
+        values = np.concatenate([line[a:b] for line, a, b in lines])
+        if values.ndim == 1:
+            values = symbols.codes(values, (*run.model.preprocessing.vocabulary, UNKNOWN))
+        return {
+            "start": pack(start, "u4"),
+            "count": pack(stop - start, "u4"),
+            "values": _elements(values if values.ndim == 1 else values[:, :CHANNELS], low, high),
+            "errors": pack_errors(answer.errors),
+            "overall": pack(answer.overall, "f4"),
+            "reach": answer.reach,
+        }
+
+    if found.past is not None:
+        result["past"] = packed(found.past, start, before)
+    if found.future is not None:
+        result["future"] = packed(found.future, before, behind)
+    return result
+
+
+def _likeliest(probabilities: NDArray[np.float32], label: int | None) -> NDArray[np.int64]:
+    """The classes that are likely at some place, and the true one: at most `CLASSES`, in order."""
+    highest = probabilities.max(axis=0).astype(np.float64)
+    if label is not None:
+        highest[label] = np.inf
+    return np.sort(np.argsort(-highest, kind="stable")[:CLASSES])
+
+
+def _channel_names(rows: Sequences) -> list[str]:
+    """Those of a table's columns where each is a channel, else numbers."""
+    named = rows.columns if len(rows.columns) == rows.channels > 1 else range(rows.channels)
+    prefix = "" if named is rows.columns else "channel "
+    return [shortened(visible(f"{prefix}{name}"), LONGEST_NAME) for name in list(named)[:CHANNELS]]

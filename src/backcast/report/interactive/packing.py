@@ -1,0 +1,35 @@
+"""Arrays as short text: few bits a number, in base64."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+UNKNOWN = {"u1": 255, "u2": 65_535}
+"""What stands for nan."""
+MOST_ERROR = 1.25  # a larger one is drawn as this
+
+
+def pack(values: NDArray[Any], type: str) -> dict[str, str]:
+    """`values`, which must fit the little-endian `type` (u1, u2, u4, f4), as {"type", "data"}."""
+    return {"type": type, "data": base64.b64encode(values.astype(f"<{type}").tobytes()).decode()}
+
+
+def pack_scaled(values: NDArray[np.float64], low: Any, high: Any) -> dict[str, str]:
+    """Numbers as 0 (low) .. 254 (high), what lies outside at the border; `low` and `high` broadcast."""
+    span = np.where(np.asarray(high) > low, np.asarray(high) - low, 1.0)
+    codes = np.clip(np.rint((values - low) / span * 254), 0, 254)
+    return pack(np.where(np.isnan(codes), UNKNOWN["u1"], codes), "u1")
+
+
+def pack_codes(codes: NDArray[np.float64]) -> dict[str, str]:
+    """Whole numbers from 0, in two bytes each."""
+    return pack(np.where(np.isnan(codes), UNKNOWN["u2"], codes), "u2")
+
+
+def pack_errors(errors: NDArray[np.float64]) -> dict[str, str]:
+    """Errors from 0, in steps of a two-hundredth."""
+    return pack_scaled(errors, 0.0, MOST_ERROR)

@@ -1,0 +1,41 @@
+"""What every page of a report needs to be written: a place, its template, the command that makes it."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from backcast.errors import InputError
+from backcast.files import write_atomically
+from backcast.run import read_config
+
+
+def check_place(runs: list[Path], out: Path) -> None:
+    """Raises InputError for what is no run, which is said first (by default the page lies in it), or where `out` cannot be."""
+    for run in runs:
+        read_config(run)
+    if not out.absolute().parent.is_dir() or out.is_dir():
+        raise InputError(f"--out {out}: there is no folder {out.absolute().parent} to write a file into")
+
+
+def render(package: str, template: str, **values: Any) -> str:
+    """A template of `package` filled in; values are escaped, and none may be missing."""
+    environment = Environment(loader=PackageLoader(package, "."), autoescape=True, undefined=StrictUndefined)
+    return environment.get_template(template).render(**values)
+
+
+def write_page(out: Path, page: str) -> None:
+    """Whole or not at all. Raises InputError where it cannot be written."""
+    try:
+        write_atomically(out, page.encode())
+    except OSError as error:
+        raise InputError(f"--out {out}: cannot be written: {error.strerror}") from None
+
+
+def command(runs: list[Path], out: Path, data_dir: str | None, *flags: str) -> str:
+    """The line that makes the page again."""
+    given = [] if data_dir is None else ["--data-dir", data_dir]
+    return shlex.join(["backcast", "report", *map(str, runs), *flags, *given, "--out", str(out)])
