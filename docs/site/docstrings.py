@@ -11,7 +11,7 @@ import textwrap
 from itertools import groupby
 from typing import Any
 
-NOT_CALLED = {"Batch", "Sequences", "Splits", "TrainedModel"}
+NOT_CALLED = {"Batch", "Model", "Sequences", "Splits", "TrainedModel"}
 """What users get and do not make: their parts are told in words."""
 ENTRY = re.compile(r"(\S.*?) {2,}(\S.*)")
 
