@@ -17,7 +17,13 @@ author = "the backcast developers"
 extensions = ["myst_nb", "sphinx.ext.autodoc", "docstrings", "reference"]
 
 root_doc = "docs/index"
-include_patterns = ["docs/*.md", "docs/notebooks/*.md", "results/small/*.md", "CONTRIBUTING.md", "CHANGELOG.md"]
+include_patterns = [
+    "docs/*.md",
+    "docs/notebooks/*.md",
+    "results/small/*.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+]
 exclude_patterns = [".*", "runs", "demo", "build", "dist", "docs/_build", "results/*/runs", "src", "tests"]
 
 # Markdown as GitHub reads it; a heading's own link is that of GitHub, too.

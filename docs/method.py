@@ -54,7 +54,10 @@ def draw_windows(figure: Figure) -> None:
     _window(panels[1], supervised, STEPS, BLUE, f"{TRUNCATION} steps")
     _label(panels[1])
 
-    _begin(panels[2], f"r-LSTM: from the state at an anchor a decoder reconstructs {LENGTH} steps of some other place")
+    _begin(
+        panels[2],
+        f"r-LSTM: from the state at an anchor a decoder reconstructs {LENGTH} steps of some other place",
+    )
     _sweep(panels[2], supervised)
     for anchor, place, length in zip(*(part[0] for part in reconstruction), strict=True):
         start = int(windows.window_starts(np.array([anchor]), AUXILIARY)[0])
@@ -65,7 +68,9 @@ def draw_windows(figure: Figure) -> None:
     _window(panels[2], supervised, STEPS, BLUE, "supervised")
     _label(panels[2])
 
-    _begin(panels[3], f"p-LSTM: from an anchor on the network reads {LENGTH} steps and predicts each next one")
+    _begin(
+        panels[3], f"p-LSTM: from an anchor on the network reads {LENGTH} steps and predicts each next one"
+    )
     _sweep(panels[3], supervised)
     for anchor, _, length in zip(*(part[0] for part in prediction), strict=True):
         _window(panels[3], anchor, anchor + length, ORANGE, "")
@@ -73,7 +78,9 @@ def draw_windows(figure: Figure) -> None:
         _segment(panels[3], anchor + 1, anchor + length + 1, "predicted")
     _window(panels[3], supervised, STEPS, BLUE, "supervised")
     _label(panels[3])
-    panels[3].set_xlabel("step of the row (grey: read without a graph, only the state is carried; orange: auxiliary gradient)")
+    panels[3].set_xlabel(
+        "step of the row (grey: read without a graph, only the state is carried; orange: auxiliary gradient)"
+    )
 
 
 def draw_places(figure: Figure) -> None:
@@ -172,9 +179,9 @@ def _segment(axes: Axes, start: float, end: float, text: str) -> None:
 
 def _arrow(axes: Axes, anchor: int, place: float) -> None:
     bend = 0.3 if place > anchor else -0.2
-    axes.add_patch(
-        FancyArrowPatch((anchor, 0.48), (place, 0.71), connectionstyle=f"arc3,rad={bend}", arrowstyle="-|>", mutation_scale=9, color=GREY)  # fmt: skip
-    )
+    look = {"arrowstyle": "-|>", "mutation_scale": 9, "color": GREY}
+    path = f"arc3,rad={bend}"
+    axes.add_patch(FancyArrowPatch((anchor, 0.48), (place, 0.71), connectionstyle=path, **look))
 
 
 if __name__ == "__main__":
