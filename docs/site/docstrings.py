@@ -80,9 +80,17 @@ def _process(app: Any, what: str, name: str, obj: Any, options: Any, lines: list
 def _shorten(
     app: Any, what: str, name: str, obj: Any, options: Any, signature: str | None, returns: str | None
 ) -> tuple[str | None, str | None] | None:
-    """Dozens of settings are no signature; the table of settings has them."""
+    """Types by the names that the source has; dozens of settings are no signature: the table of settings has them."""
     if what == "class" and name.split(".")[-1] in NOT_CALLED:
         return "", None
     if what == "class" and signature and signature.count("=") > 20:
         return "(**settings)", None
-    return None
+    return _plain(signature), _plain(returns)
+
+
+def _plain(types: str | None) -> str | None:
+    """An alias in place of what it stands for."""
+    if types is None:
+        return None
+    types = re.sub(r"TypeAliasForwardRef\('(\w+)'\)", r"\1", types)
+    return re.sub(r"~?(?:numpy\.)?ndarray\[tuple\[[^]]*\], ~?(?:numpy\.)?dtype\[([^]]*)\]\]", r"NDArray[\1]", types)

@@ -44,7 +44,8 @@ def command_lines() -> list[str]:
         if name == "train":
             options = [action for action in options if action.option_strings[0] not in settings]
         shown = " ".join(_argument(action) for action in positional)
-        lines += ["", f"## backcast {name}", "", f"{_text(parser.description)}.", ""]
+        about = _text(parser.description)
+        lines += ["", f"## backcast {name}", "", f"{about[0].upper()}{about[1:]}.", ""]
         lines += ["```", f"backcast {name} {shown} [OPTIONS]".replace("  ", " "), "```", ""]
         lines += _table(
             ("", ""), [(f"`{_name(action)}`", _help(action)) for action in (*positional, *options)]
