@@ -93,4 +93,6 @@ def _plain(types: str | None) -> str | None:
     if types is None:
         return None
     types = re.sub(r"TypeAliasForwardRef\('(\w+)'\)", r"\1", types)
-    return re.sub(r"~?(?:numpy\.)?ndarray\[tuple\[[^]]*\], ~?(?:numpy\.)?dtype\[([^]]*)\]\]", r"NDArray[\1]", types)
+    return re.sub(
+        r"~?(?:numpy\.)?ndarray\[tuple\[[^]]*\], ~?(?:numpy\.)?dtype\[([^]]*)\]\]", r"NDArray[\1]", types
+    )
