@@ -1,8 +1,8 @@
-# `make demo` and `make test` each work alone on a fresh clone: they need Python 3.11 or newer, and make.
+# `make demo`, `make test` and `make docs` each work alone on a fresh clone: they need Python 3.11 or newer, and make.
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo test check bench results clean
+.PHONY: demo test check docs bench results clean
 
 demo: .venv/installed
 	$(BIN)/backcast demo --out demo --overwrite
@@ -14,6 +14,10 @@ check: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: .venv/installed-docs
+	$(BIN)/sphinx-build -W --keep-going -q -c docs . docs/_build/html
+	@echo "docs/_build/html/index.html"
 
 bench: .venv/installed
 	$(BIN)/backcast benchmark step
@@ -31,5 +35,10 @@ results: .venv/installed
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
+.venv/installed-docs: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	touch $@
+
 clean:
-	rm -rf .venv demo runs
+	rm -rf .venv demo runs docs/_build

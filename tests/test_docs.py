@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import re
+import runpy
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import backcast
 from backcast.cli import main
 from backcast.config import FIELDS, flag
 from test_data import write_pictures
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("**/*.md"))]
+PAGES = [page for page in PAGES if "_build" not in page.parts]
 TOY = ["--pretrain-epochs", "1", "--epochs", "1", "--hidden-size", "4", "--limit", "60", "--device", "cpu"]
 FLAGS = {flag(name) for name in FIELDS} | {"--preset", "--config", "--out", "--resume", "--overwrite", "--json", "--help",
                                            "--split", "--version", "--methods", "--scale", "--lengths",
@@ -33,6 +38,8 @@ def blocks(page: Path, language: str) -> list[str]:
     "page",
     [
         ROOT / "README.md",
+        ROOT / "docs" / "start.md",
+        ROOT / "docs" / "settings.md",
         ROOT / "docs" / "data.md",
         ROOT / "docs" / "reproduce.md",
         ROOT / "docs" / "streaming.md",
@@ -82,6 +89,37 @@ def test_flags_and_files_that_a_page_names_exist(page: Path) -> None:
         assert (page.parent / link).exists(), link
     for file in re.findall(r"`((?:docs|tests|src|\.ci)/[\w./-]+)`", text):
         assert (ROOT / file).exists(), file
+
+
+def test_every_message_of_the_troubleshooting_page_is_one_of_ours() -> None:
+    """`…` on the page and a `{value}` in the source both stand for what differs."""
+    known = {text for path in (ROOT / "src").rglob("*.py") for text in texts(ast.parse(path.read_text()))}
+    messages = blocks(ROOT / "docs" / "troubleshooting.md", "text")
+    assert len(messages) > 50
+    for message in messages:
+        parts = [re.escape(part) for part in message.strip().split("…")]
+        assert any(re.match(".*".join(parts), text) for text in known), message
+
+
+def texts(tree: ast.AST) -> Iterator[str]:
+    """The strings of a module; what an f-string puts in is `…`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+        elif isinstance(node, ast.JoinedStr):
+            yield "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)
+
+
+def test_the_page_of_python_names_all_that_is_public() -> None:
+    page = (ROOT / "docs" / "api.md").read_text()
+    for name in backcast.__all__:
+        assert re.search(rf"auto(class|function|exception):: backcast\.{name}$", page, re.MULTILINE), name
+
+
+def test_the_pictures_of_the_method_are_drawn(tmp_path: Path) -> None:
+    runpy.run_path(str(ROOT / "docs" / "method.py"))["main"](tmp_path)
+    drawn = sorted(path.name for path in tmp_path.glob("*.svg"))
+    assert drawn == sorted(path.name for path in (ROOT / "docs").glob("method-*.svg"))
 
 
 def test_the_examples_run(tmp_path: Path) -> None:

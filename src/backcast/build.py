@@ -57,7 +57,16 @@ RECURRENT: dict[Network, Callable[[Embedding, int], nn.Module]] = {
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A network with all that is needed to use it: `RUN/model/` in memory."""
+    """A network with all that is needed to use it: `RUN/model/` in memory.
+
+    network        the network itself, in evaluation mode
+    preprocessing  what is done to rows before the network reads them
+    classes        the labels' names, in the order of probabilities; none where a run was only pretrained
+    config         the settings it was trained with
+    picture        the height and width of the rows, where they are pictures
+    device         where it computes
+    run            the run's folder, where there is one: what a model card says of the training is in it
+    """
 
     network: Model
     preprocessing: Preprocessing
@@ -66,7 +75,6 @@ class TrainedModel:
     picture: Picture | None
     device: torch.device
     run: Path | None = None
-    """The run's folder, where there is one: what a model card says of the training is in it."""
 
     @staticmethod
     def from_pretrained(source: str | Path, device: str = "cpu") -> TrainedModel:

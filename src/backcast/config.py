@@ -266,6 +266,7 @@ class Config:
         return Config(**{**kept, "epochs": 0, "from_run": None})
 
     def to_dict(self) -> dict[str, Any]:
+        """All settings by name, as YAML can hold them; `Config(**settings)` is the way back."""
         return {name: list(v) if isinstance(v, tuple) else v for name, v in dataclasses.asdict(self).items()}
 
 

@@ -156,12 +156,12 @@ def train(
 ) -> TrainedModel:
     """Trains what `config` says into the folder `out` and returns the model.
 
-    rows       in place of DATA, such as `backcast.from_arrays` makes
-    resume     go on from the last good checkpoint; without one start over, on a finished run do nothing
-    overwrite  replace a run that is there
-    pretrained a run of `config.pretraining()`: phase 1 is taken from it, and the result is to the bit that of a run of both
-    measure    what else is noted in the metrics after every epoch (told, from 1 within its phase) that classifies; it decides nothing
-    on_total   told the number of training steps, and how many of them are done already
+    rows        in place of DATA, such as `backcast.from_arrays` makes
+    resume      go on from the last good checkpoint; without one start over, on a finished run do nothing
+    overwrite   replace a run that is there
+    pretrained  a run of `config.pretraining()`: phase 1 is taken from it, and the result is to the bit that of a run of both
+    measure     what else is noted in the metrics after every epoch (told, from 1 within its phase) that classifies; it decides nothing
+    on_total    told the number of training steps, and how many of them are done already
 
     Raises InputError, before anything is written, for input that does not fit; RunError, with the last good
     checkpoint kept, for a run that cannot go on.

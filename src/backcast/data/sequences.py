@@ -141,6 +141,7 @@ class Sequences:
         return replace(self, missing=found)
 
     def without_labels(self) -> Sequences:
+        """The same rows, none with a label, a target or a weight."""
         return replace(self, labels=np.full(len(self), -1, np.int64), targets=None, weights=None)
 
     def relabel(self, classes: tuple[Any, ...]) -> Sequences:
@@ -182,7 +183,7 @@ class Sequences:
 
 @dataclass(frozen=True)
 class Splits:
-    """Training rows, and rows to report on where there are any."""
+    """Training rows (`train`), and rows to report on (`test`) and to choose the epoch (`validation`) where there are any."""
 
     train: Sequences
     test: Sequences | None = None

@@ -56,6 +56,8 @@ class Term:
 
 
 class Objective(Protocol):
+    """Something to learn: it says where it needs a state, and gives a loss from there on."""
+
     @property
     def name(self) -> str:
         """What it is called in the metrics."""
@@ -64,9 +66,15 @@ class Objective(Protocol):
     def supervised(self) -> bool:
         """Does it need labels?"""
 
-    def plan(self, batch: Batch, draw: Draw) -> Plan: ...
+    def plan(self, batch: Batch, draw: Draw) -> Plan:
+        """Where its windows begin: integers, from `batch.lengths` and `draw` alone."""
 
-    def loss(self, model: Model, batch: Batch, plan: Plan, states: State, draw: Draw) -> Term: ...
+    def loss(self, model: Model, batch: Batch, plan: Plan, states: State, draw: Draw) -> Term:
+        """The loss over its windows, with a graph: a sum and a count.
+
+        plan    what `plan` gave, for the same batch and draw
+        states  the states at `plan.starts` (B, m), without a graph: each part (B × m, ...), row after row
+        """
 
 
 def losses(model: Model, objectives: Sequence[Objective], batch: Batch, draw: Draw) -> dict[str, Term]:
