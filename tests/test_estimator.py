@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import pickletools
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,15 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_classifiers_classes, parametrize_with_checks
 
-from backcast import BackcastClassifier, BackcastEncoder, BackcastRegressor, InputError
+from backcast import (
+    BackcastClassifier,
+    BackcastEncoder,
+    BackcastRegressor,
+    InputError,
+    StreamSession,
+    load,
+    load_model,
+)
 from backcast.config import FIELDS
 
 TINY: dict[str, Any] = dict(
@@ -219,6 +228,21 @@ def test_scikit_learns_tools() -> None:
     features = make_pipeline(clone(ENCODER).set_params(hidden_size=16), LogisticRegression())
     assert features.fit(list(x), y).score(list(x), y) > 0.8
     assert features[0].get_feature_names_out()[15] == "backcastencoder15"
+
+
+def test_a_fitted_classifier_streams_and_is_saved_as_a_model(tmp_path: Path) -> None:
+    x, y = rows()
+    with pytest.raises(NotFittedError):
+        _ = clone(CLASSIFIER).model_
+    fitted = clone(CLASSIFIER).set_params(epochs=1).fit(x, np.array(["low", "high"])[y])
+    expected = fitted.predict_proba(x)
+    session = StreamSession(fitted.model_, batch_size=len(x))
+    assert session.classes == tuple(fitted.classes_)
+    session.push(x[:, :4])
+    assert np.allclose(session.push(x[:, 4:]), expected, atol=1e-5)
+    fitted.model_.save_pretrained(tmp_path / "model")
+    again = load_model(tmp_path / "model").predict_proba(load(x).train)
+    assert np.allclose(again, expected, atol=1e-6)
 
 
 def test_the_encoder_gives_the_state_at_the_end() -> None:

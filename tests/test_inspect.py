@@ -57,11 +57,16 @@ def test_every_part_is_told_and_the_line_it_ends_with_trains(
     assert sum("#" in line for line in lines) <= 8
     assert any(line.startswith("a step ") and "forward and backward" in line for line in lines)
     assert any(line.startswith("memory ") and "MB kept for the backward pass" in line for line in lines)
-    words = shlex.split(lines[-1])
-    assert words[:3] == ["backcast", "train", str(data)]
+    words, alone = ([*shlex.split(line)] for line in (lines[-3], lines[-1]))
+    assert words[:3] == alone[:3] == ["backcast", "train", str(data)]
+    assert (
+        "--anchors" in words
+        and "--anchors" not in alone
+        and alone[-4:] == ["--method", "lstm", "--epochs", "60"]
+    )
     assert words[words.index("--missing-label") + 1] == "" and "--fill-missing" in words
     toy = ["--epochs", "1", "--pretrain-epochs", "1", "--hidden-size", "4", "--device", "cpu"]
-    assert main([*words[1:], *toy]) == 0
+    assert main([*words[1:], *toy]) == main([*alone[1:], *toy]) == 0
 
 
 def test_unlabelled_rows_get_a_line_that_pretrains(

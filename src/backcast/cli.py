@@ -245,6 +245,7 @@ def _train(arguments: argparse.Namespace) -> int:
 
 
 def _say_result(out: Path, config: Config) -> None:
+    from backcast.data.sources import BUILT_IN
     from backcast.history import kept_epoch, read_metrics
 
     epochs = read_metrics(out / "metrics.jsonl")
@@ -258,9 +259,8 @@ def _say_result(out: Path, config: Config) -> None:
         )
     elif "accuracy" in epochs[-1]:
         print(f"training accuracy {epochs[-1]['accuracy']:.4f} (last epoch; no rows were held out)")
-    following = (
-        f"backcast evaluate {out} {config.data}" if config.epochs else f"backcast train DATA --from {out}"
-    )
+    tested = config.data if config.data in BUILT_IN else "ROWS-IT-HAS-NOT-SEEN"
+    following = f"backcast evaluate {out} {tested}" if config.epochs else f"backcast train DATA --from {out}"
     print(f"model in {out / 'model'}; next: {following}, backcast report {out}")
 
 
@@ -292,6 +292,10 @@ def _load_for(arguments: argparse.Namespace, labels: bool) -> tuple[Any, Any, st
 
 def _evaluate(arguments: argparse.Namespace) -> int:
     model, rows, split = _load_for(arguments, labels=True)
+    if split in ("train", "all") and arguments.data == model.config.data:
+        _say(
+            f"{arguments.data}: the network was trained on these rows, or on some of them; new rows tell what it is worth"
+        )
     found = model.evaluate(rows, arguments.batch_size)
     if arguments.json is not None:
         from backcast.files import write_json

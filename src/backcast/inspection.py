@@ -15,7 +15,14 @@ from backcast.data.preprocessing import Preprocessing, count_symbols, pieces
 from backcast.data.sequences import Sequences, describe_elements
 from backcast.data.sources import load
 from backcast.rows_figure import check_target, write_figure
-from backcast.suggestions import Measured, as_flag, measure_step, suggest, train_command
+from backcast.suggestions import (
+    Measured,
+    as_flag,
+    measure_step,
+    suggest,
+    train_command,
+    without_auxiliary,
+)
 
 MOST_CLASSES, MOST_CHANNELS, MOST_SYMBOLS, MOST_BINS, BAR, LINE = 20, 8, 10, 8, 40, 110
 UNBROKEN = "\N{NO-BREAK SPACE}"
@@ -66,6 +73,9 @@ def inspect(
         yield from _table(_costs(measured))
         yield ""
     yield train_command(data, {**given, **suggestion.settings})
+    if "epochs" not in suggestion.settings:
+        yield "and beside it, to see what the auxiliary loss is worth, as many epochs without it:"
+        yield train_command(data, {**given, **without_auxiliary(suggestion.settings)})
     if out is not None:
         write_figure(out, train)
         say(f"a few rows as a picture in {out}")

@@ -72,6 +72,13 @@ def suggest(rows: Sequences, given: Mapping[str, Any]) -> Suggestion:
     return Suggestion(settings, reasons)
 
 
+def without_auxiliary(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The same for an LSTM that learns from labels alone, for as many epochs as both phases have."""
+    defaults = Config()
+    left = {name: value for name, value in settings.items() if name not in ("anchors", "segment_length")}
+    return {**left, "method": "lstm", "epochs": defaults.pretrain_epochs + defaults.epochs}
+
+
 def _suggest_for_labels(
     rows: Sequences, given: Mapping[str, Any], settings: dict[str, Any], reasons: dict[str, str]
 ) -> None:

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 from sklearn.base import ClassifierMixin
 from sklearn.utils.class_weight import compute_class_weight
-from sklearn.utils.validation import column_or_1d
+from sklearn.utils.validation import check_is_fitted, column_or_1d
 
+from backcast.build import TrainedModel, choose_device
 from backcast.config import Config
 from backcast.data.sequences import Sequences, read_as
 from backcast.data.store.labels import encode_labels
@@ -38,6 +39,7 @@ class BackcastClassifier(ClassifierMixin, SupervisedEstimator):
 
     classes_         (classes,) in order
     network_         the trained network
+    model_           the same as `load_model` gives a run's: for `StreamSession`, `memory_curve`, `save_pretrained`
     history_         a dictionary of metrics an epoch
     n_features_in_   T, where X was an array (n, T)
     """
@@ -87,6 +89,16 @@ class BackcastClassifier(ClassifierMixin, SupervisedEstimator):
         rows = self._rows_to_read(X)
         found: NDArray[np.float64] = softmax(self.network_.logits(rows, self.device), axis=1)
         return found
+
+    @property
+    def model_(self) -> TrainedModel:
+        """The fitted network with its classes. Raises NotFittedError."""
+        check_is_fitted(self)
+        fitted, device = self.network_, choose_device(self.device)
+        classes = tuple(self.classes_.tolist())
+        return TrainedModel(
+            fitted.network.to(device), fitted.preprocessing, classes, fitted.config, None, device
+        )
 
     def _validation_rows(
         self, X: Any, y: Any, config: Config, train: Sequences, weights: NDArray[np.float64]
