@@ -43,12 +43,13 @@ def tables(rows: list[Row]) -> str:
 
 def _caption(rows: list[Row]) -> str:
     where = rows[-1]["environment"]
+    commands = ", ".join(dict.fromkeys(f"`{row['environment']['command']}`" for row in rows))
     versions = ", ".join(f"{name} {version}" for name, version in where["versions"].items())
     smoke = "**A smoke run: these numbers mean nothing.** " if any(row["smoke"] for row in rows) else ""
     loads = [row["load"] for row in rows if row.get("load") is not None]
     busy = f"; load before a measurement at most {max(loads):g}" if loads else ""
     return (
-        f"{smoke}`{where['command']}`, {where['date'][:10]}; {where['processor']}, {where['cores']} cores; "
+        f"{smoke}{commands}, {where['date'][:10]}; {where['processor']}, {where['cores']} cores; "
         f"Python {where['python']}, {versions}; kernel: {where['kernel']}{busy}. Means ± standard deviations over seeds, "
         f"each a process of its own, in turn. Settings: what differs from the package's defaults."
     )

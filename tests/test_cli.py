@@ -42,11 +42,23 @@ def run(npz: Path, tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
+def test_what_to_do_next_is_never_to_measure_on_the_training_rows(
+    npz: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", str(npz), *QUICK, "--out", str(tmp_path / "run")]) == 0
+    assert f"next: backcast evaluate {tmp_path / 'run'} ROWS-IT-HAS-NOT-SEEN" in capsys.readouterr().out
+    np.savez(tmp_path / "new.npz", **np.load(npz))
+    assert main(["evaluate", str(tmp_path / "run"), str(tmp_path / "new.npz")]) == 0
+    assert "was trained on" not in capsys.readouterr().err
+
+
 def test_train_evaluate_predict_on_arrays_of_ones_own(
     run: Path, npz: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["evaluate", str(run), str(npz), "--json", str(tmp_path / "e.json")]) == 0
-    line = capsys.readouterr().out.splitlines()[-1]
+    said = capsys.readouterr()
+    line = said.out.splitlines()[-1]
+    assert "was trained on these rows" in said.err
     result = json.loads((tmp_path / "e.json").read_text())
     assert line.startswith(f"accuracy {result['accuracy']:.4f} (") and result["rows"] == 60
 

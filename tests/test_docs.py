@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
+import importlib
 import io
 import re
 import runpy
@@ -16,18 +18,27 @@ import numpy as np
 import pytest
 
 import backcast
-from backcast.cli import main
-from backcast.config import FIELDS, flag
+from backcast.cli import main, make_parser
 from test_data import write_pictures
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("**/*.md"))]
 PAGES = [page for page in PAGES if "_build" not in page.parts]
 TOY = ["--pretrain-epochs", "1", "--epochs", "1", "--hidden-size", "4", "--limit", "60", "--device", "cpu"]
-FLAGS = {flag(name) for name in FIELDS} | {"--preset", "--config", "--out", "--resume", "--overwrite", "--json", "--help",
-                                           "--split", "--version", "--methods", "--scale", "--lengths",
-                                           "--paper", "--segments", "--rounds", "--full", "--long-length", "--clean", "--older-than", "--no-measure", "--only", "--threads",
-                                           "--seeds", "--render", "--memory", "--jobs", "--every", "--format", "--state", "--opset", "--license", "--evaluation", "--long", "--interactive"}  # fmt: skip
+
+
+def option_strings(parser: argparse.ArgumentParser) -> set[str]:
+    """Of a parser and all its commands'."""
+    found = set()
+    for action in parser._actions:
+        found |= {*action.option_strings}
+        if isinstance(action, argparse._SubParsersAction):
+            for command in action.choices.values():
+                found |= option_strings(command)
+    return found
+
+
+FLAGS = option_strings(make_parser())
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -178,3 +189,16 @@ def test_the_demo_writes_its_summary_and_report_at_toy_size(tmp_path: Path) -> N
     assert 100_000 < (tmp_path / "demo" / "interactive.html").stat().st_size <= 5_000_000
     assert main(["demo", "--out", str(tmp_path / "demo"), "--scale", "0.01"]) == 2
     assert main(["demo", "--out", str(tmp_path / "demo"), "--methods", "r-lstn"]) == 2
+
+
+def test_the_page_of_commands_names_every_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("sphinx")
+    monkeypatch.syspath_prepend(str(ROOT / "docs" / "site"))
+    reference = importlib.import_module("reference")
+    shown = "\n".join([*reference.command_lines(), *reference.setting_lines()])
+    assert "## backcast stream" in shown and "### backcast benchmark step" in shown
+    absent = {one for one in FLAGS if f"`{one.replace('--no-', '--', 1)}" not in shown}
+    assert absent <= {"-h", "--help", "--version"}
+    for line in shown.splitlines():
+        if line.startswith("| `"):
+            assert len(re.findall(r"(?<!\\)\|", line)) in (3, 5), line

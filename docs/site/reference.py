@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from docutils.nodes import Node
 from sphinx.util.docutils import SphinxDirective
 
-from backcast.cli import _parser
+from backcast.cli import make_parser
 from backcast.config import FIELDS, SMALLEST, flag
+
+NOT_SHOWN = (argparse._HelpAction, argparse._SubParsersAction)
 
 
 def setup(app: Any) -> dict[str, bool]:
@@ -37,15 +39,18 @@ def command_lines() -> list[str]:
     """Markdown. The settings' flags, which `train` has, are left to `setting_lines`."""
     settings = {flag(name) for name in FIELDS}
     lines = []
-    for name, parser in _subparsers(_parser()).items():
-        own = [action for action in parser._actions if not isinstance(action, argparse._HelpAction)]
+    for name, parser in commands(make_parser()):
+        own = [action for action in parser._actions if not isinstance(action, NOT_SHOWN)]
         positional = [action for action in own if not action.option_strings]
         options = [action for action in own if action.option_strings]
         if name == "train":
             options = [action for action in options if action.option_strings[0] not in settings]
         shown = " ".join(_argument(action) for action in positional)
         about = _text(parser.description)
-        lines += ["", f"## backcast {name}", "", f"{about[0].upper()}{about[1:]}.", ""]
+        level = "##" if " " not in name else "###"
+        lines += ["", f"{level} backcast {name}", "", f"{about[0].upper()}{about[1:]}.", ""]
+        if not own:
+            continue
         lines += ["```", f"backcast {name} {shown} [OPTIONS]".replace("  ", " "), "```", ""]
         lines += _table(
             ("", ""), [(f"`{_name(action)}`", _help(action)) for action in (*positional, *options)]
@@ -70,9 +75,15 @@ def setting_lines() -> list[str]:
     return lines
 
 
-def _subparsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    found = next(action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
-    return dict(found.choices)
+def commands(
+    parser: argparse.ArgumentParser, before: str = ""
+) -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    """Every command by its whole name, and behind it those it has itself."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for name, one in action.choices.items():
+                yield before + name, one
+                yield from commands(one, f"{before}{name} ")
 
 
 def _argument(action: argparse.Action) -> str:
@@ -82,7 +93,7 @@ def _argument(action: argparse.Action) -> str:
 
 def _name(action: argparse.Action) -> str:
     if not action.option_strings:
-        return _argument(action)
+        return _argument(action).replace("|", "\\|")
     takes_value = action.nargs != 0
     value = f" {action.metavar or action.dest.upper()}" if takes_value and not action.choices else ""
     choices = "|".join(map(str, action.choices)) if action.choices else ""

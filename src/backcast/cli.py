@@ -62,7 +62,7 @@ class _Parser(argparse.ArgumentParser):
 def main(argv: list[str] | None = None) -> int:
     """Runs the command; returns its exit status. Without `argv` the process is taken to be the command's own."""
     try:
-        arguments = _parser().parse_args(argv)
+        arguments = make_parser().parse_args(argv)
         arguments.own_process = argv is None
         status: int = arguments.run(arguments)
         return status
@@ -88,7 +88,7 @@ def _complain(error: object, status: int) -> int:
     return status
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="backcast",
         description="Recurrent networks that learn from very long sequences, in memory that does not grow with the length.",
@@ -245,7 +245,6 @@ def _train(arguments: argparse.Namespace) -> int:
 
 
 def _say_result(out: Path, config: Config) -> None:
-    from backcast.data.sources import BUILT_IN
     from backcast.history import kept_epoch, read_metrics
 
     epochs = read_metrics(out / "metrics.jsonl")
@@ -259,7 +258,7 @@ def _say_result(out: Path, config: Config) -> None:
         )
     elif "accuracy" in epochs[-1]:
         print(f"training accuracy {epochs[-1]['accuracy']:.4f} (last epoch; no rows were held out)")
-    tested = config.data if config.data in BUILT_IN else "ROWS-IT-HAS-NOT-SEEN"
+    tested = "ROWS-IT-HAS-NOT-SEEN" if Path(str(config.data)).is_file() else config.data
     following = f"backcast evaluate {out} {tested}" if config.epochs else f"backcast train DATA --from {out}"
     print(f"model in {out / 'model'}; next: {following}, backcast report {out}")
 
@@ -291,8 +290,10 @@ def _load_for(arguments: argparse.Namespace, labels: bool) -> tuple[Any, Any, st
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
+    from backcast.data.sources import identity
+
     model, rows, split = _load_for(arguments, labels=True)
-    if split in ("train", "all") and arguments.data == model.config.data:
+    if split in ("train", "all") and identity(arguments.data) == identity(model.config.data):
         _say(
             f"{arguments.data}: the network was trained on these rows, or on some of them; new rows tell what it is worth"
         )

@@ -89,6 +89,13 @@ BUILT_IN = {
 }
 
 
+def identity(data: str | None) -> str | None:
+    """DATA so that two names of one file or folder are equal; a built-in set or one of the Hub is its own name."""
+    if data is None or data in BUILT_IN or data.startswith("hf:") or not Path(data).exists():
+        return data
+    return str(Path(data).resolve())
+
+
 def load(
     data: Any,
     y: Any = None,

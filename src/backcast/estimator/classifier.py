@@ -92,7 +92,7 @@ class BackcastClassifier(ClassifierMixin, SupervisedEstimator):
 
     @property
     def model_(self) -> TrainedModel:
-        """The fitted network with its classes. Raises NotFittedError."""
+        """The fitted network itself, not a copy, with its classes, on `device`. Raises NotFittedError, InputError."""
         check_is_fitted(self)
         fitted, device = self.network_, choose_device(self.device)
         classes = tuple(self.classes_.tolist())

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from backcast.build import TrainedModel, load_model
 from backcast.config import FIELDS, READING, Config, flag
 from backcast.data.sequences import Sequences, Splits, describe_elements
-from backcast.data.sources import BUILT_IN, load
+from backcast.data.sources import identity, load
 from backcast.data.splitting import keep_labels
 from backcast.errors import InputError
 from backcast.history import chosen_by, kept_epoch, read_metrics
@@ -159,7 +159,7 @@ def collect(paths: list[Path], data_dir: str | None, say: Callable[[str], None])
             raise InputError(
                 f"{path}: was trained on rows given in Python, which its folder does not hold; train on a .npz file of them"
             )
-        if _identity(config.data) != _identity(configs[0].data):
+        if identity(config.data) != identity(configs[0].data):
             raise InputError(
                 f"{path}: was trained on {config.data}, {paths[0]} on {configs[0].data}; one report is about one data set"
             )
@@ -227,7 +227,7 @@ def _rows(config: Config, data_dir: str | None, loaded: dict[tuple[Any, ...], Sp
         name: getattr(config, name)
         for name in (*READING, "limit", "max_length", "missing_label", "permutation_seed")
     }
-    key = (where, _identity(config.data), *options.values())
+    key = (where, identity(config.data), *options.values())
     if key not in loaded:
         loaded[key] = load(config.data, data_dir=where, **options)
     splits = loaded[key]
@@ -239,13 +239,6 @@ def _rows(config: Config, data_dir: str | None, loaded: dict[tuple[Any, ...], Sp
     if held_out is not None:
         return _Rows(train, held_out, held_out, "validation", fixed=False)
     return _Rows(train, None, keep_labels(train, config.labeled, config.seed), "training", fixed=False)
-
-
-def _identity(data: str | None) -> str | None:
-    """DATA so that two names of one file or folder are equal; a built-in set or one of the Hub is its own name."""
-    if data is None or data in BUILT_IN or data.startswith("hf:") or not Path(data).exists():
-        return data
-    return str(Path(data).resolve())
 
 
 def _require_same_rows(path: Path, config: Config, environment: dict[str, Any], rows: _Rows) -> None:
@@ -282,7 +275,7 @@ def _groups(runs: list[RunResult]) -> list[Group]:
 def _setting(config: Config, name: str) -> Any:
     """Its value, so that two names of one file are equal."""
     value = getattr(config, name)
-    return _identity(value) if name == "unlabeled" else value
+    return identity(value) if name == "unlabeled" else value
 
 
 def _name(settings: dict[str, Any], members: list[RunResult], everything: list[dict[str, Any]]) -> str:
