@@ -23,7 +23,7 @@ from backcast.report.interactive.data import page_data
 from backcast.report.interactive.detail import MOST_BYTES, Detail, choose_steps, row_bytes
 from backcast.report.interactive.page import SCRIPTS, interactive_page
 from backcast.report.reconstructions import recall
-from backcast.report.results import Results, collect
+from backcast.report.results import Group, Results, collect
 from backcast.report.symbols import UNKNOWN
 
 TINY = [
@@ -192,6 +192,20 @@ def test_the_rows_are_of_all_classes_in_turn_and_no_run_was_trained_on_them(
     np.testing.assert_array_equal(*(each.run.measured.starts[c] for each, c in zip(shown, np.transpose(rows), strict=True)))  # fmt: skip
     labels = [int(shown[0].run.measured.labels[row[0]]) for row in rows]
     assert labels[: len(set(labels))] == sorted(set(labels))
+
+
+def test_all_groups_are_shown_by_one_seed(recurrent: Results) -> None:
+    def seeds(group: Group, *seeds: int) -> Group:
+        (run,) = group.runs
+        return replace(group, runs=[replace(run, config=replace(run.config, seed=seed)) for seed in seeds])
+
+    first, second, third, _ = recurrent.groups
+    for groups, shown in (
+        ([seeds(first, 7, 1, 2), seeds(second, 2, 1), seeds(third, 2, 3, 1)], [1, 1, 1]),
+        ([seeds(first, 7, 1), seeds(second, 2, 1), seeds(third, 2)], [7, 2, 2]),
+    ):
+        found = shown_runs(replace(recurrent, groups=groups))
+        assert [each.run.config.seed for each in found] == shown
 
 
 def test_what_cannot_be_looked_into_is_one_line_and_nothing_is_written(

@@ -35,11 +35,12 @@ def require_states(runs: list[Path]) -> None:
 
 
 def shown_runs(results: Results) -> list[Shown]:
-    """One run a group: of the first seed that all groups have, else of each one's own first seed."""
+    """One run a group: of one seed, the first that all groups have, else of each one's own first seed."""
     common = set.intersection(*({run.config.seed for run in group.runs} for group in results.groups))
+    seed = next((run.config.seed for run in results.groups[0].runs if run.config.seed in common), None)
 
     def asked(group: Group) -> RunResult:
-        return next((run for run in group.runs if run.config.seed in common), group.runs[0])
+        return next((run for run in group.runs if run.config.seed == seed), group.runs[0])
 
     return [Shown(group, colour, asked(group)) for colour, group in coloured(results.groups)]
 
