@@ -344,6 +344,22 @@ def test_steps_are_few_and_the_first_and_last_among_them(
         assert steps.decoded * len(steps.anchors) >= total * len(steps.anchors) / 2, "all of the past"
 
 
+def test_a_network_that_is_not_asked_from_a_state_does_not_say_how_much_the_others_are_asked(
+    recurrent: Results,
+) -> None:
+    shown = shown_runs(recurrent)
+    plain, *asked = shown
+    assert plain.run.config.method == "lstm"
+    short = replace(plain, run=replace(plain.run, config=replace(plain.run.config, segment_length=1)))
+    for total in (300, 100_000):
+        found, expected = (
+            choose_steps(each, total, Detail(12, 64, 100)) for each in ([short, *asked], shown)
+        )
+        np.testing.assert_array_equal(found.drawn, expected.drawn)
+        assert found.decoded == expected.decoded
+    assert choose_steps([short], 300, Detail(12, 64, 100)).places[-1] == 300
+
+
 def test_names_are_data_and_only_our_own_script_may_run(tmp_path: Path) -> None:
     evil = "</script><img src=x onerror=alert(1)>"
     x = np.random.default_rng(0).normal(size=(40, 12))

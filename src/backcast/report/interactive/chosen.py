@@ -23,6 +23,12 @@ class Shown:
     colour: str
     run: RunResult
 
+    @property
+    def answers(self) -> bool:
+        """Does its network say anything from a state alone, of what was read or of what comes?"""
+        network = self.run.model.network
+        return network.decoder is not None or network.predictor is not None
+
 
 def require_states(runs: list[Path]) -> None:
     """Raises InputError for a method without a state at every step."""
