@@ -243,6 +243,24 @@ def test_what_cannot_be_looked_into_is_one_line_and_nothing_is_written(
     )
 
 
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("x", "a"), ("label", "b"), ("missing_label", "c"), ("max_length", 9), ("id", "i"), ("kind", "real")],
+)
+def test_runs_that_read_the_data_differently_do_not_stand_side_by_side(
+    recurrent: Results, setting: str, value: Any
+) -> None:
+    first, *others = shown_runs(recurrent)
+    config = replace(first.run.config, **{setting: value})
+    shown = [*others, replace(first, run=replace(first.run, config=config))]
+    if setting in ("id", "kind"):  # other names, and what it is taken for anyway
+        assert len(shown_rows(recurrent, shown, 3)) == 3
+        return
+    flag = "--" + setting.replace("_", "-")
+    with pytest.raises(InputError, match=rf"lstm: reads its rows in another way than .*r-lstm \({flag}\);"):
+        shown_rows(recurrent, shown, 3)
+
+
 def test_by_default_the_page_lies_in_the_run(
     runs: dict[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:

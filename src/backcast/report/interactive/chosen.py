@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from backcast.config import READING, flag
 from backcast.data.sequences import Sequences
 from backcast.errors import InputError
 from backcast.methods import METHODS
@@ -64,12 +65,9 @@ def shown_rows(results: Results, shown: list[Shown], most: int) -> list[list[int
         )
     first = shown[0].run
     for other in (each.run for each in shown[1:]):
-        if (
-            (other.measured.kind, other.measured.channels) != (first.measured.kind, first.measured.channels)
-            or other.model.preprocessing.permutation != first.model.preprocessing.permutation
-        ):  # fmt: skip
+        if differing := _read_differently(first, other):
             raise InputError(
-                f"{other.path}: reads its rows in another way than {first.path} (--kind or --permutation-seed); report them apart"
+                f"{other.path}: reads its rows in another way than {first.path} ({', '.join(differing)}); report them apart"
             )
     places = [_places(each.run.measured) for each in shown]
     common = [key for key in places[0] if all(key in other for other in places)]
@@ -81,6 +79,20 @@ def shown_rows(results: Results, shown: list[Shown], most: int) -> list[list[int
     rows = [[other[key] for other in places] for key in common]
     turns = _in_turns([int(first.measured.labels[row[0]]) for row in rows])
     return [rows[number] for number in turns[:most]]
+
+
+def _read_differently(first: RunResult, other: RunResult) -> list[str]:
+    """The flags that give two runs other elements, labels or orders. Of --kind what it found counts, not what it says."""
+    names = [
+        name
+        for name in (*READING, "max_length", "missing_label")
+        if name not in ("kind", "id") and getattr(first.config, name) != getattr(other.config, name)
+    ]
+    if first.measured.kind != other.measured.kind:
+        names.append("kind")
+    if first.model.preprocessing.permutation != other.model.preprocessing.permutation:
+        names.append("permutation_seed")
+    return [flag(name) for name in names]
 
 
 def _places(rows: Sequences) -> dict[tuple[int, int], int]:

@@ -26,6 +26,7 @@ function showProbabilities(row, place) {
   }
   const series = having.flatMap(({ group, found }) => {
     const count = found.classes.length, which = found.classes.indexOf(followed(row, found));
+    if (which < 0) return []; // it does not know the class
     const ys = Float32Array.from(row.places, (_, p) => found.probabilities[p * count + which]);
     return [
       { xs: row.places, ys, colour: group.colour, role: "faint" },
