@@ -214,6 +214,7 @@ def test_what_cannot_be_looked_into_is_one_line_and_nothing_is_written(
     data = runs["lstm"].parent / "mine.npz"
     out = tmp_path / "page.html"
     everything = train(data, "lstm", tmp_path / "all", "--validation", "0")
+    pretrained = train(data, "r-lstm", tmp_path / "pretrained", "--epochs", "0")
     seeds = [
         train(data, "lstm", tmp_path / f"s{s}", "--seed", s, "--validation", "0.05", "--anchors", s)
         for s in "46"
@@ -228,7 +229,8 @@ def test_what_cannot_be_looked_into_is_one_line_and_nothing_is_written(
     kinds = [train(text, "lstm", tmp_path / kind, "--kind", kind) for kind in ("characters", "bytes")]
     for asked, message in (
         ([runs["transformer"]], "attends to whole rows and has no state"),
-        ([everything], "here none were held out"),
+        ([everything], "none were held out; train with --validation 0.1, or with a test or validation split"),
+        ([pretrained], "here none were held out; train with a test or validation split in DATA"),
         (seeds, "no row was held out by all of them"),
         ([runs["lstm"], other], "one report is about one data set"),
         (kinds, "reads its rows in another way"),

@@ -59,9 +59,10 @@ def shown_rows(results: Results, shown: list[Shown], most: int) -> list[list[int
     read the rows in different ways.
     """
     if results.split == "training":
+        classify = all(each.run.config.epochs for each in shown)  # else --validation holds nothing out
         raise InputError(
-            "--interactive shows rows that no run was trained on, and here none were held out; "
-            "train with --validation 0.1, or with a test split in DATA"
+            "--interactive shows rows that no run was trained on, and here none were held out; train "
+            f"{'with --validation 0.1, or ' if classify else ''}with a test or validation split in DATA"
         )
     first = shown[0].run
     for other in (each.run for each in shown[1:]):
