@@ -25,6 +25,7 @@ from backcast.report.interactive.page import SCRIPTS, interactive_page
 from backcast.report.reconstructions import recall
 from backcast.report.results import Group, Results, collect
 from backcast.report.symbols import UNKNOWN
+from backcast.run import read_config
 
 TINY = [
     "--hidden-size", "6", "--embedding-size", "4", "--feedforward-size", "8", "--truncation", "4", "--device", "cpu",
@@ -279,6 +280,25 @@ def test_a_pretrained_run_has_reconstructions_and_no_probabilities(tmp_path: Pat
     run = train(data, "r-lstm", tmp_path / "run", "--epochs", "0")
     (answer,) = data_of(interactive_page(measured(run), ""))["rows"][0]["answers"]
     assert answer["probabilities"] is None and answer["past"] is not None
+
+
+def test_the_page_names_what_may_have_taught_a_network_the_rows_it_held_out(
+    runs: dict[str, Path], tmp_path: Path
+) -> None:
+    data, doubt = runs["lstm"].parent / "mine.npz", "may have been trained on them"
+    pretrained = train(data, "r-lstm", tmp_path / "pretrained", "--epochs", "0")
+    tuned = train(data, "r-lstm", tmp_path / "tuned", "--from", str(pretrained))
+    more = train(data, "r-lstm", tmp_path / "more", "--unlabeled", str(data))
+    results = measured(tuned, more, runs["lstm"])
+    seen = set(prepare(read_config(pretrained)).train.starts)
+    assert set(results.measured.starts) < seen, "it was pretrained on the rows that the page shows"
+    page = interactive_page(results, "")
+    assert re.search(
+        rf"held out; the data .* tuned began with the network of \S+pretrained, which {doubt}\.", page
+    )
+    assert re.search(r" more also learned from the rows of \S+mine\.npz, which may be the same\.", page)
+    assert "lstm began" not in page and "lstm also" not in page
+    assert doubt not in interactive_page(measured(runs["r-lstm"]), "")
 
 
 def test_words_are_by_name_and_one_that_training_had_not_is_never_right(tmp_path: Path) -> None:

@@ -53,10 +53,10 @@ def shown_runs(results: Results) -> list[Shown]:
 
 
 def shown_rows(results: Results, shown: list[Shown], most: int) -> list[list[int]]:
-    """At most `most` rows that no shown run was trained on: of each its number in every run's `measured`.
+    """At most `most` rows that every shown run held out: of each its number in every run's `measured`.
 
-    Classes take turns, in the order of the rows. Raises InputError where the runs have no such row in common, or
-    read the rows in different ways.
+    What `--from` and `--unlabeled` brought may hold them all the same: the page says so. Classes take turns, in the
+    order of the rows. Raises InputError where the runs have no such row in common, or read the rows in different ways.
     """
     if results.split == "training":
         classify = all(each.run.config.epochs for each in shown)  # else --validation holds nothing out
