@@ -16,13 +16,14 @@ import pytest
 from backcast.cli import main
 from backcast.errors import InputError
 from backcast.prepared import prepare
+from backcast.report.interactive import answers
 from backcast.report.interactive import detail as details
 from backcast.report.interactive.answers import ask, by_distance
 from backcast.report.interactive.chosen import shown_rows, shown_runs
 from backcast.report.interactive.data import page_data
 from backcast.report.interactive.detail import MOST_BYTES, Detail, choose_steps, row_bytes
 from backcast.report.interactive.page import SCRIPTS, interactive_page
-from backcast.report.reconstructions import recall
+from backcast.report.reconstructions import Recall, recall
 from backcast.report.results import Group, Results, collect
 from backcast.report.symbols import UNKNOWN
 from backcast.run import read_config
@@ -325,6 +326,36 @@ def test_words_are_by_name_and_one_that_training_had_not_is_never_right(tmp_path
     overall = unpack(row["answers"][0]["past"]["overall"])
     right = [t == s for t, s in zip(truth, expected[-len(truth) :], strict=True) if s is not None]
     np.testing.assert_allclose(overall[-1], 1 - np.mean(right), rtol=1e-6)
+
+
+def test_symbols_are_right_or_wrong_alike_in_picture_and_number_whatever_they_are_written_as(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Numbers in one split are words in the other, and the network says what is true, of unknown symbols "unknown"."""
+    data = tmp_path / "data"
+    data.mkdir()
+    for split, of in (("train", [3, 4]), ("test", ["3", "004", "new"])):
+        lines = [json.dumps({"x": [of[(i + j) % len(of)] for j in range(9)], "label": i % 2}) for i in range(20)]  # fmt: skip
+        (data / f"{split}.jsonl").write_text("\n".join(lines))
+    results = measured(train(data, "r-lstm", tmp_path / "run"))
+
+    def knowing(*arguments: Any) -> Recall:
+        found = recall(*arguments)
+        assert found.past is not None
+        return replace(found, past=np.where(np.isnan(found.past), np.nan, found.truth))
+
+    monkeypatch.setattr(answers, "recall", knowing)
+    shown = data_of(interactive_page(results, ""))
+    assert set(shown["symbols"]) == {"3", "4", "new", UNKNOWN}
+    for row in shown["rows"]:
+        past, truth = row["answers"][0]["past"], unpack(row["truth"])
+        parts = np.split(unpack(past["values"]), np.cumsum(unpack(past["count"]))[:-1])
+        for said, overall in zip(parts, unpack(past["overall"]), strict=True):
+            asked = said != 65_535
+            names = np.array(shown["symbols"])[truth[: len(said)][asked]]
+            wrong = said[asked] != truth[: len(said)][asked]
+            np.testing.assert_array_equal(wrong, names == "new")
+            np.testing.assert_allclose(overall, wrong.mean() if asked.any() else np.nan, rtol=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["real", "symbols"])

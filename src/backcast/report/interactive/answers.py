@@ -27,7 +27,7 @@ class Answer:
     reach     the largest distance there is
 
     An error is squared error in units of the training rows' variance, the mean over channels; of symbols, whether it
-    is wrong. The element nearest to the anchor has the distance 1.
+    is wrong, as all is that is said of a symbol that training had not. The element nearest to the anchor has the distance 1.
     """
 
     values: Array
@@ -74,7 +74,8 @@ def _probabilities(run: RunResult, which: int, places: NDArray[np.int64]) -> NDA
 def _judged(run: RunResult, found: Recall, values: Array, distances: NDArray[np.int64], reach: int) -> Answer:
     """`distances` (A, T): of each element from each anchor, below 1 where it is not asked."""
     if run.model.preprocessing.symbols:
-        wrong = np.where(np.isnan(values), np.nan, values != found.truth)
+        unknown = len(run.model.preprocessing.vocabulary)
+        wrong = np.where(np.isnan(values), np.nan, (values != found.truth) | (found.truth == unknown))
     else:
         wrong = np.square((values - found.truth) / np.array(run.model.preprocessing.std)).mean(axis=-1)
     return Answer(

@@ -115,12 +115,12 @@ def _row(
     label = int(measured.labels[which])
     truth = _truth(shown[0], which, steps)
     if measured.is_symbols:
-        truth, low, high = symbols.codes(truth, measured.symbols), np.zeros(0), np.zeros(0)
+        truth, low, high = symbols.codes(truth, _symbols(shown[0].run)), np.zeros(0), np.zeros(0)
     else:
         low, high = _range(truth, shown[0].run.model.picture is not None)
     return {
         "id": _name(str(measured.ids[which])),
-        "label": None if label < 0 else classes.code(str(measured.classes[label])),
+        "label": None if label < 0 else classes.code(measured.classes[label]),
         "steps": int(measured.lengths[which]),
         "places": pack(steps.places, "u4"),
         "anchors": pack(steps.anchors, "u4"),
@@ -141,6 +141,14 @@ def _truth(shown: Shown, which: int, steps: Steps) -> Array:
     drawn = steps.drawn if order is None else np.array(order)[steps.drawn]
     truth = np.asarray(shown.run.measured.row(which)[drawn], np.float64)
     return truth if truth.ndim == 1 else truth[:, :CHANNELS]
+
+
+def _symbols(run: RunResult) -> list[Any]:
+    """The measured rows' symbols by the model's names, which may be numbers where theirs are words; unknown ones by their own."""
+    vocabulary = run.model.preprocessing.vocabulary
+    codes = run.model.preprocessing.codes(run.measured).tolist()
+    names = zip(codes, run.measured.symbols, strict=True)
+    return [vocabulary[code] if code < len(vocabulary) else name for code, name in names]
 
 
 def _range(truth: Array, picture: bool) -> tuple[Array, Array]:
