@@ -21,9 +21,9 @@ from backcast.report.interactive import detail as details
 from backcast.report.interactive.answers import ask, by_distance
 from backcast.report.interactive.chosen import shown_rows, shown_runs
 from backcast.report.interactive.data import page_data
-from backcast.report.interactive.detail import MOST_BYTES, Detail, choose_steps, row_bytes
+from backcast.report.interactive.detail import MOST_BYTES, WINDOW, Detail, choose_steps, row_bytes
 from backcast.report.interactive.page import SCRIPTS, interactive_page
-from backcast.report.reconstructions import Recall, recall
+from backcast.report.reconstructions import Recall, recall, spread
 from backcast.report.results import Group, Results, collect
 from backcast.report.symbols import UNKNOWN
 from backcast.run import read_config
@@ -356,6 +356,21 @@ def test_symbols_are_right_or_wrong_alike_in_picture_and_number_whatever_they_ar
             wrong = said[asked] != truth[: len(said)][asked]
             np.testing.assert_array_equal(wrong, names == "new")
             np.testing.assert_allclose(overall, wrong.mean() if asked.any() else np.nan, rtol=1e-6)
+
+
+def test_text_is_asked_in_full_where_it_is_shown_and_here_and_there_before(tmp_path: Path) -> None:
+    assert spread(range(0, 100, 10), 10, 3) == list(range(0, 100, 10)) == spread(range(0, 100, 10), None)
+    assert spread(range(0, 100, 10), 5, 3) == [0, 30, 70, 80, 90] and spread(range(5), 2, 3) == [3, 4]
+    assert spread(range(0, 100, 10), 4) == [0, 30, 60, 90] and spread(range(9), 1) == [8]
+    x = np.random.default_rng(0).integers(0, 5, (20, 800))
+    np.savez(tmp_path / "text.npz", x=x, y=np.arange(20) % 2)
+    results = measured(train(tmp_path / "text.npz", "r-lstm", tmp_path / "run", "--validation", "0.2"))
+    steps = choose_steps(shown_runs(results), 800, Detail(1, 8, 100))
+    found = ask(results.groups[0].runs[0], 0, replace(steps, decoded=400)).past
+    assert found is not None and steps.anchors[-1] == 800
+    known = ~np.isnan(found.values[-1])
+    assert known[800 - WINDOW : 799].all(), "all but the element that the decoder is given"
+    assert known[:4].all() and 100 < known[: 800 - WINDOW].sum() < 200
 
 
 @pytest.mark.parametrize("kind", ["real", "symbols"])

@@ -288,6 +288,23 @@ def test_text_is_shown_with_its_errors_marked_and_clicked(browser: Any, texts: P
             assert f"{100 * (1 - wrong / len(pairs)):.0f} % right" in card.inner_text()
 
 
+def test_text_that_is_not_one_behind_the_other_is_not_joined(browser: Any, texts: Path) -> None:
+    with opened(browser, texts) as page:
+        box = page.locator("#answers [data-kind='past'] .symbols").first
+        whole = box.inner_text()
+        assert "…" not in whole
+        page.evaluate("""() => {
+            const row = rowData(0), answer = row.answers.find(({ past }) => past).past, from = answer.offset.at(-1);
+            for (const unasked of [0, 1, 7, 8, 9, 20]) answer.values[from + unasked] = 65535;
+            redraw();
+        }""")
+        settle(page)
+        assert box.inner_text().count("…") == 2, (
+            "nothing stands before the first, and three in a row are one gap"
+        )
+        assert box.locator("> span").nth(5).inner_text() == "…", "in its place"
+
+
 def test_a_name_that_is_markup_is_text_and_the_page_may_not_ask_the_network(
     browser: Any, lines: Path
 ) -> None:

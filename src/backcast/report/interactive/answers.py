@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from backcast.inference import outputs_at
-from backcast.report.interactive.detail import BINS, Steps
+from backcast.report.interactive.detail import BINS, WINDOW, Steps
 from backcast.report.reconstructions import Recall, recall
 from backcast.report.results import RunResult
 
@@ -51,13 +51,16 @@ def ask(run: RunResult, which: int, steps: Steps) -> RowAnswers:
     probabilities = None if network.classifier is None else _probabilities(run, which, steps.places)
     if network.decoder is None and network.predictor is None:
         return RowAnswers(probabilities, None, None)
-    segments = max(1, math.ceil(steps.decoded / run.config.segment_length))
-    found = recall(run.model, run.measured, which, steps.anchors, segments)
+    length = run.config.segment_length
+    segments = max(1, math.ceil(steps.decoded / length))
+    # The last segment may be short. What is read as text is asked in full, what is drawn as a line all over the row.
+    nearest = 1 + math.ceil(WINDOW / length) if run.model.preprocessing.symbols else 1
+    found = recall(run.model, run.measured, which, steps.anchors, segments, nearest)
     ahead = np.arange(len(found.truth)) - steps.anchors[:, None]
     return RowAnswers(
         probabilities,
         None if found.past is None else _judged(run, found, found.past, -ahead, len(found.truth)),
-        None if found.future is None else _judged(run, found, found.future, ahead, run.config.segment_length),
+        None if found.future is None else _judged(run, found, found.future, ahead, length),
     )
 
 

@@ -35,9 +35,15 @@ const textView = {
 
   answer(host, row, answer, anchor, group, kind) {
     const spans = [];
+    let gap = false; // where something before it is said, and what lies between is not asked
     for (let i = 0; i < answer.count[anchor]; i++) {
       const said = answer.values[answer.offset[anchor] + i], truth = row.truth[answer.start[anchor] + i];
-      if (said === 65535) continue;
+      if (said === 65535) {
+        gap = spans.length > 0;
+        continue;
+      }
+      if (gap) spans.push(create("span", { class: "unread" }, "…"), PAGE.letters ? "" : " ");
+      gap = false;
       const shown = said === truth ? name(said) : create("mark", {}, name(said));
       spans.push(create("span", {}, name(truth), create("br"), shown), PAGE.letters ? "" : " ");
     }
