@@ -333,8 +333,11 @@ def test_it_fits_a_phone_and_reads_in_light_and_dark(
         for scheme in ("light", "dark"):
             with opened(browser, file, width=380, has_touch=True, color_scheme=scheme) as page:
                 assert page.evaluate("document.documentElement.scrollWidth") <= 380
-                for selector in ("body", ".soft", "th", "svg text", "kbd"):
+                press(page, "Home")
+                unread = [".unread"] if file is texts else []
+                for selector in ("body", ".soft", "th", "svg text", "kbd", *unread):
                     assert contrast(page, selector) >= 4.5, (scheme, selector)
+                press(page, "End")
                 page.tap("#next")
                 settle(page)
                 assert row(page) == 1
@@ -348,21 +351,25 @@ def test_it_fits_a_phone_and_reads_in_light_and_dark(
 
 
 def contrast(page: Any, selector: str) -> float:
-    """Of text with what lies behind it, as WCAG defines it."""
-    ink, ground = page.evaluate(
+    """Of text, as pale as it and what it lies in make it, with what lies behind it, as WCAG defines it."""
+    ink, ground, opacity = page.evaluate(
         """selector => {
           const at = document.querySelector(selector), style = getComputedStyle(at);
-          let behind = at;
+          let behind = at, opacity = 1;
           while (getComputedStyle(behind).backgroundColor === "rgba(0, 0, 0, 0)" && behind.parentElement) behind = behind.parentElement;
-          return [at instanceof SVGElement ? style.fill : style.color, getComputedStyle(behind).backgroundColor];
+          for (let each = at; each; each = each.parentElement) opacity *= getComputedStyle(each).opacity;
+          return [at instanceof SVGElement ? style.fill : style.color, getComputedStyle(behind).backgroundColor, opacity];
         }""",
         selector,
     )
 
-    def luminance(colour: str) -> float:
-        parts = np.array([int(part) for part in re.findall(r"\d+", colour)[:3]]) / 255
+    def parts(colour: str) -> np.ndarray:
+        return np.array([int(part) for part in re.findall(r"\d+", colour)[:3]]) / 255
+
+    def luminance(parts: np.ndarray) -> float:
         linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
         return float(linear @ (0.2126, 0.7152, 0.0722))
 
-    light, dark = sorted((luminance(ink), luminance(ground)), reverse=True)
+    seen = opacity * parts(ink) + (1 - opacity) * parts(ground)
+    light, dark = sorted((luminance(seen), luminance(parts(ground))), reverse=True)
     return (light + 0.05) / (dark + 0.05)
