@@ -5,6 +5,7 @@ Needs playwright (of the `dev` extra) and a Chromium of the system's; without on
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shutil
@@ -240,6 +241,27 @@ def test_the_memory_curves_have_the_colours_of_the_report(browser: Any, lines: P
         assert page.evaluate("document.querySelector('#memory .limit') !== null")
         stroke = page.evaluate("getComputedStyle(document.querySelector('#memory .series')).stroke")
         assert stroke == "color(srgb 0 0.447059 0.698039)", "which is #0072b2"
+
+
+def test_lines_are_told_apart_without_their_colours_and_named_by_a_piece_of_them(
+    browser: Any, lines: Path
+) -> None:
+    from backcast.report.figures import COLOURS
+
+    look = """selector => Array.from(document.querySelectorAll(selector), line => {
+        const style = getComputedStyle(line);
+        return [style.stroke, style.strokeDasharray];
+    })"""
+    with opened(browser, lines) as page:
+        drawn = page.evaluate(look, "#memory .series")
+        assert len({dashes for _, dashes in drawn}) == len(drawn) == 4
+        for named in ("#remembers", "#here", "#classes"):
+            assert page.evaluate(look, f"{named} .swatch .series") == drawn
+        assert page.evaluate(look, "#says .series:not(.faint)") == drawn
+        assert all(dashes == "none" for _, dashes in page.evaluate(look, "#answers .channel .series"))
+        assert math.gcd(page.evaluate("new Set(DASHES).size"), len(COLOURS)) == 1, (
+            "or two groups look the same"
+        )
 
 
 def test_a_permuted_picture_is_drawn_and_clicked_in_its_places(browser: Any, pictures: Path) -> None:

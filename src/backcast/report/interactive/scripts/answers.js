@@ -9,8 +9,7 @@ function said(overall, kind) {
 }
 
 function heading(group, text) {
-  const swatch = group ? coloured(create("span", { class: "swatch" }), group.colour) : "";
-  return create("h3", {}, swatch, text, create("span", { class: "note" }));
+  return create("h3", {}, group ? swatch(group) : "", text, create("span", { class: "note" }));
 }
 
 // The anchor at or before the step; the first place is one.
