@@ -222,6 +222,10 @@ def test_what_is_shown_follows_the_cursor(browser: Any, lines: Path) -> None:
         assert "The first 3 of 4 channels" in page.inner_text("#read-caption")
         press(page, "ArrowUp", "Home", *["Shift+ArrowRight"] * 5)
         now, _ = step(page)
+        assert "over steps ahead of the one element more that is read" in page.get_attribute(
+            "#ahead svg", "aria-label"
+        )
+        assert page.evaluate("errorSeries(rowData(0), 5, 'future')[0].xs[0]") == 1, "behind that one"
         near = page.evaluate("document.querySelector('#answers [data-kind=future] .channel').plot.x")
         assert near[0] < near[1] <= near[0] + 8 and near[0] + 4 == page.evaluate("row => rowData(0).anchors[anchorAt(rowData(0), row)]", now)  # fmt: skip
         table = page.inner_text("#remembers")

@@ -27,7 +27,8 @@ class Answer:
     reach     the largest distance there is
 
     An error is squared error in units of the training rows' variance, the mean over channels; of symbols, whether it
-    is wrong, as all is that is said of a symbol that training had not. The element nearest to the anchor has the distance 1.
+    is wrong, as all is that is said of a symbol that training had not.
+    The distance from an anchor after a steps is 1 of x[a-1] in the past, and of x[a+1] in the future: x[a] is given.
     """
 
     values: Array

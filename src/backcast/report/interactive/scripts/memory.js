@@ -28,7 +28,7 @@ function showErrors(row, step) {
   const anchor = anchorAt(row, step);
   const charts = [
     ["errors", "past", "steps into the past, from the state", "Nothing to reconstruct, or nothing to do it with."],
-    ["ahead", "future", "steps ahead of the state", ""],
+    ["ahead", "future", "steps ahead of the one element more that is read", ""],
   ];
   for (const [id, kind, xLabel, none] of charts) {
     const host = document.getElementById(id), series = errorSeries(row, anchor, kind);
