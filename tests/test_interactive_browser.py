@@ -206,7 +206,9 @@ def test_the_slider_is_dragged_and_rows_are_chosen(browser: Any, lines: Path) ->
 
 def test_what_is_shown_follows_the_cursor(browser: Any, lines: Path) -> None:
     with opened(browser, lines) as page:
-        assert "lstm: trained without a decoder or predictor" in page.inner_text("#from")
+        assert "lstm: without a decoder or predictor that can be asked from a state" in page.inner_text(
+            "#from"
+        )
         seen = set()
         for keys in (["End"], ["Shift+ArrowLeft"], ["Shift+ArrowLeft", "ArrowLeft"], ["ArrowDown"]):
             press(page, *keys)

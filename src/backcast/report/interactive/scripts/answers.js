@@ -35,7 +35,7 @@ function showAnswers(row, step) {
   const near = from === step ? "" : ", the nearest that is kept before the cursor";
   document.getElementById("from").textContent =
     `The state after step ${from.toLocaleString("en")}${near}.` +
-    (silent.length ? ` ${silent.join(", ")}: trained without a decoder or predictor, so only the classifier and the memory curve tell of ${silent.length > 1 ? "them" : "it"}.` : "");
+    (silent.length ? ` ${silent.join(", ")}: without a decoder or predictor that can be asked from a state, so only the classifier and the memory curve tell of ${silent.length > 1 ? "them" : "it"}.` : "");
   if (truthCard) VIEW.truth(truthCard, row, from);
   for (const { group, number, kind, card } of cards) {
     const answer = row.answers[number][kind];
