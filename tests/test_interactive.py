@@ -22,6 +22,7 @@ from backcast.report.interactive.answers import ask, by_distance
 from backcast.report.interactive.chosen import shown_rows, shown_runs
 from backcast.report.interactive.data import page_data
 from backcast.report.interactive.detail import MOST_BYTES, WINDOW, Detail, choose_steps, row_bytes
+from backcast.report.interactive.packing import pack_codes
 from backcast.report.interactive.page import SCRIPTS, interactive_page
 from backcast.report.reconstructions import Recall, recall, spread
 from backcast.report.results import Group, Results, collect
@@ -158,6 +159,13 @@ def test_distances_are_put_into_equal_parts() -> None:
     np.testing.assert_array_equal(by_distance(wrong, distances, 4, 2), [[8.5, 2.0]])
     np.testing.assert_array_equal(by_distance(wrong, distances, 5, 9), [[9, 8, 3, 1, np.nan]])
     np.testing.assert_array_equal(by_distance(wrong, distances - 4, 2, 1), [[np.nan]])
+
+
+def test_symbols_of_a_large_vocabulary_are_not_taken_for_unknown_ones() -> None:
+    for codes, type, bound in ((65_534, "u2", 2**16), (65_535, "u4", 2**32)):
+        packed = pack_codes(np.array([0.0, codes, np.nan]))
+        assert packed["type"] == type and unpack(packed).tolist() == [0, codes, bound - 1]
+    assert unpack(pack_codes(np.array([np.nan]))).tolist() == [65_535]
 
 
 def test_the_memory_curve_and_its_number_are_those_of_the_report(recurrent: Results) -> None:
