@@ -3,15 +3,20 @@
 Needs playwright and a Chromium of the system's.
 """
 
+import os
 import shutil
 import sys
 from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
+SANDBOX = ["--no-sandbox"] if os.geteuid() == 0 else []  # it refuses to run as root otherwise
+
 page_file, out = Path(sys.argv[1]), Path(sys.argv[2])
 with sync_playwright() as running:
-    browser = running.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+    browser = running.chromium.launch(executable_path=CHROMIUM, args=SANDBOX)
     page = browser.new_page(viewport={"width": 1120, "height": 1400})
     page.goto(page_file.resolve().as_uri())
     page.select_option("#row", "3")

@@ -16,15 +16,16 @@ import pytest
 from backcast.cli import main
 from backcast.errors import InputError
 from backcast.prepared import prepare
+from backcast.report.interactive import data as page_contents
 from backcast.report.interactive import detail as details
 from backcast.report.interactive.answers import ask, by_distance
 from backcast.report.interactive.chosen import shown_rows, shown_runs
 from backcast.report.interactive.data import page_data
-from backcast.report.interactive.detail import MOST_BYTES, Detail, choose_steps, row_bytes
+from backcast.report.interactive.detail import MOST_BYTES, Detail, Steps, choose_steps, row_bytes
 from backcast.report.interactive.page import SCRIPTS, interactive_page
 from backcast.report.reconstructions import recall
-from backcast.report.results import Results, collect
-from backcast.report.symbols import UNKNOWN
+from backcast.report.results import Group, Results, RunResult, collect
+from backcast.run import read_config
 
 TINY = [
     "--hidden-size", "6", "--embedding-size", "4", "--feedforward-size", "8", "--truncation", "4", "--device", "cpu",
@@ -194,12 +195,27 @@ def test_the_rows_are_of_all_classes_in_turn_and_no_run_was_trained_on_them(
     assert labels[: len(set(labels))] == sorted(set(labels))
 
 
+def test_all_groups_are_shown_by_one_seed(recurrent: Results) -> None:
+    def seeds(group: Group, *seeds: int) -> Group:
+        (run,) = group.runs
+        return replace(group, runs=[replace(run, config=replace(run.config, seed=seed)) for seed in seeds])
+
+    first, second, third, _ = recurrent.groups
+    for groups, shown in (
+        ([seeds(first, 7, 1, 2), seeds(second, 2, 1), seeds(third, 2, 3, 1)], [1, 1, 1]),
+        ([seeds(first, 7, 1), seeds(second, 2, 1), seeds(third, 2)], [7, 2, 2]),
+    ):
+        found = shown_runs(replace(recurrent, groups=groups))
+        assert [each.run.config.seed for each in found] == shown
+
+
 def test_what_cannot_be_looked_into_is_one_line_and_nothing_is_written(
     runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = runs["lstm"].parent / "mine.npz"
     out = tmp_path / "page.html"
     everything = train(data, "lstm", tmp_path / "all", "--validation", "0")
+    pretrained = train(data, "r-lstm", tmp_path / "pretrained", "--epochs", "0")
     seeds = [
         train(data, "lstm", tmp_path / f"s{s}", "--seed", s, "--validation", "0.05", "--anchors", s)
         for s in "46"
@@ -214,7 +230,8 @@ def test_what_cannot_be_looked_into_is_one_line_and_nothing_is_written(
     kinds = [train(text, "lstm", tmp_path / kind, "--kind", kind) for kind in ("characters", "bytes")]
     for asked, message in (
         ([runs["transformer"]], "attends to whole rows and has no state"),
-        ([everything], "here none were held out"),
+        ([everything], "none were held out; train with --validation 0.1, or with a test or validation split"),
+        ([pretrained], "here none were held out; train with a test or validation split in DATA"),
         (seeds, "no row was held out by all of them"),
         ([runs["lstm"], other], "one report is about one data set"),
         (kinds, "reads its rows in another way"),
@@ -227,6 +244,24 @@ def test_what_cannot_be_looked_into_is_one_line_and_nothing_is_written(
     assert (
         main(["report", str(runs["lstm"]), "--interactive", "--out", str(tmp_path / "no" / "page.html")]) == 2
     )
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("x", "a"), ("label", "b"), ("missing_label", "c"), ("max_length", 9), ("id", "i"), ("kind", "real")],
+)
+def test_runs_that_read_the_data_differently_do_not_stand_side_by_side(
+    recurrent: Results, setting: str, value: Any
+) -> None:
+    first, *others = shown_runs(recurrent)
+    config = replace(first.run.config, **{setting: value})
+    shown = [*others, replace(first, run=replace(first.run, config=config))]
+    if setting in ("id", "kind"):  # other names, and what it is taken for anyway
+        assert len(shown_rows(recurrent, shown, 3)) == 3
+        return
+    flag = "--" + setting.replace("_", "-")
+    with pytest.raises(InputError, match=rf"lstm: reads its rows in another way than .*r-lstm \({flag}\);"):
+        shown_rows(recurrent, shown, 3)
 
 
 def test_by_default_the_page_lies_in_the_run(
@@ -247,34 +282,29 @@ def test_a_pretrained_run_has_reconstructions_and_no_probabilities(tmp_path: Pat
     assert answer["probabilities"] is None and answer["past"] is not None
 
 
-def test_words_are_by_name_and_one_that_training_had_not_is_never_right(tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    data.mkdir()
-    generator = np.random.default_rng(0)
-    for split, words in (("train", ["x", "naïve", "<b>"]), ("test", ["x", "naïve", "new!"])):
-        lines = [json.dumps({"x": generator.choice(words, 12).tolist(), "label": i % 2}) for i in range(40)]
-        (data / f"{split}.jsonl").write_text("\n".join(lines))
-    results = measured(train(data, "rp-lstm", tmp_path / "run"))
+def test_the_page_names_what_may_have_taught_a_network_the_rows_it_held_out(
+    runs: dict[str, Path], tmp_path: Path
+) -> None:
+    data, doubt = runs["lstm"].parent / "mine.npz", "may have been trained on them"
+    pretrained = train(data, "r-lstm", tmp_path / "pretrained", "--epochs", "0")
+    tuned = train(data, "r-lstm", tmp_path / "tuned", "--from", str(pretrained))
+    more = train(data, "r-lstm", tmp_path / "more", "--unlabeled", str(data))
+    results = measured(tuned, more, runs["lstm"])
+    seen = set(prepare(read_config(pretrained)).train.starts)
+    assert set(results.measured.starts) < seen, "it was pretrained on the rows that the page shows"
     page = interactive_page(results, "")
-    shown, run = data_of(page), results.groups[0].runs[0]
-    assert {"x", "naïve", "new!"} <= set(shown["symbols"]) <= {"x", "naïve", "new!", "<b>", UNKNOWN}
-    row = shown["rows"][0]
-    which = [str(i) for i in run.measured.ids].index(row["id"])
-    truth = [shown["symbols"][code] for code in unpack(row["truth"])]
-    assert truth == [run.measured.symbols[code] for code in run.measured.row(which)]
-    anchors = unpack(row["anchors"]).astype(np.int64)
-    found = recall(run.model, run.measured, which, anchors)
-    assert found.past is not None
-    codes, names = unpack(row["answers"][0]["past"]["values"]), [*run.model.preprocessing.vocabulary, UNKNOWN]
-    expected = [None if np.isnan(v) else names[int(v)] for line, a in zip(found.past, anchors, strict=True) for v in line[:a]]  # fmt: skip
-    assert [None if code == 65_535 else shown["symbols"][code] for code in codes] == expected
-    overall = unpack(row["answers"][0]["past"]["overall"])
-    right = [t == s for t, s in zip(truth, expected[-len(truth) :], strict=True) if s is not None]
-    np.testing.assert_allclose(overall[-1], 1 - np.mean(right), rtol=1e-6)
+    assert re.search(
+        rf"held out; the data .* tuned began with the network of \S+pretrained, which {doubt}\.", page
+    )
+    assert re.search(r" more also learned from the rows of \S+mine\.npz, which may be the same\.", page)
+    assert "lstm began" not in page and "lstm also" not in page
+    assert doubt not in interactive_page(measured(runs["r-lstm"]), "")
 
 
 @pytest.mark.parametrize("kind", ["real", "symbols"])
-def test_long_rows_many_channels_classes_and_groups_fit(kind: str, tmp_path: Path) -> None:
+def test_long_rows_many_channels_classes_and_groups_fit(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     generator = np.random.default_rng(0)
     shape = (20, 3_000, 6) if kind == "real" else (20, 3_000)
     x = generator.normal(size=shape) if kind == "real" else generator.integers(0, 400, shape)
@@ -282,6 +312,16 @@ def test_long_rows_many_channels_classes_and_groups_fit(kind: str, tmp_path: Pat
     run = train(tmp_path / "long.npz", "rp-lstm", tmp_path / "run", "--validation", "0.5")
     results = measured(run)
     (group,) = results.groups
+    answered: dict[tuple[int, ...], Any] = {}
+
+    def ask_once(run: RunResult, which: int, steps: Steps) -> Any:
+        """All groups are the same run: it is asked once, and written as often as they are."""
+        key = (which, len(steps.anchors), len(steps.drawn))
+        if key not in answered:
+            answered[key] = ask(run, which, steps)
+        return answered[key]
+
+    monkeypatch.setattr(page_contents, "ask", ask_once)
     few, many, too_many = (
         replace(results, groups=[replace(group, name=f"{n} {'long ' * 40}") for n in range(count)])
         for count in (1, 25, 2_000)
@@ -328,6 +368,22 @@ def test_steps_are_few_and_the_first_and_last_among_them(
         )
     if total < 1_000:
         assert steps.decoded * len(steps.anchors) >= total * len(steps.anchors) / 2, "all of the past"
+
+
+def test_a_network_that_is_not_asked_from_a_state_does_not_say_how_much_the_others_are_asked(
+    recurrent: Results,
+) -> None:
+    shown = shown_runs(recurrent)
+    plain, *asked = shown
+    assert plain.run.config.method == "lstm"
+    short = replace(plain, run=replace(plain.run, config=replace(plain.run.config, segment_length=1)))
+    for total in (300, 100_000):
+        found, expected = (
+            choose_steps(each, total, Detail(12, 64, 100)) for each in ([short, *asked], shown)
+        )
+        np.testing.assert_array_equal(found.drawn, expected.drawn)
+        assert found.decoded == expected.decoded
+    assert choose_steps([short], 300, Detail(12, 64, 100)).places[-1] == 300
 
 
 def test_names_are_data_and_only_our_own_script_may_run(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ Needs playwright (of the `dev` extra) and a Chromium of the system's; without on
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shutil
@@ -205,7 +206,9 @@ def test_the_slider_is_dragged_and_rows_are_chosen(browser: Any, lines: Path) ->
 
 def test_what_is_shown_follows_the_cursor(browser: Any, lines: Path) -> None:
     with opened(browser, lines) as page:
-        assert "lstm: trained without a decoder or predictor" in page.inner_text("#from")
+        assert "lstm: without a decoder or predictor that can be asked from a state" in page.inner_text(
+            "#from"
+        )
         seen = set()
         for keys in (["End"], ["Shift+ArrowLeft"], ["Shift+ArrowLeft", "ArrowLeft"], ["ArrowDown"]):
             press(page, *keys)
@@ -221,6 +224,10 @@ def test_what_is_shown_follows_the_cursor(browser: Any, lines: Path) -> None:
         assert "The first 3 of 4 channels" in page.inner_text("#read-caption")
         press(page, "ArrowUp", "Home", *["Shift+ArrowRight"] * 5)
         now, _ = step(page)
+        assert "over steps ahead of the one element more that is read" in page.get_attribute(
+            "#ahead svg", "aria-label"
+        )
+        assert page.evaluate("errorSeries(rowData(0), 5, 'future')[0].xs[0]") == 1, "behind that one"
         near = page.evaluate("document.querySelector('#answers [data-kind=future] .channel').plot.x")
         assert near[0] < near[1] <= near[0] + 8 and near[0] + 4 == page.evaluate("row => rowData(0).anchors[anchorAt(rowData(0), row)]", now)  # fmt: skip
         table = page.inner_text("#remembers")
@@ -240,6 +247,27 @@ def test_the_memory_curves_have_the_colours_of_the_report(browser: Any, lines: P
         assert page.evaluate("document.querySelector('#memory .limit') !== null")
         stroke = page.evaluate("getComputedStyle(document.querySelector('#memory .series')).stroke")
         assert stroke == "color(srgb 0 0.447059 0.698039)", "which is #0072b2"
+
+
+def test_lines_are_told_apart_without_their_colours_and_named_by_a_piece_of_them(
+    browser: Any, lines: Path
+) -> None:
+    from backcast.report.figures import COLOURS
+
+    look = """selector => Array.from(document.querySelectorAll(selector), line => {
+        const style = getComputedStyle(line);
+        return [style.stroke, style.strokeDasharray];
+    })"""
+    with opened(browser, lines) as page:
+        drawn = page.evaluate(look, "#memory .series")
+        assert len({dashes for _, dashes in drawn}) == len(drawn) == 4
+        for named in ("#remembers", "#here", "#classes"):
+            assert page.evaluate(look, f"{named} .swatch .series") == drawn
+        assert page.evaluate(look, "#says .series:not(.faint)") == drawn
+        assert all(dashes == "none" for _, dashes in page.evaluate(look, "#answers .channel .series"))
+        assert math.gcd(page.evaluate("new Set(DASHES).size"), len(COLOURS)) == 1, (
+            "or two groups look the same"
+        )
 
 
 def test_a_permuted_picture_is_drawn_and_clicked_in_its_places(browser: Any, pictures: Path) -> None:
@@ -288,6 +316,23 @@ def test_text_is_shown_with_its_errors_marked_and_clicked(browser: Any, texts: P
             assert f"{100 * (1 - wrong / len(pairs)):.0f} % right" in card.inner_text()
 
 
+def test_text_that_is_not_one_behind_the_other_is_not_joined(browser: Any, texts: Path) -> None:
+    with opened(browser, texts) as page:
+        box = page.locator("#answers [data-kind='past'] .symbols").first
+        whole = box.inner_text()
+        assert "…" not in whole
+        page.evaluate("""() => {
+            const row = rowData(0), answer = row.answers.find(({ past }) => past).past, from = answer.offset.at(-1);
+            for (const unasked of [0, 1, 7, 8, 9, 20]) answer.values[from + unasked] = 65535;
+            redraw();
+        }""")
+        settle(page)
+        assert box.inner_text().count("…") == 2, (
+            "nothing stands before the first, and three in a row are one gap"
+        )
+        assert box.locator("> span").nth(5).inner_text() == "…", "in its place"
+
+
 def test_a_name_that_is_markup_is_text_and_the_page_may_not_ask_the_network(
     browser: Any, lines: Path
 ) -> None:
@@ -316,8 +361,11 @@ def test_it_fits_a_phone_and_reads_in_light_and_dark(
         for scheme in ("light", "dark"):
             with opened(browser, file, width=380, has_touch=True, color_scheme=scheme) as page:
                 assert page.evaluate("document.documentElement.scrollWidth") <= 380
-                for selector in ("body", ".soft", "th", "svg text", "kbd"):
+                press(page, "Home")
+                unread = [".unread"] if file is texts else []
+                for selector in ("body", ".soft", "th", "svg text", "kbd", *unread):
                     assert contrast(page, selector) >= 4.5, (scheme, selector)
+                press(page, "End")
                 page.tap("#next")
                 settle(page)
                 assert row(page) == 1
@@ -331,21 +379,25 @@ def test_it_fits_a_phone_and_reads_in_light_and_dark(
 
 
 def contrast(page: Any, selector: str) -> float:
-    """Of text with what lies behind it, as WCAG defines it."""
-    ink, ground = page.evaluate(
+    """Of text, as pale as it and what it lies in make it, with what lies behind it, as WCAG defines it."""
+    ink, ground, opacity = page.evaluate(
         """selector => {
           const at = document.querySelector(selector), style = getComputedStyle(at);
-          let behind = at;
+          let behind = at, opacity = 1;
           while (getComputedStyle(behind).backgroundColor === "rgba(0, 0, 0, 0)" && behind.parentElement) behind = behind.parentElement;
-          return [at instanceof SVGElement ? style.fill : style.color, getComputedStyle(behind).backgroundColor];
+          for (let each = at; each; each = each.parentElement) opacity *= getComputedStyle(each).opacity;
+          return [at instanceof SVGElement ? style.fill : style.color, getComputedStyle(behind).backgroundColor, opacity];
         }""",
         selector,
     )
 
-    def luminance(colour: str) -> float:
-        parts = np.array([int(part) for part in re.findall(r"\d+", colour)[:3]]) / 255
+    def parts(colour: str) -> np.ndarray:
+        return np.array([int(part) for part in re.findall(r"\d+", colour)[:3]]) / 255
+
+    def luminance(parts: np.ndarray) -> float:
         linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
         return float(linear @ (0.2126, 0.7152, 0.0722))
 
-    light, dark = sorted((luminance(ink), luminance(ground)), reverse=True)
+    seen = opacity * parts(ink) + (1 - opacity) * parts(ground)
+    light, dark = sorted((luminance(seen), luminance(parts(ground))), reverse=True)
     return (light + 0.05) / (dark + 0.05)

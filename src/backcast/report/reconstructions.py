@@ -42,11 +42,13 @@ def recall(
     which: int,
     anchors: NDArray[np.int64] | None = None,
     most_segments: int | None = None,
+    nearest: int = 1,
 ) -> Recall:
     """Reconstructions and predictions for row `which`, as far as the model has the networks.
 
     anchors        (A,) steps, 1 .. row length; None: the row's quarters
-    most_segments  reconstructed from each anchor, evenly chosen over its past, first and last among them; None: all of it
+    most_segments  reconstructed from each anchor; None: all of its past
+    nearest        so many of these are those nearest to the anchor, the others evenly chosen, the first among them
     """
     batch = model.preprocessing.batch(rows, np.array([which]), model.device)
     total = int(batch.lengths[0])
@@ -56,7 +58,9 @@ def recall(
     x = batch.slice(0, total)[0]
     with torch.no_grad():
         past = (
-            None if model.network.decoder is None else _reconstruct(model, x, states, anchors, most_segments)
+            None
+            if model.network.decoder is None
+            else _reconstruct(model, x, states, anchors, most_segments, nearest)
         )
         future = None if model.network.predictor is None else _predict(model, x, states, anchors)
     return Recall(
@@ -73,7 +77,12 @@ def evenly(total: int, count: int) -> NDArray[np.int64]:
 
 
 def _reconstruct(
-    model: TrainedModel, x: Tensor, states: State, anchors: NDArray[np.int64], most: int | None
+    model: TrainedModel,
+    x: Tensor,
+    states: State,
+    anchors: NDArray[np.int64],
+    most: int | None,
+    nearest: int,
 ) -> NDArray[np.float64]:
     """The past [0, a) from the state at each anchor a, segments laid end to end: x (T[, C]) to (A, T[, C]).
 
@@ -87,7 +96,7 @@ def _reconstruct(
     segments = [
         (number, first, min(first + length, anchor - 1))
         for number, anchor in enumerate(anchors.tolist())
-        for first in _spread(range(0, anchor - 1, length), most)
+        for first in spread(range(0, anchor - 1, length), most, nearest)
     ]
     if not segments:
         return result
@@ -109,11 +118,13 @@ def _reconstruct(
     return result
 
 
-def _spread(firsts: range, most: int | None) -> list[int]:
-    """At most `most` of them, evenly chosen; of one alone it is the last, nearest to the anchor."""
+def spread(firsts: range, most: int | None, nearest: int = 1) -> list[int]:
+    """At most `most` of them, in order: the last `nearest`, and of the others evenly chosen ones, the first among them."""
     if most is None or len(firsts) <= most:
         return list(firsts)
-    return [firsts[i] for i in np.linspace(len(firsts) - 1, 0, most).round().astype(int).tolist()]
+    near = min(nearest, most)
+    far = np.linspace(0, len(firsts) - near, most - near, endpoint=False).astype(int)
+    return [*(firsts[i] for i in far.tolist()), *firsts[len(firsts) - near :]]
 
 
 def _predict(

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from backcast.inference import outputs_at
-from backcast.report.interactive.detail import BINS, Steps
+from backcast.report.interactive.detail import BINS, WINDOW, Steps
 from backcast.report.reconstructions import Recall, recall
 from backcast.report.results import RunResult
 
@@ -27,7 +27,8 @@ class Answer:
     reach     the largest distance there is
 
     An error is squared error in units of the training rows' variance, the mean over channels; of symbols, whether it
-    is wrong. The element nearest to the anchor has the distance 1.
+    is wrong, as all is that is said of a symbol that training had not.
+    The distance from an anchor after a steps is 1 of x[a-1] in the past, and of x[a+1] in the future: x[a] is given.
     """
 
     values: Array
@@ -51,13 +52,16 @@ def ask(run: RunResult, which: int, steps: Steps) -> RowAnswers:
     probabilities = None if network.classifier is None else _probabilities(run, which, steps.places)
     if network.decoder is None and network.predictor is None:
         return RowAnswers(probabilities, None, None)
-    segments = max(1, math.ceil(steps.decoded / run.config.segment_length))
-    found = recall(run.model, run.measured, which, steps.anchors, segments)
+    length = run.config.segment_length
+    segments = max(1, math.ceil(steps.decoded / length))
+    # The last segment may be short. What is read as text is asked in full, what is drawn as a line all over the row.
+    nearest = 1 + math.ceil(WINDOW / length) if run.model.preprocessing.symbols else 1
+    found = recall(run.model, run.measured, which, steps.anchors, segments, nearest)
     ahead = np.arange(len(found.truth)) - steps.anchors[:, None]
     return RowAnswers(
         probabilities,
         None if found.past is None else _judged(run, found, found.past, -ahead, len(found.truth)),
-        None if found.future is None else _judged(run, found, found.future, ahead, run.config.segment_length),
+        None if found.future is None else _judged(run, found, found.future, ahead, length),
     )
 
 
@@ -74,7 +78,8 @@ def _probabilities(run: RunResult, which: int, places: NDArray[np.int64]) -> NDA
 def _judged(run: RunResult, found: Recall, values: Array, distances: NDArray[np.int64], reach: int) -> Answer:
     """`distances` (A, T): of each element from each anchor, below 1 where it is not asked."""
     if run.model.preprocessing.symbols:
-        wrong = np.where(np.isnan(values), np.nan, values != found.truth)
+        unknown = len(run.model.preprocessing.vocabulary)
+        wrong = np.where(np.isnan(values), np.nan, (values != found.truth) | (found.truth == unknown))
     else:
         wrong = np.square((values - found.truth) / np.array(run.model.preprocessing.std)).mean(axis=-1)
     return Answer(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from backcast.config import READING, flag
 from backcast.data.sequences import Sequences
 from backcast.errors import InputError
 from backcast.methods import METHODS
@@ -23,6 +24,12 @@ class Shown:
     colour: str
     run: RunResult
 
+    @property
+    def answers(self) -> bool:
+        """Does its network say anything from a state alone, of what was read or of what comes?"""
+        network = self.run.model.network
+        return network.decoder is not None or network.predictor is not None
+
 
 def require_states(runs: list[Path]) -> None:
     """Raises InputError for a method without a state at every step."""
@@ -35,34 +42,33 @@ def require_states(runs: list[Path]) -> None:
 
 
 def shown_runs(results: Results) -> list[Shown]:
-    """One run a group: of the first seed that all groups have, else of each one's own first seed."""
+    """One run a group: of one seed, the first that all groups have, else of each one's own first seed."""
     common = set.intersection(*({run.config.seed for run in group.runs} for group in results.groups))
+    seed = next((run.config.seed for run in results.groups[0].runs if run.config.seed in common), None)
 
     def asked(group: Group) -> RunResult:
-        return next((run for run in group.runs if run.config.seed in common), group.runs[0])
+        return next((run for run in group.runs if run.config.seed == seed), group.runs[0])
 
     return [Shown(group, colour, asked(group)) for colour, group in coloured(results.groups)]
 
 
 def shown_rows(results: Results, shown: list[Shown], most: int) -> list[list[int]]:
-    """At most `most` rows that no shown run was trained on: of each its number in every run's `measured`.
+    """At most `most` rows that every shown run held out: of each its number in every run's `measured`.
 
-    Classes take turns, in the order of the rows. Raises InputError where the runs have no such row in common, or
-    read the rows in different ways.
+    What `--from` and `--unlabeled` brought may hold them all the same: the page says so. Classes take turns, in the
+    order of the rows. Raises InputError where the runs have no such row in common, or read the rows in different ways.
     """
     if results.split == "training":
+        classify = all(each.run.config.epochs for each in shown)  # else --validation holds nothing out
         raise InputError(
-            "--interactive shows rows that no run was trained on, and here none were held out; "
-            "train with --validation 0.1, or with a test split in DATA"
+            "--interactive shows rows that no run was trained on, and here none were held out; train "
+            f"{'with --validation 0.1, or ' if classify else ''}with a test or validation split in DATA"
         )
     first = shown[0].run
     for other in (each.run for each in shown[1:]):
-        if (
-            (other.measured.kind, other.measured.channels) != (first.measured.kind, first.measured.channels)
-            or other.model.preprocessing.permutation != first.model.preprocessing.permutation
-        ):  # fmt: skip
+        if differing := _read_differently(first, other):
             raise InputError(
-                f"{other.path}: reads its rows in another way than {first.path} (--kind or --permutation-seed); report them apart"
+                f"{other.path}: reads its rows in another way than {first.path} ({', '.join(differing)}); report them apart"
             )
     places = [_places(each.run.measured) for each in shown]
     common = [key for key in places[0] if all(key in other for other in places)]
@@ -74,6 +80,20 @@ def shown_rows(results: Results, shown: list[Shown], most: int) -> list[list[int
     rows = [[other[key] for other in places] for key in common]
     turns = _in_turns([int(first.measured.labels[row[0]]) for row in rows])
     return [rows[number] for number in turns[:most]]
+
+
+def _read_differently(first: RunResult, other: RunResult) -> list[str]:
+    """The flags that give two runs other elements, labels or orders. Of --kind what it found counts, not what it says."""
+    names = [
+        name
+        for name in (*READING, "max_length", "missing_label")
+        if name not in ("kind", "id") and getattr(first.config, name) != getattr(other.config, name)
+    ]
+    if first.measured.kind != other.measured.kind:
+        names.append("kind")
+    if first.model.preprocessing.permutation != other.model.preprocessing.permutation:
+        names.append("permutation_seed")
+    return [flag(name) for name in names]
 
 
 def _places(rows: Sequences) -> dict[tuple[int, int], int]:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backcast.config import Config
 from backcast.data.sequences import Sequences
 from backcast.report.interactive.answers import Answer, Array, ask
 from backcast.report.interactive.chosen import Shown
@@ -64,7 +65,7 @@ def page_data(shown: list[Shown], rows: list[list[int]], detail: Detail) -> dict
         "groups": [_group(each) for each in shown],
         "rows": described,
         "symbols": names,
-        "classes": [shortened(visible(name), LONGEST_NAME) for name in classes],
+        "classes": [_name(name) for name in classes],
     }  # fmt: skip
 
 
@@ -72,9 +73,9 @@ def _group(shown: Shown) -> dict[str, Any]:
     """Of its memory curve as many points as are seen."""
     run, curve = shown.run, shown.run.memory
     some = np.unique(np.linspace(0, len(curve.distances) - 1, CURVE_POINTS).round().astype(int))
-    network = run.model.network
+    network, name = run.model.network, _name(shown.group.name)
     return {
-        "name": shortened(visible(shown.group.name), LONGEST_NAME),
+        "name": name,
         "colour": shown.colour,
         "method": run.config.method,
         "seed": run.config.seed,
@@ -88,7 +89,22 @@ def _group(shown: Shown) -> dict[str, Any]:
         "segment": run.config.segment_length,
         "scale": shown.group.scale,
         "settings": shortened(shown.group.settings, LONGEST_SETTINGS),
+        "doubts": _doubts(run.config, name),
     }
+
+
+def _doubts(config: Config, name: str) -> list[str]:
+    """Why its network may have seen the rows that it held out: a sentence for whatever else it learned from."""
+    doubts = []
+    if config.from_run is not None:
+        doubts.append(
+            f"{name} began with the network of {_name(config.from_run)}, which may have been trained on them."
+        )
+    if config.unlabeled is not None:
+        doubts.append(
+            f"{name} also learned from the rows of {_name(config.unlabeled)}, which may be the same."
+        )
+    return doubts
 
 
 def _row(
@@ -99,12 +115,12 @@ def _row(
     label = int(measured.labels[which])
     truth = _truth(shown[0], which, steps)
     if measured.is_symbols:
-        truth, low, high = symbols.codes(truth, measured.symbols), np.zeros(0), np.zeros(0)
+        truth, low, high = symbols.codes(truth, _symbols(shown[0].run)), np.zeros(0), np.zeros(0)
     else:
         low, high = _range(truth, shown[0].run.model.picture is not None)
     return {
-        "id": shortened(visible(str(measured.ids[which])), LONGEST_NAME),
-        "label": None if label < 0 else classes.code(str(measured.classes[label])),
+        "id": _name(str(measured.ids[which])),
+        "label": None if label < 0 else classes.code(measured.classes[label]),
         "steps": int(measured.lengths[which]),
         "places": pack(steps.places, "u4"),
         "anchors": pack(steps.anchors, "u4"),
@@ -125,6 +141,14 @@ def _truth(shown: Shown, which: int, steps: Steps) -> Array:
     drawn = steps.drawn if order is None else np.array(order)[steps.drawn]
     truth = np.asarray(shown.run.measured.row(which)[drawn], np.float64)
     return truth if truth.ndim == 1 else truth[:, :CHANNELS]
+
+
+def _symbols(run: RunResult) -> list[Any]:
+    """The measured rows' symbols by the model's names, which may be numbers where theirs are words; unknown ones by their own."""
+    vocabulary = run.model.preprocessing.vocabulary
+    codes = run.model.preprocessing.codes(run.measured).tolist()
+    names = zip(codes, run.measured.symbols, strict=True)
+    return [vocabulary[code] if code < len(vocabulary) else name for code, name in names]
 
 
 def _range(truth: Array, picture: bool) -> tuple[Array, Array]:
@@ -196,4 +220,8 @@ def _channel_names(rows: Sequences) -> list[str]:
     """Those of a table's columns where each is a channel, else numbers."""
     named = rows.columns if len(rows.columns) == rows.channels > 1 else range(rows.channels)
     prefix = "" if named is rows.columns else "channel "
-    return [shortened(visible(f"{prefix}{name}"), LONGEST_NAME) for name in list(named)[:CHANNELS]]
+    return [_name(f"{prefix}{name}") for name in list(named)[:CHANNELS]]
+
+
+def _name(text: str) -> str:
+    return shortened(visible(text), LONGEST_NAME)

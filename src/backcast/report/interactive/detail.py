@@ -102,10 +102,11 @@ def row_bytes(shown: list[Shown], row: list[int], detail: Detail) -> int:
 
 
 def choose_steps(shown: list[Shown], total: int, detail: Detail) -> Steps:
-    """Of a row of `total` steps; the same for all runs."""
+    """Of a row of `total` steps; the same for all runs, as those that reconstruct or predict need it."""
     first = shown[0].run
-    length = min(each.run.config.segment_length for each in shown)
-    symbols = max(each.run.model.preprocessing.symbols for each in shown)
+    runs = [each.run for each in shown if each.answers] or [first]
+    length = min(run.config.segment_length for run in runs)
+    symbols = max(run.model.preprocessing.symbols for run in runs)
     decoded = 2 * min(
         MOST_DECODED, length * MOST_LOGITS // max(symbols, 1)
     )  # half of a row lies before an anchor

@@ -13,7 +13,7 @@ UNKNOWN: Any = object()
 
 
 class Names(list[Any]):
-    """Symbols or classes, each once."""
+    """Symbols or classes, each once: as text, for a number is to one run what its digits are to another."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -21,6 +21,7 @@ class Names(list[Any]):
 
     def code(self, name: Any) -> int:
         """The name's number, a new one where it has none."""
+        name = name if name is UNKNOWN else str(name)
         if name not in self._number:
             self._number[name] = len(self)
             self.append(name)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-UNKNOWN = {"u1": 255, "u2": 65_535}
+UNKNOWN = {"u1": 255, "u2": 65_535, "u4": 4_294_967_295}
 """What stands for nan."""
 MOST_ERROR = 1.25  # a larger one is drawn as this
 
@@ -26,8 +26,9 @@ def pack_scaled(values: NDArray[np.float64], low: Any, high: Any) -> dict[str, s
 
 
 def pack_codes(codes: NDArray[np.float64]) -> dict[str, str]:
-    """Whole numbers from 0, in two bytes each."""
-    return pack(np.where(np.isnan(codes), UNKNOWN["u2"], codes), "u2")
+    """Whole numbers from 0, in two bytes each, or in four where one is too large for that."""
+    type = "u2" if np.nanmax(codes, initial=0) < UNKNOWN["u2"] else "u4"
+    return pack(np.where(np.isnan(codes), UNKNOWN[type], codes), type)
 
 
 def pack_errors(errors: NDArray[np.float64]) -> dict[str, str]:

@@ -9,8 +9,7 @@ function said(overall, kind) {
 }
 
 function heading(group, text) {
-  const swatch = group ? coloured(create("span", { class: "swatch" }), group.colour) : "";
-  return create("h3", {}, swatch, text, create("span", { class: "note" }));
+  return create("h3", {}, group ? swatch(group) : "", text, create("span", { class: "note" }));
 }
 
 // The anchor at or before the step; the first place is one.
@@ -36,7 +35,7 @@ function showAnswers(row, step) {
   const near = from === step ? "" : ", the nearest that is kept before the cursor";
   document.getElementById("from").textContent =
     `The state after step ${from.toLocaleString("en")}${near}.` +
-    (silent.length ? ` ${silent.join(", ")}: trained without a decoder or predictor, so only the classifier and the memory curve tell of ${silent.length > 1 ? "them" : "it"}.` : "");
+    (silent.length ? ` ${silent.join(", ")}: without a decoder or predictor that can be asked from a state, so only the classifier and the memory curve tell of ${silent.length > 1 ? "them" : "it"}.` : "");
   if (truthCard) VIEW.truth(truthCard, row, from);
   for (const { group, number, kind, card } of cards) {
     const answer = row.answers[number][kind];

@@ -14,9 +14,23 @@ function shape(name, attributes = {}, text = "") {
   return made;
 }
 
-function coloured(made, colour) {
-  if (colour) made.style.setProperty("--c", colour);
+// Lines are told apart by dashes, too. Colours repeat after eight groups, dashes after seven: the two together do not.
+const DASHES = ["none", "9 5", "2 5", "9 5 2 5", "18 5", "9 5 2 5 2 5", "18 5 2 5"];
+
+// In the group's colour and dashes; as it is without a group.
+function styled(made, group) {
+  if (group) {
+    made.style.setProperty("--c", group.colour);
+    made.style.setProperty("--dashes", DASHES[PAGE.groups.indexOf(group) % DASHES.length]);
+  }
   return made;
+}
+
+// A piece of the group's line, to stand before its name.
+function swatch(group) {
+  const line = shape("svg", { class: "swatch", viewBox: "0 0 38 8", "aria-hidden": "true" });
+  line.append(styled(shape("path", { class: "series", d: "M2 4H36" }), group));
+  return line;
 }
 
 // Round numbers of [low, high], about `wanted` of them.
@@ -43,7 +57,7 @@ function path(xs, ys, toX, toY) {
   return drawn;
 }
 
-// x, y: [low, high]; series: {xs, ys, colour, role}; yTicks: [[value, text]]; cursor, limit: where a line goes across.
+// x, y: [low, high]; series: {xs, ys, group, role}; yTicks: [[value, text]]; cursor, limit: where a line goes across.
 function chart(host, { label, x, y, yTicks, xLabel = "", series, cursor = null, limit = null, height = 200 }) {
   const width = Math.max(host.clientWidth, 160);
   const left = 42, right = width - 12, top = 8, bottom = height - (xLabel ? 36 : 20);
@@ -59,8 +73,8 @@ function chart(host, { label, x, y, yTicks, xLabel = "", series, cursor = null, 
   }
   if (xLabel) svg.append(shape("text", { x: (left + right) / 2, y: height - 4, "text-anchor": "middle" }, xLabel));
   if (limit !== null) svg.append(shape("path", { class: "limit", d: `M${left} ${toY(limit)}H${right}` }));
-  for (const { xs, ys, colour, role } of series) {
-    svg.append(coloured(shape("path", { class: `series ${role || ""}`, d: path(xs, ys, toX, toY) }), colour));
+  for (const { xs, ys, group, role } of series) {
+    svg.append(styled(shape("path", { class: `series ${role || ""}`, d: path(xs, ys, toX, toY) }), group));
   }
   if (cursor !== null) svg.append(shape("path", { class: "cursor", d: `M${toX(cursor)} ${top}V${bottom}` }));
   host.replaceChildren(svg);

@@ -13,6 +13,9 @@ function fractions(packed, most = 1) {
   return Float32Array.from(numbers(packed), (code) => (code === 255 ? NaN : (code / 254) * most));
 }
 
+// The code of what is not known, the largest there is.
+const unknownCode = (codes) => 256 ** codes.BYTES_PER_ELEMENT - 1;
+
 // start, count: the elements of `drawn` that each anchor has; offset: where its values begin.
 function decodeAnswer(answer, anchors) {
   if (!answer) return null;

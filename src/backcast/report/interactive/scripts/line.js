@@ -56,7 +56,7 @@ const lineView = {
     channelCharts(host, row, `${kind} by ${group.name}`, from, 110, (channel) => [
       { xs: row.drawn.subarray(...inside), ys: channelCodes(row.truth, inside[0], inside[1] - inside[0], channel), role: "truth" },
       {
-        xs: row.drawn.subarray(first, first + count), colour: group.colour,
+        xs: row.drawn.subarray(first, first + count), group,
         ys: channelCodes(answer.values, answer.offset[anchor], count, channel),
       },
     ], x);

@@ -10,15 +10,15 @@ function errorSeries(row, anchor, kind) {
     if (!answer) return [];
     const { bins, reach, errors } = answer;
     const xs = Float32Array.from({ length: bins }, (_, bin) => ((bin + 0.5) * reach) / bins + 0.5);
-    return [{ xs, ys: errors.subarray(anchor * bins, (anchor + 1) * bins), colour: group.colour, reach }];
+    return [{ xs, ys: errors.subarray(anchor * bins, (anchor + 1) * bins), group, reach }];
   });
 }
 
-// A line a group under its chart: what is drawn in which colour, and what is known of it.
+// A line a group under its chart: how it is drawn, and what is known of it.
 function showLegend(id, titles, cellsOf) {
   const head = ["", ...titles].map((text, i) => create("th", { scope: "col", class: i ? "number" : "" }, text));
   const lines = PAGE.groups.map((group, number) => {
-    const title = create("th", { scope: "row" }, coloured(create("span", { class: "swatch" }), group.colour), group.name);
+    const title = create("th", { scope: "row" }, swatch(group), group.name);
     return create("tr", {}, title, ...cellsOf(group, number).map((text) => create("td", { class: "number" }, String(text))));
   });
   document.getElementById(id).replaceChildren(create("thead", {}, create("tr", {}, ...head)), create("tbody", {}, ...lines));
@@ -28,7 +28,7 @@ function showErrors(row, step) {
   const anchor = anchorAt(row, step);
   const charts = [
     ["errors", "past", "steps into the past, from the state", "Nothing to reconstruct, or nothing to do it with."],
-    ["ahead", "future", "steps ahead of the state", ""],
+    ["ahead", "future", "steps ahead of the one element more that is read", ""],
   ];
   for (const [id, kind, xLabel, none] of charts) {
     const host = document.getElementById(id), series = errorSeries(row, anchor, kind);
@@ -46,7 +46,7 @@ function showErrors(row, step) {
 }
 
 const curves = PAGE.groups.map((group) => ({
-  xs: numbers(group.distances), ys: fractions(group.error, PAGE.mostError), colour: group.colour,
+  xs: numbers(group.distances), ys: fractions(group.error, PAGE.mostError), group,
 }));
 
 function showMemory() {

@@ -26,10 +26,11 @@ function showProbabilities(row, place) {
   }
   const series = having.flatMap(({ group, found }) => {
     const count = found.classes.length, which = found.classes.indexOf(followed(row, found));
+    if (which < 0) return []; // it does not know the class
     const ys = Float32Array.from(row.places, (_, p) => found.probabilities[p * count + which]);
     return [
-      { xs: row.places, ys, colour: group.colour, role: "faint" },
-      { xs: row.places.subarray(0, place + 1), ys: ys.subarray(0, place + 1), colour: group.colour },
+      { xs: row.places, ys, group, role: "faint" },
+      { xs: row.places.subarray(0, place + 1), ys: ys.subarray(0, place + 1), group },
     ];
   });
   chart(host, {
@@ -41,12 +42,12 @@ function showProbabilities(row, place) {
     "Below, the likeliest classes now; underlined: the true one. A classifier was trained at the ends of rows alone.";
   const lines = having.map(({ group, found }) => {
     const cells = likeliest(found, place).slice(0, 3).map(([number, share]) => {
-      const bar = coloured(create("span", { class: "bar" }), group.colour);
+      const bar = styled(create("span", { class: "bar" }), group);
       bar.style.width = `calc(${(100 * share).toFixed(1)}% - .4rem)`;
       const text = create("span", number === row.label ? { class: "right" } : {}, PAGE.classes[number]);
       return create("td", {}, bar, text, create("span", {}, ` ${percent(share)}`));
     });
-    return create("tr", {}, create("th", { scope: "row" }, coloured(create("span", { class: "swatch" }), group.colour), group.name), ...cells);
+    return create("tr", {}, create("th", { scope: "row" }, swatch(group), group.name), ...cells);
   });
   document.getElementById("classes").replaceChildren(create("tbody", {}, ...lines));
 }

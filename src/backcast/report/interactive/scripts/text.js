@@ -34,10 +34,16 @@ const textView = {
   stepAt: (event) => (event.target.dataset.step ? Number(event.target.dataset.step) : null),
 
   answer(host, row, answer, anchor, group, kind) {
-    const spans = [];
+    const spans = [], unasked = unknownCode(answer.values);
+    let gap = false; // where something before it is said, and what lies between is not asked
     for (let i = 0; i < answer.count[anchor]; i++) {
       const said = answer.values[answer.offset[anchor] + i], truth = row.truth[answer.start[anchor] + i];
-      if (said === 65535) continue;
+      if (said === unasked) {
+        gap = spans.length > 0;
+        continue;
+      }
+      if (gap) spans.push(create("span", { class: "unread" }, "…"), PAGE.letters ? "" : " ");
+      gap = false;
       const shown = said === truth ? name(said) : create("mark", {}, name(said));
       spans.push(create("span", {}, name(truth), create("br"), shown), PAGE.letters ? "" : " ");
     }
