@@ -37,7 +37,7 @@ def tables(rows: list[Row]) -> str:
     for data in DATA:
         own = [row for row in rows if row["data"] == data]
         if own:
-            parts.append(f"### {data}\n\n{_table(own)}")
+            parts.append(f"## {data}\n\n{_table(own)}")
     return "\n\n".join(parts)
 
 

@@ -21,6 +21,7 @@ include_patterns = [
     "docs/*.md",
     "docs/notebooks/*.md",
     "results/small/*.md",
+    "benchmarks/README.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
 ]

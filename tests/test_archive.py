@@ -53,7 +53,7 @@ def test_the_table_has_means_deviations_and_ratios(table: Any) -> None:
     text = table.tables(rows)
     assert line(text, "ROCKET")[3:] == ["50.0 ± 0.0", "4 ± 0", "1", "1 ± 0", "3 ± 0", "3"]
     assert line(text, "r-lstm")[3:] == ["80.0 ± 14.1", "12 ± 2.83", "3", "1 ± 0", "3 ± 0", "2"]
-    assert "Abacus" in text and "aeon 1.6.0" in text and "### OSULeaf" not in text and "smoke" not in text
+    assert "Abacus" in text and "aeon 1.6.0" in text and "## OSULeaf" not in text and "smoke" not in text
 
 
 def test_a_failed_contender_has_its_reason_and_its_seeds_are_counted(table: Any) -> None:
