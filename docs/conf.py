@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent / "site"))  # our extensions
 
 project = "backcast"
 author = "the backcast developers"
-extensions = ["myst_nb", "sphinx.ext.autodoc", "docstrings", "reference"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "docstrings", "program"]
 
 root_doc = "docs/index"
 include_patterns = [

@@ -194,8 +194,8 @@ def test_the_demo_writes_its_summary_and_report_at_toy_size(tmp_path: Path) -> N
 def test_the_page_of_commands_names_every_option(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("sphinx")
     monkeypatch.syspath_prepend(str(ROOT / "docs" / "site"))
-    reference = importlib.import_module("reference")
-    shown = "\n".join([*reference.command_lines(), *reference.setting_lines()])
+    program = importlib.import_module("program")
+    shown = "\n".join([*program.command_lines(), *program.setting_lines()])
     assert "## backcast stream" in shown and "### backcast benchmark step" in shown
     absent = {
         one for one in FLAGS if f"`{one}" not in shown and f"`{one.replace('--no-', '--', 1)}" not in shown
