@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from backcast.paper.captions import warning
 from backcast.paper.data_sets import DataSet, data_set_table
 from backcast.paper.documents import document, write_into
 from backcast.paper.experiment import Experiment, Found
 from backcast.paper.verdicts import counts
+from backcast.report.writing import render
 
 NAME = "report.html"
 
@@ -31,10 +30,9 @@ def write_page(
     command   that makes the page, and an experiment again unless `commands` has another under its name
     """
     documents = [document(one, found, (commands or {}).get(one.name, command), note) for one in experiments]
-    environment = Environment(
-        loader=PackageLoader("backcast.paper", "."), autoescape=True, undefined=StrictUndefined
-    )
-    page = environment.get_template("page.html.j2").render(
+    page = render(
+        "backcast.paper",
+        "page.html.j2",
         title="Longer-term dependencies with auxiliary losses: the paper's experiments, and ours",
         warnings=list(dict.fromkeys(warning(one.scale) for one in experiments)),
         data_sets=data_set_table(data_sets) if data_sets else None,
