@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import subprocess
 import sys
 from pathlib import Path
@@ -57,6 +58,22 @@ def test_imports_go_to_a_lower_level_or_stay_in_their_folder() -> None:
             continue
         for other in imported(path) - {own}:
             assert LEVEL_OF[other] < LEVEL_OF[own], f"{path.relative_to(SOURCE)} must not import {other}"
+
+
+def test_no_files_need_each_other() -> None:
+    files = {
+        ".".join(path.relative_to(SOURCE.parent).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in SOURCE.rglob("*.py")
+    }
+    needs: dict[str, set[str]] = {}
+    for module, path in files.items():
+        needs[module] = {
+            wanted if (wanted := f"{node.module}.{alias.name}") in files else node.module
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "backcast"
+            for alias in node.names
+        }
+    graphlib.TopologicalSorter(needs).prepare()  # CycleError names the circle
 
 
 def test_no_file_is_long() -> None:

@@ -10,7 +10,6 @@ from backcast.benchmark import data, memory, paper, recurrence, segments, step, 
 from backcast.benchmark.bar import Bar
 from backcast.benchmark.machine import available_memory, load
 from backcast.benchmark.measure import Limits, measure
-from backcast.benchmark.options import LENGTHS
 from backcast.benchmark.plan import Benchmark, Contender, Group, Outcome
 from backcast.benchmark.store import Store
 from backcast.benchmark.worker import Failed, Worker
@@ -57,7 +56,7 @@ def _plan(arguments: argparse.Namespace) -> Benchmark:
         return {"recurrence": recurrence, "memory": memory, "stream": stream, "data": data}[
             arguments.benchmark
         ].plan(arguments)
-    usual: dict[str, Any] = {"lengths": LENGTHS, "batch": 32, "channels": 3}
+    usual: dict[str, Any] = {"lengths": [1_024, 4_096, 16_384], "batch": 32, "channels": 3}
     if arguments.paper:
         usual = {"lengths": [784], "batch": 128, "channels": 1}
     elif arguments.segments:

@@ -15,7 +15,7 @@ BENCHMARKS = {
     "stream": "reading as the data comes: time of a step, steps a second",
     "data": "preparing batches beside the training step that waits for them",
 }
-LENGTHS, MEMORY_LENGTHS = [1_024, 4_096, 16_384], [1_024, 16_384, 131_072, 1_048_576]
+MEMORY_LENGTHS = [1_024, 16_384, 131_072, 1_048_576]
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
