@@ -1,23 +1,17 @@
-"""The grid: every table and figure of the paper, and ours in the same form, as cells over a scale's settings.
-
-A cell differs from its data set's base in what its row names, and in nothing else.
-"""
+"""Every table and figure of the paper, and all experiments by name."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from itertools import pairwise
 
 from backcast.errors import InputError, nearest
-from backcast.methods import METHODS
-from backcast.paper import published
-from backcast.paper.experiment import Cell, Claim, Experiment, Form, Published, Quantity
-from backcast.paper.scales import OTHERS, Scale, Settings
+from backcast.paper import extensions, published
+from backcast.paper.experiment import Cell, Claim, Experiment
+from backcast.paper.grid import FULL, LSTM, P, R, experiment, grid, run_settings
+from backcast.paper.scales import Scale, Settings
 
 PICTURES = ("MNIST", "pMNIST", "CIFAR-10")
-R, P, LSTM = {"method": "r-lstm"}, {"method": "p-lstm"}, {"method": "lstm"}
-FULL: Settings = {"truncation": None}
 # Not the paper's: it quotes these two from their own papers, which feed pixels as they are (100 and 512 units).
 IRNN: Settings = {"method": "irnn", **FULL, "embedding_size": 0, "learning_rate": 1e-4}
 URNN: Settings = {"method": "urnn", **FULL, "embedding_size": 0}
@@ -45,42 +39,17 @@ FIGURE_6: Mapping[str, Settings] = {
 }
 
 
-def run_settings(scale: Scale, base: Settings, *more: Settings) -> Settings:
-    """`base` with changes, without what does not matter to the method; two that run alike are equal.
-
-    Where the scale says so, a method without an auxiliary loss trains as many epochs as the others in both phases.
-    """
-    settings = {**base}
-    for change in more:
-        settings |= change
-    method = METHODS[settings["method"]]
-    if not method.auxiliary:
-        if scale.alone_as_long_as_both:
-            settings["epochs"] += settings["pretrain_epochs"]
-        for name in ("pretrain_epochs", "pretrain_halve_at", "joint"):
-            settings.pop(name, None)
-    if "reconstruction" not in method.auxiliary:
-        for name in ("decoder_truncation", "decoder_input", "sampling_steps", "position_cue"):
-            settings.pop(name, None)
-    if not {"reconstruction", "prediction"} & set(method.auxiliary):
-        for name in ("anchors", "segment_length"):
-            settings.pop(name, None)
-    if not method.recurrent:
-        settings.pop("truncation", None)
-    return settings
-
-
 def table2(scale: Scale) -> Experiment:
     sizes = {"iRNN": {"hidden_size": scale.irnn_units}, "uRNN": {"hidden_size": scale.urnn_units}}
     rows = {row: {**change, **sizes.get(row, {})} for row, change in TABLE_2.items()}
-    cells = _grid(scale, rows, PICTURES, published.TABLE2)
+    cells = grid(scale, rows, PICTURES, published.TABLE2)
     pairs = [("r-LSTM, truncated", "LSTM, truncated"), ("p-LSTM, truncated", "LSTM, truncated")]
     claims = [Claim(f"{a} beats {b} on {data}", (a, data), (b, data)) for a, b in pairs for data in PICTURES]
     more = ("r-LSTM, full BPTT", "LSTM, full BPTT")
     claims += [
         Claim(f"{more[0]} beats {more[1]} on {data}", (more[0], data), (more[1], data)) for data in PICTURES
     ]
-    return _experiment(
+    return experiment(
         scale, "table2", "Table 2: test accuracy on pixels, one after the other", tuple(TABLE_2), PICTURES, cells, claims
     )  # fmt: skip
 
@@ -107,7 +76,7 @@ def table3(scale: Scale) -> Experiment:
         for data in ("MNIST", "CIFAR-10")
     ]
     title = "Table 3: beside attention over the whole sequence"
-    return _experiment(scale, "table3", title, tuple(rows), PICTURES, cells, claims)
+    return experiment(scale, "table3", title, tuple(rows), PICTURES, cells, claims)
 
 
 def table4(scale: Scale) -> Experiment:
@@ -132,11 +101,11 @@ def table4(scale: Scale) -> Experiment:
         (many if row == "r-LSTM 20×15" else row, column): value
         for (row, column), value in published.TABLE4.items()
     }
-    cells = _grid(scale, rows, ("DBpedia",), known)
+    cells = grid(scale, rows, ("DBpedia",), known)
     order = ["p-LSTM", many, "SA-LSTM", "LM-LSTM"]
     claims = [Claim(f"{a} beats {b} on DBpedia", (a, "DBpedia"), (b, "DBpedia")) for a, b in pairwise(order)]
     title = "Table 4: test error on DBpedia, character by character"
-    return _experiment(scale, "table4", title, tuple(rows), ("DBpedia",), cells, claims, quantity="error")
+    return experiment(scale, "table4", title, tuple(rows), ("DBpedia",), cells, claims, quantity="error")
 
 
 def table5(scale: Scale) -> Experiment:
@@ -157,7 +126,7 @@ def table5(scale: Scale) -> Experiment:
         for own, column in zip(ours[2:4], columns[2:4], strict=True)
     ]  # fmt: skip
     title = "Table 5: n segments of l steps at one cost, r-LSTM, CIFAR-10, hardly any supervised gradient"
-    return _experiment(scale, "table5", title, tuple(steps), tuple(columns), cells, claims)
+    return experiment(scale, "table5", title, tuple(steps), tuple(columns), cells, claims)
 
 
 def figure3(scale: Scale) -> Experiment:
@@ -199,7 +168,7 @@ def figure3(scale: Scale) -> Experiment:
     title = "Figure 3: accuracy, and seconds a step, against the length"
     if next(iter(scale.dogs.values()))["data"] == "cifar10":
         title += " (CIFAR-10 resized, in place of Stanford Dogs, which was not there)"
-    return _experiment(
+    return experiment(
         scale, "figure3", title, tuple(rows), published.SIDES, cells, claims, form="against length"
     )
 
@@ -227,7 +196,7 @@ def figure4(scale: Scale) -> Experiment:
         ]  # fmt: skip
     title = "Figure 4: shrinking the supervised gradient, CIFAR-10"
     rows = ("r-LSTM", "p-LSTM", full[0])
-    return _experiment(
+    return experiment(
         scale, "figure4", title, rows, (*columns, published.FULL), cells, claims, form="against steps"
     )
 
@@ -240,7 +209,7 @@ def figure5(scale: Scale) -> Experiment:
         for end in published.ENDS
     ]
     title = "Figure 5: training and test accuracy while training, CIFAR-10"
-    return _experiment(scale, "figure5", title, tuple(rows), published.ENDS, cells, [], form="curves")
+    return experiment(scale, "figure5", title, tuple(rows), published.ENDS, cells, [], form="curves")
 
 
 def figure6(scale: Scale) -> Experiment:
@@ -259,82 +228,7 @@ def figure6(scale: Scale) -> Experiment:
     claims = [Claim(f"without {cell.row} it is worse", (whole, data), (cell.row, data)) for cell in cells[1:]]
     title = "Figure 6: points lost with one factor of r-LSTM off, CIFAR-10"
     rows = tuple(cell.row for cell in cells)
-    return _experiment(scale, "figure6", title, rows, (data,), cells, claims, form="ablation")
-
-
-def extension_mnist(scale: Scale) -> Experiment:
-    """Table 2's widest gap with as much of the paper's setting as three hours on two cores allow."""
-    alone = "LSTM, truncated"
-    rows = {alone: LSTM, "r-LSTM, truncated": R, "p-LSTM, truncated": P}
-    cells = [
-        Cell(row, end, run_settings(scale, scale.all_of_mnist, change), published.TABLE2[row, "MNIST"] if end == "test" else None)
-        for row, change in rows.items()
-        for end in published.ENDS
-    ]  # fmt: skip
-    claims = [
-        Claim(f"{row} beats {alone} on MNIST", (row, "test"), (alone, "test")) for row in rows if row != alone
-    ]
-    title = "MNIST at its real length, all images, truncated to 300 of 784 steps"
-    return _experiment(
-        scale, "extension-mnist", title, tuple(rows), published.ENDS, cells, claims, form="curves"
-    )
-
-
-def extension_both(scale: Scale) -> Experiment:
-    rows = {"LSTM, truncated": LSTM, "r-LSTM": R, "p-LSTM": P, "rp-LSTM": {"method": "rp-lstm"}}
-    title = "Both auxiliary losses at once, truncated"
-    pairs = [("rp-LSTM", row) for row in list(rows)[:3]]
-    return _ours(scale, "extension-both", title, rows, ("MNIST", "CIFAR-10"), pairs)
-
-
-def extension_cue(scale: Scale) -> Experiment:
-    rows: dict[str, Settings] = {"r-LSTM": R, "with a position cue": {**R, "position_cue": True}}
-    title = "The decoder told which place it reconstructs, truncated"
-    pairs = [("with a position cue", "r-LSTM")]
-    return _ours(scale, "extension-cue", title, rows, ("MNIST", "CIFAR-10"), pairs)
-
-
-def extension_unfed(scale: Scale) -> Experiment:
-    rows: dict[str, Settings] = {
-        "r-LSTM": R,
-        "unfed": {**R, "decoder_input": "unfed"},
-        "unfed, position cue": {**R, "decoder_input": "unfed", "position_cue": True},
-    }
-    title = "The decoder fed nothing behind the first element, truncated"
-    pairs = [("unfed", "r-LSTM"), ("unfed, position cue", "r-LSTM")]
-    return _ours(scale, "extension-unfed", title, rows, ("MNIST", "CIFAR-10"), pairs)
-
-
-def extension_gru(scale: Scale) -> Experiment:
-    rows = {"GRU": {"method": "gru"}, "r-GRU": {"method": "r-gru"}, "p-GRU": {"method": "p-gru"}}
-    title = "A gated recurrent unit in the LSTM's place, truncated"
-    pairs = [("r-GRU", "GRU"), ("p-GRU", "GRU")]
-    return _ours(scale, "extension-gru", title, rows, ("CIFAR-10",), pairs)
-
-
-def extension_labels(scale: Scale) -> Experiment:
-    """Phase 1 on all rows, phase 2 on those with a label alone: for all rows of the table as many updates."""
-    rows: dict[str, Settings] = {"LSTM": {**LSTM, "pretrain_epochs": 0}, "r-LSTM": R, "p-LSTM": P}
-    shares = {"1 %": 0.01, "10 %": 0.1, "100 %": 1.0}
-    base, count = scale.data["CIFAR-10"], scale.cifar_rows
-    cells = []
-    for row, change in rows.items():
-        for column, share in shares.items():
-            longer = math.ceil(count / base["batch_size"]) / math.ceil(count * share / base["batch_size"])
-            phase_2: Settings = {
-                "labeled": share,
-                "joint": False,
-                "epochs": round(base["epochs"] * longer),
-                "halve_at": tuple(round(epoch * longer) for epoch in base["halve_at"]),
-            }
-            cells.append(Cell(row, column, run_settings(scale, base, change, phase_2)))
-    claims = [
-        Claim(f"{row} beats an LSTM with {share} of the labels", (row, share), ("LSTM", share), ours=True)
-        for row in ("r-LSTM", "p-LSTM")
-        for share in shares
-    ]
-    title = "Labels for a part of the rows, pretraining on all of them, truncated, CIFAR-10"
-    return _experiment(scale, "extension-labels", title, tuple(rows), tuple(shares), cells, claims)
+    return experiment(scale, "figure6", title, rows, (data,), cells, claims, form="ablation")
 
 
 EXPERIMENTS: Mapping[str, Callable[[Scale], Experiment]] = {
@@ -346,12 +240,12 @@ EXPERIMENTS: Mapping[str, Callable[[Scale], Experiment]] = {
     "figure4": figure4,
     "figure5": figure5,
     "figure6": figure6,
-    "extension-mnist": extension_mnist,
-    "extension-both": extension_both,
-    "extension-cue": extension_cue,
-    "extension-unfed": extension_unfed,
-    "extension-gru": extension_gru,
-    "extension-labels": extension_labels,
+    "extension-mnist": extensions.mnist,
+    "extension-both": extensions.both,
+    "extension-cue": extensions.cue,
+    "extension-unfed": extensions.unfed,
+    "extension-gru": extensions.gru,
+    "extension-labels": extensions.labels,
 }
 
 
@@ -369,50 +263,3 @@ def choose(name: str, scale: Scale) -> list[Experiment]:
 def _beside(own: str, theirs: str) -> str:
     """The name of a column, with what it stands for in the paper where that is something else."""
     return own if own == theirs else f"{own} (paper: {theirs})"
-
-
-def _grid(
-    scale: Scale,
-    rows: Mapping[str, Settings],
-    columns: tuple[str, ...],
-    known: Mapping[tuple[str, str], Published],
-) -> list[Cell]:
-    return [
-        Cell(row, column, run_settings(scale, scale.data[column], change), known.get((row, column)))
-        for row, change in rows.items()
-        for column in columns
-    ]
-
-
-def _ours(
-    scale: Scale,
-    name: str,
-    title: str,
-    rows: Mapping[str, Settings],
-    columns: tuple[str, ...],
-    pairs: list[tuple[str, str]],
-) -> Experiment:
-    """An experiment that the paper does not have; `pairs`: (better, worse), which we ask of every column."""
-    claims = [
-        Claim(f"{better} beats {worse} on {data}", (better, data), (worse, data), ours=True)
-        for better, worse in pairs
-        for data in columns
-    ]
-    return _experiment(scale, name, title, tuple(rows), columns, _grid(scale, rows, columns, {}), claims)
-
-
-def _experiment(
-    scale: Scale,
-    name: str,
-    title: str,
-    rows: tuple[str, ...],
-    columns: tuple[str, ...],
-    cells: list[Cell] | tuple[Cell, ...],
-    claims: list[Claim],
-    form: Form = "table",
-    quantity: Quantity = "accuracy",
-) -> Experiment:
-    about = scale.about.get(name, scale.about[OTHERS])
-    return Experiment(
-        name, title, scale.name, form, quantity, about, rows, columns, tuple(cells), tuple(claims)
-    )

@@ -1,0 +1,103 @@
+"""The experiments that the paper does not have, in its form."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from backcast.paper import published
+from backcast.paper.experiment import Cell, Claim, Experiment
+from backcast.paper.grid import LSTM, P, R, experiment, grid, run_settings
+from backcast.paper.scales import Scale, Settings
+
+
+def mnist(scale: Scale) -> Experiment:
+    """Table 2's widest gap with as much of the paper's setting as three hours on two cores allow."""
+    alone = "LSTM, truncated"
+    rows = {alone: LSTM, "r-LSTM, truncated": R, "p-LSTM, truncated": P}
+    cells = [
+        Cell(row, end, run_settings(scale, scale.all_of_mnist, change), published.TABLE2[row, "MNIST"] if end == "test" else None)
+        for row, change in rows.items()
+        for end in published.ENDS
+    ]  # fmt: skip
+    claims = [
+        Claim(f"{row} beats {alone} on MNIST", (row, "test"), (alone, "test")) for row in rows if row != alone
+    ]
+    title = "MNIST at its real length, all images, truncated to 300 of 784 steps"
+    return experiment(
+        scale, "extension-mnist", title, tuple(rows), published.ENDS, cells, claims, form="curves"
+    )
+
+
+def both(scale: Scale) -> Experiment:
+    rows = {"LSTM, truncated": LSTM, "r-LSTM": R, "p-LSTM": P, "rp-LSTM": {"method": "rp-lstm"}}
+    title = "Both auxiliary losses at once, truncated"
+    pairs = [("rp-LSTM", row) for row in list(rows)[:3]]
+    return _ours(scale, "extension-both", title, rows, ("MNIST", "CIFAR-10"), pairs)
+
+
+def cue(scale: Scale) -> Experiment:
+    rows: dict[str, Settings] = {"r-LSTM": R, "with a position cue": {**R, "position_cue": True}}
+    title = "The decoder told which place it reconstructs, truncated"
+    pairs = [("with a position cue", "r-LSTM")]
+    return _ours(scale, "extension-cue", title, rows, ("MNIST", "CIFAR-10"), pairs)
+
+
+def unfed(scale: Scale) -> Experiment:
+    rows: dict[str, Settings] = {
+        "r-LSTM": R,
+        "unfed": {**R, "decoder_input": "unfed"},
+        "unfed, position cue": {**R, "decoder_input": "unfed", "position_cue": True},
+    }
+    title = "The decoder fed nothing behind the first element, truncated"
+    pairs = [("unfed", "r-LSTM"), ("unfed, position cue", "r-LSTM")]
+    return _ours(scale, "extension-unfed", title, rows, ("MNIST", "CIFAR-10"), pairs)
+
+
+def gru(scale: Scale) -> Experiment:
+    rows = {"GRU": {"method": "gru"}, "r-GRU": {"method": "r-gru"}, "p-GRU": {"method": "p-gru"}}
+    title = "A gated recurrent unit in the LSTM's place, truncated"
+    pairs = [("r-GRU", "GRU"), ("p-GRU", "GRU")]
+    return _ours(scale, "extension-gru", title, rows, ("CIFAR-10",), pairs)
+
+
+def labels(scale: Scale) -> Experiment:
+    """Phase 1 on all rows, phase 2 on those with a label alone: for all rows of the table as many updates."""
+    rows: dict[str, Settings] = {"LSTM": {**LSTM, "pretrain_epochs": 0}, "r-LSTM": R, "p-LSTM": P}
+    shares = {"1 %": 0.01, "10 %": 0.1, "100 %": 1.0}
+    base, count = scale.data["CIFAR-10"], scale.cifar_rows
+    cells = []
+    for row, change in rows.items():
+        for column, share in shares.items():
+            longer = math.ceil(count / base["batch_size"]) / math.ceil(count * share / base["batch_size"])
+            phase_2: Settings = {
+                "labeled": share,
+                "joint": False,
+                "epochs": round(base["epochs"] * longer),
+                "halve_at": tuple(round(epoch * longer) for epoch in base["halve_at"]),
+            }
+            cells.append(Cell(row, column, run_settings(scale, base, change, phase_2)))
+    claims = [
+        Claim(f"{row} beats an LSTM with {share} of the labels", (row, share), ("LSTM", share), ours=True)
+        for row in ("r-LSTM", "p-LSTM")
+        for share in shares
+    ]
+    title = "Labels for a part of the rows, pretraining on all of them, truncated, CIFAR-10"
+    return experiment(scale, "extension-labels", title, tuple(rows), tuple(shares), cells, claims)
+
+
+def _ours(
+    scale: Scale,
+    name: str,
+    title: str,
+    rows: Mapping[str, Settings],
+    columns: tuple[str, ...],
+    pairs: list[tuple[str, str]],
+) -> Experiment:
+    """An experiment that the paper does not have; `pairs`: (better, worse), which we ask of every column."""
+    claims = [
+        Claim(f"{better} beats {worse} on {data}", (better, data), (worse, data), ours=True)
+        for better, worse in pairs
+        for data in columns
+    ]
+    return experiment(scale, name, title, tuple(rows), columns, grid(scale, rows, columns, {}), claims)

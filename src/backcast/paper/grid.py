@@ -1,0 +1,70 @@
+"""What a table or figure is made of: cells over a scale's settings.
+
+A cell differs from its data set's base in what its row names, and in nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from backcast.methods import METHODS
+from backcast.paper.experiment import Cell, Claim, Experiment, Form, Published, Quantity
+from backcast.paper.scales import OTHERS, Scale, Settings
+
+R, P, LSTM = {"method": "r-lstm"}, {"method": "p-lstm"}, {"method": "lstm"}
+FULL: Settings = {"truncation": None}
+
+
+def run_settings(scale: Scale, base: Settings, *more: Settings) -> Settings:
+    """`base` with changes, without what does not matter to the method; two that run alike are equal.
+
+    Where the scale says so, a method without an auxiliary loss trains as many epochs as the others in both phases.
+    """
+    settings = {**base}
+    for change in more:
+        settings |= change
+    method = METHODS[settings["method"]]
+    if not method.auxiliary:
+        if scale.alone_as_long_as_both:
+            settings["epochs"] += settings["pretrain_epochs"]
+        for name in ("pretrain_epochs", "pretrain_halve_at", "joint"):
+            settings.pop(name, None)
+    if "reconstruction" not in method.auxiliary:
+        for name in ("decoder_truncation", "decoder_input", "sampling_steps", "position_cue"):
+            settings.pop(name, None)
+    if not {"reconstruction", "prediction"} & set(method.auxiliary):
+        for name in ("anchors", "segment_length"):
+            settings.pop(name, None)
+    if not method.recurrent:
+        settings.pop("truncation", None)
+    return settings
+
+
+def grid(
+    scale: Scale,
+    rows: Mapping[str, Settings],
+    columns: tuple[str, ...],
+    known: Mapping[tuple[str, str], Published],
+) -> list[Cell]:
+    return [
+        Cell(row, column, run_settings(scale, scale.data[column], change), known.get((row, column)))
+        for row, change in rows.items()
+        for column in columns
+    ]
+
+
+def experiment(
+    scale: Scale,
+    name: str,
+    title: str,
+    rows: tuple[str, ...],
+    columns: tuple[str, ...],
+    cells: list[Cell] | tuple[Cell, ...],
+    claims: list[Claim],
+    form: Form = "table",
+    quantity: Quantity = "accuracy",
+) -> Experiment:
+    about = scale.about.get(name, scale.about[OTHERS])
+    return Experiment(
+        name, title, scale.name, form, quantity, about, rows, columns, tuple(cells), tuple(claims)
+    )
