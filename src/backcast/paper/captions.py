@@ -46,11 +46,15 @@ def _runs(finished: list[RunResult], unfinished: int) -> str:
 
 def _numbers(experiment: Experiment, finished: list[RunResult]) -> list[str]:
     """What the numbers are, where there are any."""
+    known = [number for cell in experiment.cells for number in (cell.published, cell.published_seconds)]
+    rough = (
+        ["~: read off a plot of the paper."] if any(number and number.approximate for number in known) else []
+    )
     if experiment.scale == SMOKE or not finished:
-        return ["~: read off a plot of the paper."]
+        return rough
     seeds = len({run.seed for run in finished})
     over = "one seed, so no spread" if seeds == 1 else f"mean ± standard deviation (n - 1) over {seeds} seeds"
-    found = [f"Ours: {over}, after the last epoch (nothing is chosen). ~: read off a plot of the paper."]
+    found = [f"Ours: {over}, after the last epoch (nothing is chosen).", *rough]
     if experiment.form == "curves":
         found.append(
             "Training accuracy is that of the batches as they were trained on, DropConnect on, over an epoch; the curves' test accuracy is "

@@ -8,7 +8,7 @@ from itertools import pairwise
 from backcast.errors import InputError, nearest
 from backcast.paper import extensions, published
 from backcast.paper.experiment import Cell, Claim, Experiment
-from backcast.paper.grid import FULL, LSTM, P, R, experiment, grid, run_settings
+from backcast.paper.grid import FULL, LSTM, P, R, ablation, experiment, grid, run_settings
 from backcast.paper.scales import Scale, Settings
 
 PICTURES = ("MNIST", "pMNIST", "CIFAR-10")
@@ -26,16 +26,6 @@ TABLE_2: Mapping[str, Settings] = {
     "p-LSTM, truncated": P,
     "r-LSTM, full BPTT": {**R, **FULL},
     "p-LSTM, full BPTT": {**P, **FULL},
-}
-FIGURE_6: Mapping[str, Settings] = {
-    "joint training": {"joint": False},
-    "scheduled sampling": {"decoder_input": "fed"},
-    "pretraining": {"pretrain_epochs": 0},
-    "predict future": {"predict_future": False},
-    "distant past": {"distant_past": False},
-    "project input": {"embedding_size": 0},
-    "reversed reconstruction": {"backwards": False},
-    "second decoder layer": {"decoder_layers": 1},
 }
 
 
@@ -213,22 +203,8 @@ def figure5(scale: Scale) -> Experiment:
 
 
 def figure6(scale: Scale) -> Experiment:
-    """Each row but the first has one factor off; the paper's numbers are losses in points."""
-    base, whole, data = scale.data["CIFAR-10"], "r-LSTM, all on", "CIFAR-10"
-    cells = [Cell(whole, data, run_settings(scale, base, R))]
-    cells.append(
-        Cell(
-            "auxiliary loss", data, run_settings(scale, base, LSTM), published.FIGURE6["auxiliary loss", data]
-        )
-    )
-    cells += [
-        Cell(factor, data, run_settings(scale, base, R, change), published.FIGURE6[factor, data])
-        for factor, change in FIGURE_6.items()
-    ]
-    claims = [Claim(f"without {cell.row} it is worse", (whole, data), (cell.row, data)) for cell in cells[1:]]
     title = "Figure 6: points lost with one factor of r-LSTM off, CIFAR-10"
-    rows = tuple(cell.row for cell in cells)
-    return experiment(scale, "figure6", title, rows, (data,), cells, claims, form="ablation")
+    return ablation(scale, "figure6", title, "CIFAR-10", published.FIGURE6)
 
 
 EXPERIMENTS: Mapping[str, Callable[[Scale], Experiment]] = {
@@ -241,6 +217,9 @@ EXPERIMENTS: Mapping[str, Callable[[Scale], Experiment]] = {
     "figure5": figure5,
     "figure6": figure6,
     "extension-mnist": extensions.mnist,
+    "extension-truncation": extensions.truncation,
+    "extension-segments": extensions.segments,
+    "extension-ablation": extensions.mnist_ablation,
     "extension-both": extensions.both,
     "extension-cue": extensions.cue,
     "extension-unfed": extensions.unfed,

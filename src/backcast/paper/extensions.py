@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from backcast.paper import published
 from backcast.paper.experiment import Cell, Claim, Experiment
-from backcast.paper.grid import LSTM, P, R, experiment, grid, run_settings
+from backcast.paper.grid import LSTM, P, R, ablation, experiment, grid, run_settings
 from backcast.paper.scales import Scale, Settings
 
 
@@ -27,6 +27,55 @@ def mnist(scale: Scale) -> Experiment:
     return experiment(
         scale, "extension-mnist", title, tuple(rows), published.ENDS, cells, claims, form="curves"
     )
+
+
+def truncation(scale: Scale) -> Experiment:
+    """Figure 4 where the length is real, with the row that it lacks: is it the auxiliary loss that holds the accuracy up?"""
+    base = scale.data["MNIST"]
+    rows = {"LSTM": LSTM, "r-LSTM": R, "p-LSTM": P}
+    steps = (base["truncation"], base["truncation"] // 3, 1, 0)
+    cells = [
+        Cell(row, str(count), run_settings(scale, base, change, {"truncation": count}), None, count)
+        for row, change in rows.items()
+        for count in steps
+    ]
+    claims = [
+        Claim(f"{row} beats an LSTM with a supervised gradient over {count:,} step{'s' * (count != 1)}", (row, str(count)), ("LSTM", str(count)), ours=True)
+        for row in ("r-LSTM", "p-LSTM")
+        for count in steps[1:]
+    ]  # fmt: skip
+    title = "Shrinking the supervised gradient, MNIST"
+    columns = tuple(map(str, steps))
+    return experiment(
+        scale, "extension-truncation", title, tuple(rows), columns, cells, claims, form="against steps"
+    )
+
+
+def segments(scale: Scale) -> Experiment:
+    """Table 5 where the length is real, and with the usual supervised gradient, too."""
+    base = scale.data["MNIST"]
+    steps = {"1 step": 1, f"{base['truncation']} steps": base["truncation"]}
+    split = {count: max(1, base["segment_length"] // count) for count in (1, 10, 20, 100)}
+    columns = {f"{count}×{length}": (count, length) for count, length in split.items()}
+    cells = [
+        Cell(row, column, run_settings(scale, base, R, {"truncation": count, "anchors": anchors, "segment_length": length}))
+        for row, count in steps.items()
+        for column, (anchors, length) in columns.items()
+    ]  # fmt: skip
+    one, *many = columns
+    claims = [
+        Claim(f"segments of {column} beat one long one ({one}) with {row}", (row, column), (row, one), ours=True)
+        for row in steps
+        for column in many
+    ]  # fmt: skip
+    title = "n segments of l steps at one cost, r-LSTM, MNIST"
+    return experiment(scale, "extension-segments", title, tuple(steps), tuple(columns), cells, claims)
+
+
+def mnist_ablation(scale: Scale) -> Experiment:
+    """Figure 6 where the length is real."""
+    title = "Points lost with one factor of r-LSTM off, MNIST"
+    return ablation(scale, "extension-ablation", title, "MNIST", {})
 
 
 def both(scale: Scale) -> Experiment:

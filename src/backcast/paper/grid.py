@@ -13,6 +13,17 @@ from backcast.paper.scales import OTHERS, Scale, Settings
 
 R, P, LSTM = {"method": "r-lstm"}, {"method": "p-lstm"}, {"method": "lstm"}
 FULL: Settings = {"truncation": None}
+FACTORS: Mapping[str, Settings] = {
+    "joint training": {"joint": False},
+    "scheduled sampling": {"decoder_input": "fed"},
+    "pretraining": {"pretrain_epochs": 0},
+    "predict future": {"predict_future": False},
+    "distant past": {"distant_past": False},
+    "project input": {"embedding_size": 0},
+    "reversed reconstruction": {"backwards": False},
+    "second decoder layer": {"decoder_layers": 1},
+}
+"""Of figure 6, and what a run without each differs in."""
 
 
 def run_settings(scale: Scale, base: Settings, *more: Settings) -> Settings:
@@ -68,3 +79,22 @@ def experiment(
     return Experiment(
         name, title, scale.name, form, quantity, about, rows, columns, tuple(cells), tuple(claims)
     )
+
+
+def ablation(
+    scale: Scale, name: str, title: str, data: str, known: Mapping[tuple[str, str], Published]
+) -> Experiment:
+    """Each row but the first has one factor off; `known` are losses in points. Without a known loss it is a question of ours."""
+    base, whole = scale.data[data], "r-LSTM, all on"
+    off = {"auxiliary loss": LSTM, **{factor: {**R, **change} for factor, change in FACTORS.items()}}
+    cells = [Cell(whole, data, run_settings(scale, base, R))]
+    cells += [
+        Cell(factor, data, run_settings(scale, base, change), known.get((factor, data)))
+        for factor, change in off.items()
+    ]
+    claims = [
+        Claim(f"without {cell.row} it is worse", (whole, data), (cell.row, data), ours=cell.published is None)
+        for cell in cells[1:]
+    ]
+    rows = tuple(cell.row for cell in cells)
+    return experiment(scale, name, title, rows, (data,), cells, claims, form="ablation")
