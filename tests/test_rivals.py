@@ -80,10 +80,20 @@ def test_a_network_gives_what_its_definition_gives(method: str) -> None:
             parameter += 0.1 * torch.randn(
                 parameter.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64
             )
-    outputs, _ = model.encoder(batch.x, model.encoder.zero_state(1))
-    torch.testing.assert_close(
-        outputs[0], torch.stack(states_by_hand(model, method, batch.x[0])), rtol=0, atol=1e-12
-    )
+    first, state = model.encoder(batch.x[:, :3], model.encoder.zero_state(1))
+    second, state = model.encoder(batch.x[:, 3:], state)
+    outputs = torch.cat([first, second], dim=1)
+    by_hand = torch.stack(states_by_hand(model, method, batch.x[0]))
+    torch.testing.assert_close(outputs[0], by_hand, rtol=0, atol=1e-12)
+    torch.testing.assert_close(torch.cat(state, dim=1)[0], by_hand[-1], rtol=0, atol=1e-12)
+
+    wanted = torch.randn(by_hand.shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    parameters = [parameter for parameter in model.encoder.parameters() if parameter.requires_grad]
+    loss = (outputs[0] * wanted).sum() + sum(part.square().sum() for part in state)
+    expected = (by_hand * wanted).sum() + by_hand[-1].square().sum()
+    found = torch.autograd.grad(loss, parameters)
+    for part, other in zip(found, torch.autograd.grad(expected, parameters), strict=True):
+        torch.testing.assert_close(part, other, rtol=0, atol=1e-11)
 
 
 def test_the_urnn_neither_loses_nor_gains_length() -> None:
