@@ -39,7 +39,7 @@ def main() -> int:
     parser.add_argument("network", choices=sorted(RECURRENT))
     parser.add_argument("--steps", type=int, default=50, help="T (default: 50)")
     parser.add_argument("--hidden-size", type=int, default=128, help="(default: 128)")
-    parser.add_argument("--learning-rate", type=float, default=1e-3, help="of RMSProp (default: 0.001)")
+    parser.add_argument("--learning-rate", type=float, default=2e-3, help="of Adam (default: 0.002)")
     parser.add_argument("--updates", type=int, default=20_000, help="at most (default: 20000)")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
@@ -55,7 +55,7 @@ def main() -> int:
 
     generator = torch.Generator().manual_seed(arguments.seed)
     test_x, test_sums = rows(1_000, arguments.steps, generator)
-    optimizer = torch.optim.RMSprop(network.parameters(), lr=arguments.learning_rate, alpha=0.9)
+    optimizer = torch.optim.Adam(network.parameters(), lr=arguments.learning_rate)
     began = time.monotonic()
     for update in range(1, arguments.updates + 1):
         x, sums = rows(64, arguments.steps, generator)
