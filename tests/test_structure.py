@@ -41,14 +41,19 @@ LEVELS = {
 LEVEL_OF = {name: level for level, names in LEVELS.items() for name in names}
 
 
+def imports(path: Path) -> set[tuple[str, str]]:
+    """All `from MODULE import NAME` of the package in a file, anywhere in it: (MODULE, NAME)."""
+    return {
+        (node.module, alias.name)
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "backcast"
+        for alias in node.names
+    }
+
+
 def imported(path: Path) -> set[str]:
-    """The modules of the package that a file imports, anywhere in it: `backcast.data.sources` -> `data`."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "backcast":
-            parts = node.module.split(".")[1:]
-            found |= {parts[0]} if parts else {alias.name for alias in node.names}
-    return found
+    """What a file imports of the package's first level: `backcast.data.sources` -> `data`."""
+    return {module.split(".")[1] if "." in module else name for module, name in imports(path)}
 
 
 def test_imports_go_to_a_lower_level_or_stay_in_their_folder() -> None:
@@ -65,14 +70,10 @@ def test_no_files_need_each_other() -> None:
         ".".join(path.relative_to(SOURCE.parent).with_suffix("").parts).removesuffix(".__init__"): path
         for path in SOURCE.rglob("*.py")
     }
-    needs: dict[str, set[str]] = {}
-    for module, path in files.items():
-        needs[module] = {
-            wanted if (wanted := f"{node.module}.{alias.name}") in files else node.module
-            for node in ast.walk(ast.parse(path.read_text()))
-            if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "backcast"
-            for alias in node.names
-        }
+    needs = {
+        module: {wanted if (wanted := f"{base}.{name}") in files else base for base, name in imports(path)}
+        for module, path in files.items()
+    }
     graphlib.TopologicalSorter(needs).prepare()  # CycleError names the circle
 
 

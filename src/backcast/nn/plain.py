@@ -145,11 +145,8 @@ class _IRNN(_Layer):
 class _URNN(nn.Module):
     def __init__(self, encoder: EmbeddedURNN) -> None:
         super().__init__()
-        turned = encoder.unitary().T.detach()
-        turn = torch.cat(
-            [torch.cat([turned.real, turned.imag], dim=1), torch.cat([-turned.imag, turned.real], dim=1)]
-        )
-        self.turn, self.input_map = nn.Parameter(turn), nn.Parameter(encoder.input_map.detach().clone())
+        self.turn = nn.Parameter(encoder.turn().detach())
+        self.input_map = nn.Parameter(encoder.input_map.detach().clone())
         self.bias = nn.Parameter(encoder.bias.detach().clone())
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:

@@ -69,16 +69,21 @@ class EmbeddedURNN(nn.Module):
         rows = self._reflect(torch.fft.ifft(rows, norm="ortho"), 1) * phases[2]
         return rows.T
 
+    def turn(self) -> Tensor:
+        """W for real numbers, (2H, 2H): [real, imaginary parts] of the rows of h times it are those of W h."""
+        turned = self.unitary().T
+        return torch.cat(
+            [torch.cat([turned.real, turned.imag], dim=1), torch.cat([-turned.imag, turned.real], dim=1)]
+        )
+
     def forward(self, x: Tensor, state: URNNState) -> tuple[Tensor, URNNState]:
         """x (N, L[, C]) to outputs (N, L, 2H) and the state behind the last step."""
         with torch.autocast(x.device.type, enabled=False):
             inputs = self.embedding(x) @ self.input_map.T
-            turned = self.unitary().T
-            turn = torch.cat(
-                [torch.cat([turned.real, turned.imag], dim=1), torch.cat([-turned.imag, turned.real], dim=1)]
-            )
+            turn = self.turn()
             outputs = _Turns.apply(inputs, torch.cat(list(state), dim=1).to(turn.dtype), turn, self.bias)
-        return outputs, URNNState(*outputs[:, -1].chunk(2, dim=1))
+            last = outputs[:, -1].clone()  # a view would keep all outputs in memory
+        return outputs, URNNState(*last.chunk(2, dim=1))
 
     def first_weights(self, name: str, shape: torch.Size, generator: torch.Generator) -> Tensor | None:
         """Phases uniform in ±π, reflections in ±1, V as Glorot & Bengio, b zero, a first state of length about 1 (their section 4)."""

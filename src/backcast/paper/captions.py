@@ -47,14 +47,13 @@ def _runs(finished: list[RunResult], unfinished: int) -> str:
 def _numbers(experiment: Experiment, finished: list[RunResult]) -> list[str]:
     """What the numbers are, where there are any."""
     known = [number for cell in experiment.cells for number in (cell.published, cell.published_seconds)]
-    rough = (
-        ["~: read off a plot of the paper."] if any(number and number.approximate for number in known) else []
-    )
+    rough = any(number and number.approximate for number in known)
+    mark = ["~: read off a plot of the paper."] * rough
     if experiment.scale == SMOKE or not finished:
-        return rough
+        return mark
     seeds = len({run.seed for run in finished})
     over = "one seed, so no spread" if seeds == 1 else f"mean ± standard deviation (n - 1) over {seeds} seeds"
-    found = [f"Ours: {over}, after the last epoch (nothing is chosen).", *rough]
+    found = [f"Ours: {over}, after the last epoch (nothing is chosen).", *mark]
     if experiment.form == "curves":
         found.append(
             "Training accuracy is that of the batches as they were trained on, DropConnect on, over an epoch; the curves' test accuracy is "

@@ -121,8 +121,8 @@ def _small(dogs_are_there: bool) -> Scale:
     }
     if dogs_are_there:
         dogs |= {"data": "stanford-dogs"}
-    real = "MNIST and pMNIST at their real length (T = 784), 10,000 images, truncation 300 and segments of 600 as in the paper."
-    real_mnist = real.replace("MNIST and pMNIST at their", "MNIST at its")
+    length = "real length (T = 784), 10,000 images, truncation 300 and segments of 600 as in the paper."
+    real, real_mnist = f"MNIST and pMNIST at their {length}", f"MNIST at its {length}"
     fewer_epochs = "Without pretraining the 8 joint epochs are all there is, a fifth less."
     shrunk = "CIFAR-10 at 16 × 16 (T = 256), 10,000 images, truncation 75 and segments of 150."
     common = (
