@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from backcast.paper.experiment import Experiment, RunResult
-from backcast.paper.outcomes import SMOKE
-from backcast.paper.tables import Outcomes
+from backcast.paper.outcomes import SMOKE, Outcomes
 
 
 def warning(scale: str) -> str:
@@ -46,9 +45,7 @@ def _runs(finished: list[RunResult], unfinished: int) -> str:
 
 def _numbers(experiment: Experiment, finished: list[RunResult]) -> list[str]:
     """What the numbers are, where there are any."""
-    known = [number for cell in experiment.cells for number in (cell.published, cell.published_seconds)]
-    rough = any(number and number.approximate for number in known)
-    mark = ["~: read off a plot of the paper."] * rough
+    mark = ["~: read off a plot of the paper."] * experiment.read_off
     if experiment.scale == SMOKE or not finished:
         return mark
     seeds = len({run.seed for run in finished})

@@ -7,9 +7,8 @@ import io
 from typing import Any
 
 from backcast.paper.experiment import Experiment
-from backcast.paper.outcomes import Outcome
+from backcast.paper.outcomes import Outcome, Outcomes
 from backcast.paper.statistics import Spread, spread
-from backcast.paper.tables import Outcomes
 
 COLUMNS = (
     "experiment", "scale", "row", "column", "x", "quantity", "mean", "deviation", "low", "high", "seeds",

@@ -96,6 +96,12 @@ class Experiment:
     cells: tuple[Cell, ...]
     claims: tuple[Claim, ...] = ()
 
+    @property
+    def read_off(self) -> bool:
+        """Is any of the paper's numbers read off a plot?"""
+        numbers = [number for cell in self.cells for number in (cell.published, cell.published_seconds)]
+        return any(number is not None and number.approximate for number in numbers)
+
     def cell(self, row: str, column: str) -> Cell | None:
         """The one at this place, None where there is none (the paper's dash)."""
         return next((cell for cell in self.cells if (cell.row, cell.column) == (row, column)), None)

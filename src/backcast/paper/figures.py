@@ -24,10 +24,9 @@ from backcast.paper.marks import (
     two_panels,
     write_word,
 )
-from backcast.paper.outcomes import NOT_MEASURED, Outcome, mean_curve
+from backcast.paper.outcomes import NOT_MEASURED, Outcome, Outcomes, mean_curve
 from backcast.paper.published import LENGTHS
 from backcast.paper.statistics import spread
-from backcast.paper.tables import Outcomes
 from backcast.report.figures import svg
 
 WIDTH = 7.2  # inches, of two panels
@@ -128,8 +127,7 @@ def _curves(figure: Figure, experiment: Experiment, found: Outcomes) -> None:
         say_nothing(axes, experiment, found, "x")
         say_nothing(axes, experiment, found, "y")
     if has_paper:
-        rough = any(one.published and one.published.approximate for one in found.values())
-        panels[2].set_title("paper: at the end" + "\n(~, read off)" * rough)
+        panels[2].set_title("paper: at the end" + "\n(~, read off)" * experiment.read_off)
         panels[2].set_xticks(range(len(experiment.columns)), experiment.columns)
         panels[2].set_xlim(-0.4, len(experiment.columns) - 0.6)
     legend(figure, names, [""] * len(names))

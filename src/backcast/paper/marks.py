@@ -11,9 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from backcast.paper.experiment import Experiment
-from backcast.paper.outcomes import NOT_MEASURED, SMOKE, Outcome
+from backcast.paper.outcomes import NOT_MEASURED, SMOKE, Outcome, Outcomes
 from backcast.paper.statistics import spread
-from backcast.paper.tables import Outcomes
 from backcast.report.figures import COLOURS
 
 PAPER: dict[str, Any] = {"mfc": "white", "alpha": 0.75, "ls": "--", "lw": 1.0, "ms": 5}
@@ -71,8 +70,7 @@ def two_panels(figure: Figure, experiment: Experiment, found: Outcomes) -> tuple
     """Ours and, where it has any of these numbers, the paper's: each on a scale of its own."""
     if any(outcome.published for outcome in found.values()):
         ours, paper = figure.subplots(1, 2)
-        rough = any(outcome.published and outcome.published.approximate for outcome in found.values())
-        paper.set_title("paper (some ~, read off)" if rough else "paper")
+        paper.set_title("paper" + " (some ~, read off)" * experiment.read_off)
     else:
         ours, paper = figure.subplots(), None
     ours.set_title(ours_title(experiment))

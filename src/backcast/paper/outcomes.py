@@ -55,14 +55,17 @@ class Outcome:
         return [run for run in self.runs if run.status != "finished"]
 
 
-def outcomes(experiment: Experiment, found: Found) -> dict[tuple[str, str], Outcome]:
-    """By (row, column), row by row."""
+Outcomes = dict[tuple[str, str], Outcome]
+"""Of an experiment, by (row, column), row by row."""
+
+
+def outcomes(experiment: Experiment, found: Found) -> Outcomes:
     places = [(row, column) for row in experiment.rows for column in experiment.columns]
     cells = {place: experiment.cell(*place) for place in places}
     return {place: _outcome(experiment, found, cell) for place, cell in cells.items() if cell is not None}
 
 
-def most_seeds(all_outcomes: dict[tuple[str, str], Outcome]) -> int:
+def most_seeds(all_outcomes: Outcomes) -> int:
     """How many values the cell has that has most."""
     return max((len(outcome.values) for outcome in all_outcomes.values()), default=0)
 

@@ -160,7 +160,7 @@ def _small(dogs_are_there: bool) -> Scale:
         curve_rows=2_000,
         about={
             "table2": f"{real} {shrunk} {common} iRNN and uRNN have 64 units and read pixels without an embedding.",
-            **dict.fromkeys(("extension-both", "extension-cue", "extension-unfed"), f"{real} {shrunk} {common}"),
+            **dict.fromkeys(("extension-both", "extension-cue", "extension-unfed"), f"{real_mnist} {shrunk} {common}"),
             "table3": (
                 "Attention is slow, so 4,000 images here: MNIST and pMNIST at 14 × 14 (T = 196), CIFAR-10 at 16 × 16 (T = 256); "
                 f"auxiliary truncation 75 and segments of 150. The attention networks have Adam at 0.001, without a warm-up. {common}"

@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from backcast.paper.experiment import Experiment, Published
-from backcast.paper.outcomes import NOT_MEASURED, SMOKE, Outcome, most_seeds
+from backcast.paper.outcomes import NOT_MEASURED, SMOKE, Outcome, Outcomes, most_seeds
 from backcast.paper.published import LENGTHS, PUBLISHED, PUBLISHED_WORDS
 from backcast.paper.statistics import Spread, spread
-
-Outcomes = dict[tuple[str, str], Outcome]
-"""The paper has a number there, and we have no run at this scale."""
 
 
 @dataclass(frozen=True)
