@@ -19,14 +19,14 @@ from backcast.paper import published
 from backcast.paper.captions import caption, warning
 from backcast.paper.csv_form import csv_text
 from backcast.paper.data_sets import DataSet, data_set_csv, data_set_table, read_data_sets
-from backcast.paper.documents import write_data_sets, write_experiment
+from backcast.paper.documents import document, write_claims, write_data_sets, write_experiment
 from backcast.paper.experiment import Cell, Claim, CurvePoint, Experiment, Published, RunResult
 from backcast.paper.figures import experiment_figure, file_content
 from backcast.paper.outcomes import NOT_MEASURED, mean_curve, outcomes
 from backcast.paper.page import write_page
 from backcast.paper.statistics import paired, spread
 from backcast.paper.tables import markdown, published_text, reasons, tables
-from backcast.paper.verdicts import verdicts
+from backcast.paper.verdicts import counts, verdicts
 
 Results = dict[str, tuple[RunResult, ...]]
 FORMS = {
@@ -168,6 +168,21 @@ def test_a_verdict_says_difference_interval_and_pairs() -> None:
 def test_of_errors_the_lower_is_better() -> None:
     (verdict,) = verdicts(*compare([0.97, 0.96, 0.97], [0.90, 0.91, 0.90], "error"))
     assert verdict.answer == "agrees" and verdict.difference is not None and verdict.difference.mean > 5
+    assert verdict.ours.startswith("+6.33 points")
+
+
+def test_what_was_trained_on_other_rows_is_not_compared() -> None:
+    experiment, results = compare([0.60, 0.62, 0.61], [0.50, 0.51, 0.52])
+    other = experiment.cells[1].checksum
+    results[other] = (replace(results[other][0], data_sha256="other"), *results[other][1:])
+    (verdict,) = verdicts(experiment, results)
+    assert (verdict.reason, verdict.ours) == ("they were trained on different rows", "–")
+
+
+def test_two_claims_about_the_same_runs_count_once() -> None:
+    experiment, results = compare([0.60, 0.62, 0.61], [0.50, 0.51, 0.52])
+    again = replace(experiment, claims=(*experiment.claims, replace(experiment.claims[0], text="once more")))
+    assert counts(verdicts(again, results)).startswith("Of 1 claims of the paper our runs agree with 1,")
 
 
 def test_the_papers_difference_stands_beside_ours() -> None:
@@ -176,9 +191,13 @@ def test_the_papers_difference_stands_beside_ours() -> None:
     )
     (verdict,) = verdicts(make_experiment("table", claims=(claim,)), {})
     assert verdict.theirs == "+16.9 points" and verdict.reason.count("not run") == 2
-    claim = Claim("pretraining helps", ("r-LSTM", "CIFAR-10"), ("pretraining", "CIFAR-10"))
-    (verdict,) = verdicts(make_experiment("ablation", claims=(claim,)), {})
-    assert verdict.theirs == "+2.9 points"
+    factors = {
+        "pretraining": "+2.9 points",
+        "second decoder layer": "+1.05 points",
+    }  # with the paper's digits
+    claims = tuple(Claim(f"{row} helps", ("r-LSTM", "CIFAR-10"), (row, "CIFAR-10")) for row in factors)
+    found = verdicts(make_experiment("ablation", claims=claims), {})
+    assert [verdict.theirs for verdict in found] == [*factors.values()]
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -286,7 +305,7 @@ def test_a_smoke_run_shows_no_number_of_ours(tmp_path: Path) -> None:
     claim = Claim("r beats p", ("r-LSTM", "40"), ("p-LSTM", "40"))
     experiment = make_experiment("against length", "smoke", (claim,))
     results = make_results(experiment)
-    write_experiment(experiment, results, tmp_path, "backcast reproduce figure3")
+    write_experiment(document(experiment, results, "backcast reproduce figure3"), tmp_path)
     text = (tmp_path / "figure3.md").read_text()
     assert text.count(NOT_MEASURED) >= 3 and "±" not in text and "| 0.25 |" not in text
     assert "nothing is measured here" in (tmp_path / "figure3.svg").read_text()
@@ -365,7 +384,8 @@ def test_the_page_stands_alone_and_has_every_experiment(tmp_path: Path) -> None:
     experiments = [make_experiment(form, claims=(claim,) if form == "table" else ()) for form in FORMS]
     found = {key: runs for one in experiments for key, runs in make_results(one).items()}
     sets = [DataSet("MNIST, 1,000 rows", 784.0, 10, 1000, 200)]
-    path = write_page(experiments, found, tmp_path / "new", "backcast reproduce all", {"table2": "backcast reproduce table2"}, sets)  # fmt: skip
+    documents = [document(one, found, f"backcast reproduce {one.name}") for one in experiments]
+    path = write_page(documents, tmp_path / "new", "backcast reproduce all", sets)
     page = path.read_text()
     assert path.name == "report.html" and list(path.parent.iterdir()) == [path]
     assert not re.search(r"""(src|href|url)\s*[=(]\s*["']?(http|//|file)""", page)
@@ -380,7 +400,8 @@ def test_the_page_stands_alone_and_has_every_experiment(tmp_path: Path) -> None:
 
 def test_an_experiment_is_three_files(tmp_path: Path) -> None:
     experiment, results = compare([0.60, 0.62, 0.61], [0.50, 0.51, 0.52])
-    write_experiment(experiment, results, tmp_path, "backcast reproduce extension --seeds 3")
+    what = document(experiment, results, "backcast reproduce extension --seeds 3")
+    write_experiment(what, tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "extension.csv",
         "extension.md",
@@ -391,7 +412,7 @@ def test_an_experiment_is_three_files(tmp_path: Path) -> None:
     assert "`backcast reproduce extension --seeds 3`" in text and "(extension.svg)" in text
     blocked = tmp_path / "extension.md"
     with pytest.raises(InputError, match="cannot be written"):
-        write_experiment(experiment, results, blocked, "")
+        write_experiment(what, blocked)
 
 
 def test_the_data_sets_stand_beside_the_papers(tmp_path: Path) -> None:
@@ -405,19 +426,23 @@ def test_the_data_sets_stand_beside_the_papers(tmp_path: Path) -> None:
     assert [name for name, _ in lines[1:]] == [one.name for one in sets]
     first, _, last = csv.DictReader(io.StringIO(data_set_csv(sets)))
     assert (first["paper_training_examples"], last["paper_training_examples"]) == ("150000", "")
-    write_data_sets(sets, tmp_path, "backcast reproduce table1", "small")
+    write_data_sets(sets, tmp_path, "backcast reproduce table1", "small", "A copy, re-encoded.")
     assert read_data_sets(tmp_path) == sets and read_data_sets(tmp_path / "none") == []
-    assert "| ours | 60.5 | 2 | 10 | 5 |" in (tmp_path / "table1.md").read_text()
+    text = (tmp_path / "table1.md").read_text()
+    assert "| ours | 60.5 | 2 | 10 | 5 |" in text and "A copy, re-encoded." in text
 
 
 def test_the_caption_has_the_note_and_says_where_seeds_had_other_data(tmp_path: Path) -> None:
     experiment = make_experiment("table")
     runs = [run(experiment.cells[0], seed, 0.5) for seed in (0, 1)]
     same = {experiment.cells[0].checksum: tuple(runs)}
-    write_experiment(experiment, same, tmp_path, "backcast reproduce table2", "A copy, re-encoded.")
+    what = document(experiment, same, "backcast reproduce table2", "A copy, re-encoded.")
+    write_experiment(what, tmp_path)
     text = (tmp_path / "table2.md").read_text()
-    assert "A copy, re-encoded." in text and "other rows than others" not in text
+    assert "A copy, re-encoded." in text and "trained on other rows" not in text
+    write_claims([what], tmp_path, "backcast reproduce all", "A copy, re-encoded.")
+    assert "A copy, re-encoded." in (tmp_path / "claims.md").read_text()
     several = {experiment.cells[0].checksum: (runs[0], replace(runs[1], data_sha256="other", jobs=2))}
-    write_experiment(experiment, several, tmp_path, "backcast reproduce table2")
+    write_experiment(document(experiment, several, "backcast reproduce table2"), tmp_path)
     text = (tmp_path / "table2.md").read_text()
-    assert "other rows than others" in text and "2 runs at once" in text and "re-encoded" not in text
+    assert "trained on other rows" in text and "2 runs at once" in text and "re-encoded" not in text

@@ -245,6 +245,27 @@ def test_a_data_set_that_is_not_there_stops_its_rows_only(
     assert "no data" in (tmp_path / "out" / "table2.md").read_text()
 
 
+def test_results_stay_where_their_data_are_gone(smoke: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    shutil.copy(smoke / RESULTS, out)
+    before = (out / RESULTS).read_bytes()
+    again = [*command("table5", tmp_path / "nowhere"), "--resume", "--out", str(out)]
+    assert main(again) == 0 and (out / RESULTS).read_bytes() == before
+    assert "no data" not in (out / "table5.md").read_text()
+
+
+def test_a_document_has_all_seeds_that_there_are(smoke: Path, data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    lines = lines_of(smoke)
+    text = "".join(json.dumps({**line, "seed": seed}) + "\n" for seed in (0, 1) for line in lines)
+    (out / RESULTS).write_text(text)
+    assert main([*command("table5", data), "--resume", "--out", str(out)]) == 0
+    shown = (out / "table5.md").read_text()
+    assert "(seeds 0, 1)" in shown and "--seeds 2" in shown
+
+
 def test_a_row_that_does_not_fit_the_budget_is_infeasible(data: Path, tmp_path: Path) -> None:
     rows = ["--only", "LSTM, full BPTT", "--only", "r-LSTM"]
     assert main([*command("figure5", data, *rows, "--memory", "1e-6"), "--out", str(tmp_path)]) == 0

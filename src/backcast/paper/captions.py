@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from backcast.paper.experiment import Experiment, RunResult
 from backcast.paper.outcomes import SMOKE, Outcomes
+
+ROWS = ("data", "side", "limit", "max_length", "labeled")
+"""Settings that say which rows a run reads."""
 
 
 def warning(scale: str) -> str:
@@ -21,7 +25,8 @@ def caption(experiment: Experiment, found: Outcomes) -> list[str]:
     """Sentences on the scale: the data, what was run on which machine, and what the numbers are."""
     runs = list({(run.checksum, run.seed): run for one in found.values() for run in one.runs}.values())
     finished = [run for run in runs if run.status == "finished"]
-    return [experiment.caption, _runs(finished, len(runs) - len(finished)), *_numbers(experiment, finished)]
+    what = _runs(finished, len(runs) - len(finished))
+    return [experiment.caption, what, *_other_rows(found), *_numbers(experiment, finished)]
 
 
 def _runs(finished: list[RunResult], unfinished: int) -> str:
@@ -39,7 +44,6 @@ def _runs(finished: list[RunResult], unfinished: int) -> str:
         f"{len(finished)} run{'s' * (len(finished) > 1)} finished ({which}){f', {unfinished} did not' * (unfinished > 0)}. "
         f"Trained on {_span(run.train_rows for run in finished)} rows, tested on {_span(run.test_rows for run in finished)}. "
         f"Training took {_durations(min(seconds), max(seconds))} a run, phase 1 included, on {devices}{_at_once(finished)}."
-        f"{_several_data(finished)}"
     )
 
 
@@ -64,13 +68,18 @@ def _at_once(finished: list[RunResult]) -> str:
     return f", {jobs} runs at once" if jobs > 1 else ""
 
 
-def _several_data(finished: list[RunResult]) -> str:
-    """Runs of one configuration must have had the same data."""
-    by_cell: dict[str, set[str]] = {}
-    for run in finished:
-        by_cell.setdefault(run.checksum, set()).add(run.data_sha256)
-    several = any(len(checksums) > 1 for checksums in by_cell.values())
-    return " **Some seeds of one configuration were trained on other rows than others.**" if several else ""
+def _other_rows(found: Outcomes) -> list[str]:
+    """Runs on one data set, read alike, must have had the same rows; which rows keep their label goes with the seed."""
+    read: dict[tuple[Any, ...], set[str]] = {}
+    for outcome in found.values():
+        settings = outcome.cell.settings
+        how = [settings.get(name) for name in ROWS]
+        for run in outcome.runs:
+            if run.status == "finished":
+                drawn = run.seed if settings.get("labeled", 1.0) < 1 else None
+                read.setdefault((*how, drawn), set()).add(run.data_sha256)
+    several = any(len(checksums) > 1 for checksums in read.values())
+    return ["**Some of these runs were trained on other rows of a data set than others.**"] * several
 
 
 def _span(numbers: Iterable[int]) -> str:

@@ -13,7 +13,7 @@ from backcast.paper.statistics import Spread, spread
 COLUMNS = (
     "experiment", "scale", "row", "column", "x", "quantity", "mean", "deviation", "low", "high", "seeds",
     "loss", "loss_low", "loss_high", "loss_pairs", "paper", "paper_loss", "paper_approximate",
-    "seconds_per_step", "paper_seconds_per_step", "train_rows", "test_rows", "status", "reason", "checksum",
+    "seconds_per_step", "paper_seconds_per_step", "parameters", "train_rows", "test_rows", "status", "reason", "checksum",
 )  # fmt: skip
 """quantity: of mean … high and paper, percent. loss: points against an ablation's first row, paired by seed;
 paper_loss: the paper's. deviation: standard deviation (n - 1). low, high: 95 % interval of the mean."""
@@ -52,6 +52,7 @@ def _line(experiment: Experiment, outcome: Outcome) -> dict[str, Any]:
         "paper_approximate": published and int(published.approximate),
         "seconds_per_step": seconds and seconds.mean,
         "paper_seconds_per_step": outcome.published_seconds and outcome.published_seconds.value,
+        "parameters": _of_runs(outcome, "parameters"),
         "train_rows": _of_runs(outcome, "train_rows"),
         "test_rows": _of_runs(outcome, "test_rows"),
         "status": outcome.status,
@@ -66,6 +67,6 @@ def _interval(prefix: str, found: Spread | None) -> dict[str, float | None]:
 
 
 def _of_runs(outcome: Outcome, name: str) -> int | None:
-    """Rows of the finished runs: the same for every seed; the fewest where a seed had fewer."""
+    """Rows, or parameters, of the finished runs: the same for every seed; the fewest where a seed had fewer."""
     counts = [getattr(run, name) for run in outcome.runs if run.status == "finished"]
     return min(counts, default=None)

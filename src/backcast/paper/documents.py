@@ -58,28 +58,24 @@ def document(experiment: Experiment, found: Found, command: str, note: str | Non
     )
 
 
-def write_experiment(
-    experiment: Experiment, found: Found, folder: Path, command: str, note: str | None = None
-) -> None:
+def write_experiment(what: Document, folder: Path) -> None:
     """NAME.md, NAME.csv and NAME.svg into the folder. Raises InputError where it cannot be written."""
-    what = document(experiment, found, command, note)
-    write_into(folder, f"{experiment.name}.svg", file_content(what.figure))
-    write_into(folder, f"{experiment.name}.csv", what.csv.encode())
-    write_into(folder, f"{experiment.name}.md", _markdown(what).encode())
+    name = what.experiment.name
+    write_into(folder, f"{name}.svg", file_content(what.figure))
+    write_into(folder, f"{name}.csv", what.csv.encode())
+    write_into(folder, f"{name}.md", _markdown(what).encode())
 
 
-def write_claims(experiments: Sequence[Experiment], found: Found, folder: Path, command: str) -> None:
+def write_claims(documents: Sequence[Document], folder: Path, command: str, note: str | None = None) -> None:
     """claims.md into the folder: every claim with its answer, and where it stands. Raises InputError."""
-    documents = [(experiment, verdicts(experiment, found)) for experiment in experiments]
-    every = [verdict for _, those in documents for verdict in those]
-    scales = " ".join(dict.fromkeys(f"**{warning(experiment.scale)}**" for experiment in experiments))
-    parts = [f"# {CLAIMS_TITLE}", scales, counts(every)]
+    every = [verdict for one in documents for verdict in one.verdicts]
+    parts = [f"# {CLAIMS_TITLE}", _first_words([one.warning for one in documents], note), counts(every)]
     for ours, title in ((False, "The paper's claims"), (True, "Questions of ours")):
         lines = ["| | the paper | ours | |", "|---|---:|---:|---|"]
-        for experiment, those in documents:
-            shown = [verdict for verdict in those if verdict.claim.ours == ours]
+        for one in documents:
+            shown = [verdict for verdict in one.verdicts if verdict.claim.ours == ours]
             if shown:
-                lines.append(f"| **[{experiment.title}]({experiment.name}.md)** | | | |")
+                lines.append(f"| **[{one.experiment.title}]({one.experiment.name}.md)** | | | |")
             for verdict in shown:
                 text = verdict.claim.text.replace("|", "\\|")
                 lines.append(f"| {text} | {verdict.theirs} | {verdict.ours} | {verdict.answer} |")
@@ -88,10 +84,13 @@ def write_claims(experiments: Sequence[Experiment], found: Found, folder: Path, 
     write_into(folder, "claims.md", ("\n\n".join([*parts, f"Made by `{command}`."]) + "\n").encode())
 
 
-def write_data_sets(sets: Sequence[DataSet], folder: Path, command: str, scale: str) -> None:
+def write_data_sets(
+    sets: Sequence[DataSet], folder: Path, command: str, scale: str, note: str | None = None
+) -> None:
     """table1.md and table1.csv into the folder. Raises InputError where it cannot be written."""
     write_into(folder, "table1.csv", data_set_csv(sets).encode())
-    parts = [f"# {TITLE}", f"**{warning(scale)}**", markdown(data_set_table(sets)), f"Made by `{command}`."]
+    table = markdown(data_set_table(sets))
+    parts = [f"# {TITLE}", _first_words([warning(scale)], note), table, f"Made by `{command}`."]
     write_into(folder, "table1.md", ("\n\n".join(parts) + "\n").encode())
 
 
@@ -102,6 +101,11 @@ def write_into(folder: Path, name: str, content: bytes) -> None:
         write_atomically(folder / name, content)
     except OSError as error:
         raise InputError(f"{folder / name} cannot be written: {error.strerror}") from None
+
+
+def _first_words(warnings: Sequence[str], note: str | None) -> str:
+    """What no number may be read without: each warning once, and the note."""
+    return " ".join([*dict.fromkeys(f"**{one}**" for one in warnings), *([note] if note else [])])
 
 
 def _markdown(what: Document) -> str:

@@ -40,7 +40,7 @@ def experiment_figure(experiment: Experiment, found: Outcomes) -> str:
         "curves": (_curves, 3.5),
         "against length": (_against_length, 5.6),
         "against steps": (_against_steps, 3.5),
-        "ablation": (_ablation, 1.0 + 0.4 * rows * columns),
+        "ablation": (_ablation, 1.0 + 0.4 * rows),
     }[experiment.form]
     return svg(lambda figure: draw(figure, experiment, found), height=height, width=WIDTH)
 
@@ -72,29 +72,23 @@ def _table(figure: Figure, experiment: Experiment, found: Outcomes) -> None:
 def _ablation(figure: Figure, experiment: Experiment, found: Outcomes) -> None:
     """Bars of points lost, the seeds as dots, the mean's interval."""
     ours, paper = two_panels(figure, experiment, found)
-    factors, columns = experiment.rows[1:], experiment.columns
-    height = 0.7 / len(columns)
+    factors, (column,) = experiment.rows[1:], experiment.columns
     for axes in filter(None, (ours, paper)):
         bands(axes, [f"without {row}" for row in factors])
         axes.axvline(0, color="#333", lw=0.8)
         axes.set_xlabel("points of test accuracy lost")
-    for (row, column), outcome in found.items():
-        if row not in factors:
-            continue
-        at = columns.index(column)
-        y = factors.index(row) + offset(at, len(columns))
+    for y, row in enumerate(factors):
+        outcome = found[row, column]
         lost = spread(outcome.losses)
         if lost:
-            ours.barh(y, lost.mean, height=height, color=colour(at), alpha=0.35)
-            draw_dots(ours, outcome.losses, y, colour(at))
+            ours.barh(y, lost.mean, height=0.7, color=colour(0), alpha=0.35)
+            draw_dots(ours, outcome.losses, y, colour(0))
         else:
-            write_word(ours, outcome, y, colour(at))
+            write_word(ours, outcome, y, colour(0))
         if paper and outcome.published:
             loss = outcome.published.value
-            paper.barh(y, loss, height=height, color="none", edgecolor=colour(at), lw=1.0, ls="--")
+            paper.barh(y, loss, height=0.7, color="none", edgecolor=colour(0), lw=1.0, ls="--")
     say_nothing(ours, experiment, found, "x")
-    if len(columns) > 1:
-        legend(figure, columns, ["s"] * len(columns), line="")
 
 
 def _curves(figure: Figure, experiment: Experiment, found: Outcomes) -> None:

@@ -97,7 +97,7 @@ def _outcome(experiment: Experiment, found: Found, cell: Cell) -> Outcome:
         _status(values, runs),
         values,
         {run.seed: run.seconds_per_step for run in finished if run.seconds_per_step is not None},
-        _losses(experiment, found, values, cell.column) if cell.row != experiment.rows[0] else {},
+        _losses(experiment, found, values, cell),
         runs,
     )
 
@@ -121,10 +121,9 @@ def _values(experiment: Experiment, cell: Cell, runs: tuple[RunResult, ...]) -> 
     return values
 
 
-def _losses(experiment: Experiment, found: Found, values: dict[int, float], column: str) -> dict[int, float]:
-    """Against the first row; so much worse, whether the quantity is accuracy or error."""
-    first = experiment.cell(experiment.rows[0], column)
-    if experiment.form != "ablation" or first is None:
+def _losses(experiment: Experiment, found: Found, values: dict[int, float], cell: Cell) -> dict[int, float]:
+    """Of an ablation's row, against the first."""
+    first = experiment.cell(experiment.rows[0], cell.column)
+    if experiment.form != "ablation" or first is None or first == cell:
         return {}
-    whole = _values(experiment, first, found.get(first.checksum, ()))
-    return paired(whole, values) if experiment.quantity == "accuracy" else paired(values, whole)
+    return paired(_values(experiment, first, found.get(first.checksum, ())), values)

@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from backcast.paper.captions import warning
 from backcast.paper.data_sets import DataSet, data_set_table
-from backcast.paper.documents import document, write_into
-from backcast.paper.experiment import Experiment, Found
+from backcast.paper.documents import Document, write_into
 from backcast.paper.verdicts import counts
 from backcast.report.writing import render
 
@@ -17,24 +15,17 @@ NAME = "report.html"
 
 
 def write_page(
-    experiments: Sequence[Experiment],
-    found: Found,
-    folder: Path,
-    command: str,
-    commands: dict[str, str] | None = None,
-    data_sets: Sequence[DataSet] = (),
-    note: str | None = None,
+    documents: Sequence[Document], folder: Path, command: str, data_sets: Sequence[DataSet] = ()
 ) -> Path:
     """`report.html` in the folder; returns its path. Raises InputError where it cannot be written.
 
-    command   that makes the page, and an experiment again unless `commands` has another under its name
+    command   that makes the page
     """
-    documents = [document(one, found, (commands or {}).get(one.name, command), note) for one in experiments]
     page = render(
         "backcast.paper",
         "page.html.j2",
         title="Longer-term dependencies with auxiliary losses: the paper's experiments, and ours",
-        warnings=list(dict.fromkeys(warning(one.scale) for one in experiments)),
+        warnings=list(dict.fromkeys(one.warning for one in documents)),
         data_sets=data_set_table(data_sets) if data_sets else None,
         documents=documents,
         counts=counts([verdict for one in documents for verdict in one.verdicts]),

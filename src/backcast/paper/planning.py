@@ -182,7 +182,6 @@ def _job(
     config = config_of(request, cell.settings, seed)
     unbounded = config.truncation is None or not METHODS[config.method].recurrent
     kind = config.method if measure else f"phase-1-{config.method}"
-    again = replace(request, seeds=max(request.seeds, seed + 1))
     return Job(
         name=f"{place.experiment}: {cell.row} / {cell.column}",
         checksum=cell.checksum,
@@ -196,5 +195,5 @@ def _job(
         data_dir=request.data_dir,
         device=request.device,
         jobs=jobs,
-        command=again.command(place.experiment, (cell.row,)),
+        command=request.command(place.experiment, (cell.row,)),
     )

@@ -15,7 +15,7 @@ from backcast.config import resolve
 from backcast.data.sources import load
 from backcast.errors import InputError
 from backcast.paper.data_sets import DataSet, read_data_sets
-from backcast.paper.documents import write_claims, write_data_sets, write_experiment
+from backcast.paper.documents import document, write_claims, write_data_sets, write_experiment
 from backcast.paper.experiment import Experiment, RunResult
 from backcast.paper.experiments import EXPERIMENTS, choose
 from backcast.paper.job import Job, without
@@ -52,12 +52,18 @@ def reproduce(request: Request, *, stop: Callable[[], bool], say: Callable[[str]
         _say_foreign(request, results, say)
         try:
             if not request.render:
-                sizes, absent = sizes_of_data(request, wanted, say)
                 done = {(one.checksum, one.seed) for one in results if is_done(request, one)}
+                todo = [
+                    (place, seed)
+                    for place in wanted
+                    for seed in range(request.seeds)
+                    if (place.cell.checksum, seed) not in done
+                ]
+                sizes, absent = sizes_of_data(request, [place for place, _ in todo], say)
+                for place, seed in todo:
+                    if reason := absent.get(place.cell.checksum):
+                        append_result(path, RunResult(place.cell.checksum, seed, "no data", reason))
                 there = [place for place in wanted if place.cell.checksum not in absent]
-                for checksum, reason in absent.items():
-                    for seed in range(request.seeds):
-                        append_result(path, RunResult(checksum, seed, "no data", reason))
                 jobs, threads = _workers(request)
                 _run(request, tasks(request, of, there, done, jobs), sizes, jobs, threads, stop)
         finally:
@@ -172,25 +178,29 @@ def _write(
     results: list[RunResult],
     say: Callable[[str], None],
 ) -> None:
-    """A document an experiment; the claims and the page, of all experiments that have results."""
-    there = {result.checksum for result in results}
+    """All documents of the folder again, and those of the experiments that were asked for: they share runs."""
     names = {experiment.name for experiment in experiments}
     shown = [
         experiment
         for experiment in choose("all", of)
-        if experiment.name in names or there & {cell.checksum for cell in experiment.cells}
+        if experiment.name in names or (request.out / f"{experiment.name}.md").exists()
     ]
-    every = [cell for experiment in shown for cell in experiment.cells]
-    found = find(results, every, range(request.seeds))
-    commands = {experiment.name: request.command(experiment.name, ()) for experiment in shown}
-    for experiment in experiments:
-        write_experiment(experiment, found, request.out, commands[experiment.name], request.note)
+    found = find(results, [cell for experiment in shown for cell in experiment.cells])
+    seeds = {run.seed + 1 for runs in found.values() for run in runs}
+    request = replace(request, seeds=max(request.seeds, *seeds, 1))
+    documents = [
+        document(experiment, found, request.command(experiment.name, ()), request.note)
+        for experiment in shown
+    ]
+    for one in documents:
+        write_experiment(one, request.out)
     sets = read_data_sets(request.out)
     if request.name in ("table1", "all") and not request.render:
         sets = _data_sets(request, of, say)
-        write_data_sets(sets, request.out, request.command("table1", ()), request.scale)
-    write_claims(shown, found, request.out, request.command("all", ()))
-    page = write_page(shown, found, request.out, request.command("all", ()), commands, sets, request.note)
+    if sets:
+        write_data_sets(sets, request.out, request.command("table1", ()), request.scale, request.note)
+    write_claims(documents, request.out, request.command("all", ()), request.note)
+    page = write_page(documents, request.out, request.command("all", ()), sets)
     print(f"report in {page}")
 
 

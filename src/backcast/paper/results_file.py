@@ -46,12 +46,11 @@ def append_result(path: Path, result: RunResult) -> None:
         raise RunError(f"{path}: cannot be written: {error.strerror}") from None
 
 
-def find(results: Iterable[RunResult], cells: Iterable[Cell], seeds: Iterable[int]) -> Found:
-    """The results of these cells and seeds, by the cells' checksums. Whatever has another checksum is left out."""
+def find(results: Iterable[RunResult], cells: Iterable[Cell]) -> Found:
+    """The results of these cells, all seeds that there are. Whatever has another checksum is left out."""
     by_checksum: dict[str, dict[int, RunResult]] = {cell.checksum: {} for cell in cells}
-    wanted = set(seeds)
     for result in results:
-        if result.checksum in by_checksum and result.seed in wanted:
+        if result.checksum in by_checksum:
             by_checksum[result.checksum][result.seed] = result
     return {
         checksum: tuple(one[seed] for seed in sorted(one)) for checksum, one in by_checksum.items() if one

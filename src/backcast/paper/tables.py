@@ -120,27 +120,17 @@ def _seconds(experiment: Experiment, found: Outcomes) -> Table:
 
 
 def _ablation(experiment: Experiment, found: Outcomes) -> Table:
-    """A line a factor; where there are several columns, these quantities of each."""
-    most = most_seeds(found)
-    several = len(experiment.columns) > 1
-    columns: list[str] = []
-    for column in experiment.columns:
-        before = f"{column}: " if several else ""
-        columns += [
-            f"{before}test {experiment.quantity}, %",
-            f"{before}points lost (95 % interval)",
-            f"{before}points lost (paper)",
-        ]
+    """A line a factor."""
+    most, (column,) = most_seeds(found), experiment.columns
     lines = []
     for number, row in enumerate(experiment.rows):
-        cells: list[str] = []
-        for column in experiment.columns:
-            one = found.get((row, column))
-            theirs = published_text(one.published) if one and number else "–"
-            cells += [_text(one, most, 1), _interval(spread(one.losses) if one else None), theirs]
-        lines.append(Line(row if number == 0 else f"without {row}", tuple(cells)))
+        one = found[row, column]
+        theirs = published_text(one.published) if number else "–"
+        cells = _text(one, most, 1), _interval(spread(one.losses)), theirs
+        lines.append(Line(f"without {row}" if number else row, cells))
     title = f"Loss of test accuracy against {experiment.rows[0]}, paired by seed"
-    return Table(_title(experiment, title), tuple(columns), tuple(lines))
+    columns = ("test accuracy, %", "points lost (95 % interval)", "points lost (paper)")
+    return Table(_title(experiment, title), columns, tuple(lines))
 
 
 def _text(outcome: Outcome | None, most: int, digits: int) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from backcast.paper.experiment import Claim, Experiment, Found, Published
-from backcast.paper.outcomes import NOT_MEASURED, SMOKE, Outcome, outcomes
+from backcast.paper.outcomes import NOT_MEASURED, SMOKE, Outcome, Outcomes, outcomes
 from backcast.paper.statistics import Spread, paired, spread
 
 Answer = Literal["agrees", "disagrees", "not decided at this scale"]
@@ -21,6 +21,8 @@ class Verdict:
                 better; None without a seed that both have
     published   the same difference in the paper, None where it does not print both
     reason      why it is not decided; empty where it is
+    cells       the checksums of the two: what is said twice counts once
+    digits      behind the point, of ours
     """
 
     claim: Claim
@@ -28,6 +30,8 @@ class Verdict:
     difference: Spread | None
     published: Published | None
     reason: str = ""
+    cells: tuple[str, str] = ("", "")
+    digits: int = 1
 
     @property
     def ours(self) -> str:
@@ -35,16 +39,20 @@ class Verdict:
         if self.difference is None:
             return "–"
         found = self.difference
+        mean = f"{found.mean:+.{self.digits}f} points"
         if found.low is None or found.high is None:
-            return f"{found.mean:+.1f} points (1 pair, so no interval)"
-        return f"{found.mean:+.1f} points (95 % interval {found.low:+.1f} to {found.high:+.1f}, {found.count} pairs)"
+            return f"{mean} (1 pair, so no interval)"
+        interval = f"{found.low:+.{self.digits}f} to {found.high:+.{self.digits}f}"
+        return f"{mean} (95 % interval {interval}, {found.count} pairs)"
 
     @property
     def theirs(self) -> str:
-        """The paper's difference: "+16.9 points"; a dash where it does not print both."""
+        """The paper's difference with the digits it has there: "+16.9 points"; a dash where it does not print both."""
         if self.published is None:
             return "–"
-        return f"{'~' if self.published.approximate else ''}{self.published.value:+.1f} points"
+        value = round(self.published.value, 2)
+        text = f"{value:+.1f}" if value == round(value, 1) else f"{value:+.2f}"
+        return f"{'~' if self.published.approximate else ''}{text} points"
 
 
 def verdicts(experiment: Experiment, found: Found) -> list[Verdict]:
@@ -54,13 +62,14 @@ def verdicts(experiment: Experiment, found: Found) -> list[Verdict]:
 
 
 def counts(all_verdicts: Sequence[Verdict]) -> str:
-    """ "Of 3 claims of the paper our runs agree with 1, …", and of ours, as sentences."""
+    """ "Of 3 claims of the paper our runs agree with 1, …", and of ours, as sentences; two claims of the same runs are one."""
     sentences = []
     for ours, what in (
         (False, "claims of the paper our runs agree with"),
         (True, "questions of ours our runs say yes to"),
     ):
-        answers = [verdict.answer for verdict in all_verdicts if verdict.claim.ours == ours]
+        once = {verdict.cells: verdict.answer for verdict in all_verdicts if verdict.claim.ours == ours}
+        answers = [*once.values()]
         if answers:
             agree, disagree = answers.count("agrees"), answers.count("disagrees")
             rest = len(answers) - agree - disagree
@@ -77,22 +86,35 @@ def counts(all_verdicts: Sequence[Verdict]) -> str:
     )
 
 
-def _verdict(experiment: Experiment, claim: Claim, found: dict[tuple[str, str], Outcome]) -> Verdict:
+def _verdict(experiment: Experiment, claim: Claim, found: Outcomes) -> Verdict:
     better, worse = found[claim.better], found[claim.worse]
+    answer, difference, reason = _answer(experiment, better, worse)
     published = _published(experiment, better, worse)
-    if experiment.quantity == "accuracy":
-        difference = spread(paired(better.values, worse.values))
-    else:
-        difference = spread(paired(worse.values, better.values))
+    cells = better.cell.checksum, worse.cell.checksum
+    digits = 1 if experiment.quantity == "accuracy" else 2
+    return Verdict(claim, answer, difference, published, reason, cells, digits)
+
+
+def _answer(experiment: Experiment, better: Outcome, worse: Outcome) -> tuple[Answer, Spread | None, str]:
+    """The answer, the difference behind it, and the reason where it is not decided."""
+    undecided: Answer = "not decided at this scale"
+    ours, theirs = _rows(better), _rows(worse)
+    if any(ours[seed] != theirs[seed] for seed in ours.keys() & theirs.keys()):
+        return undecided, None, "they were trained on different rows"
+    one, other = (better, worse) if experiment.quantity == "accuracy" else (worse, better)
+    difference = spread(paired(one.values, other.values))
     if difference is None or difference.low is None or difference.high is None:
-        return Verdict(
-            claim, "not decided at this scale", difference, published, _missing(experiment, better, worse)
-        )
+        return undecided, difference, _missing(experiment, better, worse)
     if difference.low > 0:
-        return Verdict(claim, "agrees", difference, published)
+        return "agrees", difference, ""
     if difference.high < 0:
-        return Verdict(claim, "disagrees", difference, published)
-    return Verdict(claim, "not decided at this scale", difference, published, "the interval contains zero")
+        return "disagrees", difference, ""
+    return undecided, difference, "the interval contains zero"
+
+
+def _rows(outcome: Outcome) -> dict[int, str]:
+    """The checksum of what was trained on, by seed."""
+    return {run.seed: run.data_sha256 for run in outcome.runs if run.status == "finished"}
 
 
 def _missing(experiment: Experiment, better: Outcome, worse: Outcome) -> str:
