@@ -44,6 +44,21 @@ class TwoMethods(nn.Module):
         return outputs, (h[0], c[0])
 
 
+class GRUMethods(nn.Module):
+    """A network whose state has one part."""
+
+    def __init__(self, gru: nn.GRU) -> None:
+        super().__init__()
+        self.gru = gru
+
+    def zero_state(self, batch_size: int) -> tuple[Tensor, ...]:
+        return (self.gru.all_weights[0][1].new_zeros(batch_size, self.gru.hidden_size),)
+
+    def forward(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        outputs, h = self.gru(x, state[0][None])
+        return outputs, (h[0],)
+
+
 def lstm(seed: int = 0) -> nn.LSTM:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -79,6 +94,55 @@ def test_its_randomness_follows_from_the_seed_and_the_steps() -> None:
     first.eval()
     assert first(x).item() == first(x).item()
     assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_in_evaluation_nothing_is_dropped() -> None:
+    x = torch.from_numpy(np.random.default_rng(0).normal(size=(5, 20, 2))).float()
+    for objective in (LOSS, Prediction(3, 4)):
+        dropping, keeping = (AuxiliaryLoss(lstm(), objective, channels=2, dropconnect=p) for p in (0.5, 0.0))
+        assert dropping(x).item() != keeping(x).item()
+        assert dropping.eval()(x).item() == keeping.eval()(x).item()
+
+
+class Picky(TwoMethods):
+    """Refuses what cuDNN does: a state that is not contiguous."""
+
+    def forward(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        assert all(part.is_contiguous() for part in state)
+        return super().forward(x, state)
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+@pytest.mark.parametrize("auxiliary", [Prediction(1, 4), replace(LOSS, anchors=1, truncation=1)])
+def test_states_are_given_as_cudnn_takes_them(auxiliary: Objective, recompute: bool) -> None:
+    model, batch = make_model("rp-lstm"), make_batch([20, 9, 20])
+    model.encoder = Picky(lstm().double())
+    supervised = Classification(None if recompute else 6, recompute)
+    terms = losses(model, [supervised, auxiliary], batch, DRAW)
+    sum(term.total for term in terms.values()).backward()
+    assert model.encoder.lstm.weight_hh_l0.grad is not None
+
+
+def test_objectives_are_told_apart_by_their_names() -> None:
+    model, batch = make_model("r-lstm"), make_batch([20, 20])
+    with pytest.raises(ValueError, match="same name"):
+        losses(model, [LOSS, replace(LOSS, segment_length=8)], batch, DRAW)
+    other = replace(LOSS, name="other")
+    assert losses(model, [LOSS, other], batch, DRAW).keys() == {"reconstruction", "other"}
+    assert (LOSS.plan(batch, DRAW).starts != other.plan(batch, DRAW).starts).any()
+
+
+@pytest.mark.parametrize("lengths", [[0, 20], [20, 21], [-3, 5], [20], [[20, 20]]])
+def test_lengths_that_are_none_are_refused(lengths: list[int]) -> None:
+    with pytest.raises(ValueError, match=r"lengths: 2 numbers of 1 \.\. 20"):
+        AuxiliaryLoss(lstm(), LOSS, channels=2)(torch.zeros(2, 20, 2), lengths)
+
+
+def test_another_cell_in_double_precision_samples_its_inputs() -> None:
+    own = GRUMethods(nn.GRU(2, 6, batch_first=True)).double()
+    auxiliary = AuxiliaryLoss(own, replace(LOSS, decoder_input="scheduled"), channels=2, position_cue=False)
+    auxiliary.double().steps += 5_000
+    assert torch.isfinite(auxiliary(torch.ones(3, 20, 2).double()))
 
 
 def test_symbols_and_other_widths() -> None:

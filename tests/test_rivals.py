@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from backcast.activations import activation_bytes
 from backcast.build import build_encoder
 from backcast.cli import main
 from backcast.methods import METHODS
@@ -184,25 +184,10 @@ def test_nothing_cut_is_one_chunk() -> None:
 def test_what_is_kept_for_backward_does_not_grow_with_the_length(from_end: bool) -> None:
     model = make_model("sa-lstm" if from_end else "lm-lstm")
 
-    class Box:
-        def __init__(self, tensor: Tensor) -> None:
-            self.tensor = tensor
-
     def most_kept(length: int) -> int:
-        """The most saved numbers that are alive at a time."""
-        alive: weakref.WeakSet[Box] = weakref.WeakSet()
-        most = 0
-
-        def pack(tensor: Tensor) -> Box:
-            nonlocal most
-            box = Box(tensor)
-            alive.add(box)
-            most = max(most, sum(each.tensor.numel() for each in alive))
-            return box
-
-        with torch.autograd.graph.saved_tensors_hooks(pack, lambda box: box.tensor):
-            losses(model, [WholeSequence(8, from_end)], make_batch([length]), DRAW)
-        return most
+        batch, objectives = make_batch([length]), [WholeSequence(8, from_end)]
+        kept = activation_bytes(lambda: losses(model, objectives, batch, DRAW), model.parameters())
+        return kept - batch.x.nbytes
 
     assert most_kept(400) <= most_kept(40)
 

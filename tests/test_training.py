@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+import backcast.run as run_module
 from backcast.build import load_model
 from backcast.config import Config, resolve
 from backcast.errors import InputError, RunError
 from backcast.history import read_metrics
 from backcast.prepared import prepare
-from backcast.run import train
+from backcast.run import locked, read_config, train
 
 SMALL: dict[str, Any] = {
     "method": "rp-lstm", "hidden_size": 6, "embedding_size": 4, "feedforward_size": 8, "truncation": 4,
@@ -395,6 +397,59 @@ def test_where_every_checkpoint_is_damaged_nothing_is_thrown_away(npz: Path, tmp
     with pytest.raises(InputError, match="--overwrite to start over"):
         train(config(npz), tmp_path / "run", resume=True)
     assert all(torch.equal(value, weights(tmp_path / "run")[name]) for name, value in before.items())
+
+
+def test_a_run_that_another_process_made_meanwhile_is_not_touched(
+    npz: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, out = config(npz, epochs=1), tmp_path / "run"
+
+    def slowly(*arguments: Any) -> Any:
+        monkeypatch.undo()
+        train(mine, out)
+        return prepare(*arguments)
+
+    monkeypatch.setattr("backcast.run.prepare", slowly)
+    with pytest.raises(InputError, match="there is a run in it already"):
+        train(replace(mine, seed=1), out)
+    assert read_config(out).seed == 0 and load_model(out)
+
+
+def test_the_lock_of_a_folder_is_never_taken_away_from_another_process(tmp_path: Path) -> None:
+    with locked(tmp_path):
+        file = (tmp_path / ".lock").stat().st_ino
+    assert (
+        tmp_path / ".lock"
+    ).stat().st_ino == file  # one that waits for this file holds the one that others ask for
+
+
+def test_a_run_that_was_being_replaced_can_be_replaced(npz: Path, tmp_path: Path) -> None:
+    mine, out = config(npz, epochs=1), tmp_path / "run"
+    train(mine, out)
+
+    def killed(path: Path) -> None:
+        if path.name == "model":
+            raise Killed
+        plain(path)
+
+    plain = run_module._remove
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_module, "_remove", killed)
+        with pytest.raises(Killed):
+            train(mine, out, overwrite=True)
+    assert not (out / "config.yaml").exists()
+    train(mine, out)
+    assert_same_run(out, out)
+
+
+def test_classes_of_other_names_are_not_gone_on_with(npz: Path, tmp_path: Path) -> None:
+    arrays = dict(np.load(npz))
+    mine, out = config(npz, epochs=1), tmp_path / "run"
+    train(mine, out)
+    renamed = np.array([f"class {name}" for name in arrays["y"]])
+    np.savez(tmp_path / "renamed.npz", **{**arrays, "y": renamed})
+    with pytest.raises(InputError, match=r"the classes of .* are not those"):
+        train(replace(mine, data=str(tmp_path / "renamed.npz")), out, resume=True)
 
 
 def test_files_that_are_no_runs_are_never_deleted(npz: Path, tmp_path: Path) -> None:

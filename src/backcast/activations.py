@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 
 import torch
@@ -9,22 +10,53 @@ from torch import Tensor
 
 
 def activation_bytes(forward: Callable[[], object], parameters: Iterable[Tensor]) -> int:
-    """The bytes of the distinct storages that `forward` saves for backward, parameters not counted.
+    """The most bytes of distinct storages that are saved for backward at one time during `forward`, parameters not counted.
 
-    The result of `forward` is kept until the count is made, so all its graphs are alive together.
+    The result of `forward` is kept until the count is made, so all its graphs are alive together; a graph that
+    `forward` itself makes and drops (`chunks`) counts while it lives.
     """
-    own = {parameter.untyped_storage().data_ptr() for parameter in parameters}
-    storages: dict[int, int] = {}
-    alive: list[Tensor] = []
-
-    def pack(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in own:
-            storages[storage.data_ptr()] = storage.nbytes()
-            alive.append(tensor)  # its address must not be used again while we count
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+    saved = _SavedStorages({parameter.untyped_storage().data_ptr() for parameter in parameters})
+    with torch.autograd.graph.saved_tensors_hooks(
+        lambda tensor: _Saved(tensor, saved), lambda kept: kept.tensor
+    ):
         result = forward()
     del result
-    return sum(storages.values())
+    return saved.most
+
+
+class _SavedStorages:
+    """The storages that are saved now, and the most bytes that they had so far."""
+
+    def __init__(self, not_counted: set[int]) -> None:
+        self.not_counted = not_counted
+        self.tensors: Counter[int] = Counter()  # saved ones by the address of their storage
+        self.bytes = self.most = 0
+
+    def add(self, tensor: Tensor) -> None:
+        storage = tensor.untyped_storage()
+        address = storage.data_ptr()
+        if address not in self.not_counted:
+            self.tensors[address] += 1
+            if self.tensors[address] == 1:
+                self.bytes += storage.nbytes()
+                self.most = max(self.most, self.bytes)
+
+    def remove(self, tensor: Tensor) -> None:
+        storage = tensor.untyped_storage()
+        address = storage.data_ptr()
+        if address in self.tensors:
+            self.tensors[address] -= 1
+            if not self.tensors[address]:
+                del self.tensors[address]
+                self.bytes -= storage.nbytes()
+
+
+class _Saved:
+    """A tensor as autograd keeps it, counted for as long as it does."""
+
+    def __init__(self, tensor: Tensor, storages: _SavedStorages) -> None:
+        self.tensor, self.storages = tensor, storages
+        storages.add(tensor)
+
+    def __del__(self) -> None:
+        self.storages.remove(self.tensor)

@@ -78,6 +78,8 @@ class AuxiliaryLoss(nn.Module):
     def forward(self, x: Tensor, lengths: ArrayLike | None = None) -> Tensor:
         """The mean loss of an element, with a graph through `encoder` for as many steps as `objective` says.
 
+        In evaluation nothing is dropped and `steps` stands still: the same rows have the same anchors and places at each call.
+
         x        (B, T, C) real vectors, best standardised, or (B, T) symbols, as the encoder reads them
         lengths  (B,) steps of each row, 1 .. T; None: all T
         """

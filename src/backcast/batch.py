@@ -48,13 +48,21 @@ class Batch:
 
     @staticmethod
     def of(x: Tensor, labels: Tensor | None = None, lengths: ArrayLike | None = None) -> Batch:
-        """Rows of one's own: x (B, T, C) or (B, T), and where there are any, labels (B,) and lengths (B,), 1 .. T."""
+        """Rows of one's own: x (B, T, C) or (B, T), and where there are any, labels (B,) and lengths (B,), 1 .. T.
+
+        Raises ValueError for other lengths.
+        """
         count, steps = x.shape[:2]
         if isinstance(lengths, Tensor):
             lengths = lengths.cpu()
+        whole = np.full(count, steps) if lengths is None else np.asarray(lengths, np.int64)
+        if whole.shape != (count,) or (count and not 1 <= whole.min() <= whole.max() <= steps):
+            raise ValueError(
+                f"lengths: {count} numbers of 1 .. {steps} are needed, one a row of x {tuple(x.shape)}"
+            )
         return Batch(
             x,
-            np.full(count, steps) if lengths is None else np.asarray(lengths, np.int64),
+            whole,
             x.new_full((count,), -1, dtype=torch.int64) if labels is None else labels,
             np.arange(count),
         )

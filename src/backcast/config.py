@@ -160,7 +160,7 @@ class Config:
     aux_truncation: int | None = _option(
         None,
         SEGMENTS,
-        "steps before an anchor that carry the auxiliary gradient; none: max(1, l // 2)",
+        "r-LSTM: steps before an anchor that carry the auxiliary gradient; none: max(1, l // 2)",
         kind=int,
         low=1,
         optional=True,
@@ -168,7 +168,7 @@ class Config:
     decoder_truncation: int | None = _option(
         None,
         SEGMENTS,
-        "cut the gradient inside the decoder every so many steps; none: not cut",
+        "r-LSTM: cut the gradient inside the decoder every so many steps; none: not cut",
         kind=int,
         low=1,
         optional=True,

@@ -39,7 +39,8 @@ class _LastOutputs(torch.autograd.Function):
         ctx.encoder, ctx.batch, ctx.count = encoder, batch, len(parameters)
         ctx.half = torch.is_autocast_enabled(batch.device.type)
         ctx.borders, ctx.piece, ctx.make_state = borders, piece, lambda parts: like(states, parts)
-        outputs, _ = encoder(batch.take(last[:, :, None]), ctx.make_state([part[:, -1] for part in by_step]))
+        ends = [part[:, -1].contiguous() for part in by_step]  # cuDNN takes no other
+        outputs, _ = encoder(batch.take(last[:, :, None]), ctx.make_state(ends))
         return outputs[:, 0]
 
     @staticmethod
@@ -59,7 +60,7 @@ class _LastOutputs(torch.autograd.Function):
                 batch.device.type, dtype=torch.bfloat16, enabled=ctx.half, cache_enabled=False
             )
             with torch.enable_grad(), half:
-                border = [part[:, number].detach().requires_grad_() for part in states]
+                border = [part[:, number].detach().contiguous().requires_grad_() for part in states]
                 outputs, state = ctx.encoder(batch.slice(start, stop), ctx.make_state(border))
                 ends = [outputs[rows, places], *state]
             given = [d_output[rows], *d_state]

@@ -104,7 +104,8 @@ class RunFolder:
             raise InputError(f"--out {self.path}: holds a {foreign[0]} that is no run's; say another folder")
         try:
             for name in OWN_FILES:
-                _remove(self.path / name)
+                if name != ENVIRONMENT:  # replaced below: while it stands, what is left here is a run's
+                    _remove(self.path / name)
             write_json(self.path / ENVIRONMENT, _environment(prepared, device))
             for folder in (CHECKPOINTS, MODEL):
                 (self.path / folder).mkdir(parents=True)
@@ -167,19 +168,9 @@ def train(
     checkpoint kept, for a run that cannot go on.
     """
     out = Path(out)
-    going_on = resume and holds_run(out)
-    if going_on:
-        _require_same_settings(read_config(out), config, out)
-    elif holds_run(out) and not overwrite:
-        raise InputError(
-            f"--out {out}: there is a run in it already; say --resume, --overwrite or another folder"
-        )
+    _goes_on(config, out, resume, overwrite)  # what does not fit is said before the rows are read
     device = choose_device(config.device)
     prepared = prepare(config, rows, say)
-    if going_on and read_environment(out).get("data_sha256") != prepared.checksum:
-        raise InputError(
-            f"--resume: the rows of {config.data} are not those that the run in {out} began with"
-        )
     network = build_network(config, prepared.preprocessing, len(prepared.classes))
     if prepared.source is not None:
         take_over(network, prepared.source, prepared.classes)
@@ -187,6 +178,9 @@ def train(
         network, prepared.preprocessing, prepared.classes, config, prepared.train.picture, device, out
     )
     with locked(out), process.flushed_denormals():
+        going_on = _goes_on(config, out, resume, overwrite)  # another process may have been here
+        if going_on:
+            _require_same_rows(prepared, config, out)
         folder = RunFolder(out, _fingerprint(config, prepared), on_advance)
         trainer = build_trainer(
             config, network, prepared.preprocessing, prepared.train, prepared.validation, device,
@@ -208,6 +202,34 @@ def train(
         trainer.fit(folder, stop)
     network.eval()
     return model
+
+
+def _goes_on(config: Config, out: Path, resume: bool, overwrite: bool) -> bool:
+    """Is there a run in the folder to go on with? Raises InputError for one that is not to be touched, or is another."""
+    if not holds_run(out):
+        return False
+    if resume:
+        _require_same_settings(read_config(out), config, out)
+    elif not overwrite:
+        raise InputError(
+            f"--out {out}: there is a run in it already; say --resume, --overwrite or another folder"
+        )
+    return resume
+
+
+def _require_same_rows(prepared: Prepared, config: Config, out: Path) -> None:
+    if read_environment(out).get("data_sha256") != prepared.checksum:
+        raise InputError(
+            f"--resume: the rows of {config.data} are not those that the run in {out} began with"
+        )
+    try:
+        classes = json.loads((out / MODEL / DESCRIPTION).read_text(encoding="utf-8"))["classes"]
+    except (OSError, ValueError, KeyError):
+        return  # begun, and stopped before it was written
+    if classes != list(prepared.classes):
+        raise InputError(
+            f"--resume: the classes of {config.data} are not those that the run in {out} began with"
+        )
 
 
 def _skip_pretraining(
@@ -276,8 +298,7 @@ def locked(out: Path) -> Any:
     try:
         yield
     finally:
-        lock.release()
-        (out / ".lock").unlink(missing_ok=True)
+        lock.release()  # the file stays: whoever removed it would take it from another process that holds it by now
 
 
 def _environment(prepared: Prepared, device: torch.device) -> dict[str, Any]:

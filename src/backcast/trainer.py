@@ -129,6 +129,7 @@ class Trainer:
 
         Raises RunError for a loss or gradient that is not finite, Interrupted when `stop` says so.
         """
+        self.model.train()
         while self.position.phase < len(self.phases):
             phase = self.phases[self.position.phase]
             while self.position.epoch < phase.epochs:
@@ -252,10 +253,10 @@ class Trainer:
                 self.best = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
         if phase.classifies:
             entry |= self.measure(at.epoch + 1)
+        recorder.weights(self.best or self.model.state_dict())  # before the metrics, which say that they are there
         recorder.metrics(entry)
         at.epoch, at.batch, at.sums = at.epoch + 1, 0, {}
         self._save(recorder)
-        recorder.weights(self.best or self.model.state_dict())
 
     def _judged(self, rows: Sequences) -> tuple[dict[str, float], float, float]:
         """What `rows` say of the model: for the metrics; what chooses the epoch; and the loss, where that is equal.

@@ -1,6 +1,6 @@
 // Scheduled sampling's first pass: what a decoder is fed when it is fed, now and then, its own output. Step by
-// step through one or two LSTM layers and a feed-forward network, without a gradient. `Reconstruction` in
-// objectives.py has the slow form; a test holds the two together.
+// step through one or two LSTM layers and a feed-forward network, without a gradient. `sample_inputs` in
+// objectives/reconstruction.py is the slow form; a test holds the two together.
 //
 // Threads share out the rows and never wait for each other.
 

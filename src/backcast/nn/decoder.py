@@ -108,16 +108,14 @@ class Decoder(nn.Module):
 
         Arguments as of `kernel.decode`; `state` is the main network's at the anchor. None where the kernel cannot.
         """
+        identity = not self.embedding.symbols and self.embedding.map is None
         with torch.no_grad(), torch.autocast("cpu", enabled=False):
-            h, c = self.initial_state(tuple(part.float() for part in state)).bottom
-            folded = self.bottom.fold(self.embedding, truth)
-            identity = not self.embedding.symbols and self.embedding.map is None
-            if (
-                self.position_cue
-                or not (folded or identity)
-                or not kernel.usable(truth, h, self.output.last.weight)
-            ):
+            folded = None if self.position_cue else self.bottom.fold(self.embedding, truth)
+            if self.position_cue or not (folded or identity):
                 return None
+            if not kernel.usable(truth, self.output.last.weight):
+                return None
+            h, c = self.initial_state(tuple(part.float() for part in state)).bottom
             top = None if self.top is None else self.top.maps()
             parts = (self.output.first, self.output.second, self.output.last)
             feedforward = [part for layer in parts for part in (layer.weight, layer.bias)]

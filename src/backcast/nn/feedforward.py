@@ -26,9 +26,9 @@ class FeedForward(nn.Module):
         self.last = nn.Linear(hidden_size, output_size)
 
     def drop(self, generator: torch.Generator) -> Tensor:
-        """The second layer's weights under a mask from `generator`, to be given to `forward`."""
+        """The second layer's weights under a mask from `generator`, to be given to `forward`; in evaluation, all of them."""
         weight = self.second.weight
-        if not self.dropconnect:
+        if not self.dropconnect or not self.training:
             return weight
         keep = 1.0 - self.dropconnect
         mask = torch.rand(weight.shape, generator=generator, device=weight.device) < keep

@@ -78,14 +78,20 @@ class Objective(Protocol):
 
 
 def losses(model: Model, objectives: Sequence[Objective], batch: Batch, draw: Draw) -> dict[str, Term]:
-    """Every objective's loss over `batch`: plans, one sweep for all of them, then their windows."""
+    """Every objective's loss over `batch`, by its name: plans, one sweep for all of them, then their windows.
+
+    Raises ValueError where two objectives have the same name.
+    """
+    if len({objective.name for objective in objectives}) < len(objectives):
+        raise ValueError(f"two objectives have the same name: {[objective.name for objective in objectives]}")
     plans = [objective.plan(batch, draw) for objective in objectives]
     starts = np.concatenate([plan.starts for plan in plans], axis=1)
     states = sweep(model.encoder, batch, starts) if starts.shape[1] else ()
     terms, first = {}, 0
     for objective, plan in zip(objectives, plans, strict=True):
         count = plan.starts.shape[1]
-        own = [part.unflatten(0, starts.shape)[:, first : first + count].flatten(0, 1) for part in states]
+        own = [part.unflatten(0, starts.shape)[:, first : first + count] for part in states]
+        own = [part.flatten(0, 1).contiguous() for part in own]  # cuDNN takes no other
         terms[objective.name] = objective.loss(model, batch, plan, like(states, own), draw)
         first += count
     return terms

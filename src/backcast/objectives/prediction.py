@@ -26,7 +26,7 @@ class Prediction:
     supervised = False
 
     def plan(self, batch: Batch, draw: Draw) -> Plan:
-        anchor_draw = draw.uniform("prediction/anchor", batch.rows, self.anchors)
+        anchor_draw = draw.uniform(f"{self.name}/anchor", batch.rows, self.anchors)
         segments = windows.draw_prediction(batch.lengths, self.segment_length, anchor_draw)
         return Plan(segments.anchors, segments)
 

@@ -48,8 +48,8 @@ class Reconstruction:
         segments = windows.draw_reconstruction(
             batch.lengths,
             self.segment_length,
-            draw.uniform("reconstruction/anchor", batch.rows, self.anchors),
-            draw.uniform("reconstruction/place", batch.rows, self.anchors),
+            draw.uniform(f"{self.name}/anchor", batch.rows, self.anchors),
+            draw.uniform(f"{self.name}/place", batch.rows, self.anchors),
             self.predict_future,
             self.distant_past,
         )
@@ -114,7 +114,7 @@ class Reconstruction:
         assert model.decoder is not None
         chance_of_truth = max(0.0, 1.0 - draw.step / self.sampling_steps)
         count, length = truth.shape[:2]
-        coins = draw.uniform("reconstruction/coin", batch.rows, self.anchors * self.segment_length)
+        coins = draw.uniform(f"{self.name}/coin", batch.rows, self.anchors * self.segment_length)
         coins = coins.reshape(count, self.segment_length)[:, :length]
         feed_truth = torch.from_numpy(coins < chance_of_truth).to(batch.device)
         feed_truth[:, 0] = True
@@ -123,7 +123,7 @@ class Reconstruction:
         last_sampled = int((~feed_truth).any(dim=0).nonzero().max())
         uniform = torch.zeros(count, length, dtype=torch.float64)
         if model.symbols:
-            draws = draw.uniform("reconstruction/sample", batch.rows, self.anchors * self.segment_length)
+            draws = draw.uniform(f"{self.name}/sample", batch.rows, self.anchors * self.segment_length)
             uniform = torch.from_numpy(draws.reshape(count, self.segment_length)[:, :length])
         part = slice(0, last_sampled + 1)
         asked = truth[:, part], feed_truth[:, part], uniform[:, part].to(batch.device)
