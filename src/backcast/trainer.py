@@ -253,7 +253,9 @@ class Trainer:
                 self.best = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
         if phase.classifies:
             entry |= self.measure(at.epoch + 1)
-        recorder.weights(self.best or self.model.state_dict())  # before the metrics, which say that they are there
+        recorder.weights(
+            self.best or self.model.state_dict()
+        )  # before the metrics, which say that they are there
         recorder.metrics(entry)
         at.epoch, at.batch, at.sums = at.epoch + 1, 0, {}
         self._save(recorder)
