@@ -184,3 +184,14 @@ def test_a_cache_that_cannot_be_made_or_written(
     source.write_text("other")
     with pytest.raises(InputError, match="Read-only file system"):
         rows_of(source)
+
+
+def test_a_file_that_changes_while_it_is_read_is_not_kept(folder: Path, source: Path) -> None:
+    def changing(writer: RowWriter) -> None:
+        source.write_text("4 5 6 7")
+        writer.add(np.arange(4.0), "a")
+
+    with pytest.raises(InputError, match="was changed while it was read"):
+        rows_of(source, changing)
+    source.write_text("1 2 3")
+    assert rows_of(source).row(0).ravel().tolist() == [0, 1, 2]

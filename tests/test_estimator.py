@@ -298,6 +298,23 @@ def test_fit_refuses(given: dict[str, Any], message: str) -> None:
         clone(CLASSIFIER).fit(**given)
 
 
+def test_labels_and_settings_as_pandas_and_numpy_have_them() -> None:
+    import pandas as pd
+
+    floats = clone(CLASSIFIER).set_params(epochs=1).fit(X, Y.astype(float), X[:3], Y[:3].astype(float))
+    assert floats.classes_.dtype == float and set(floats.predict(X)) <= {*floats.classes_}
+    named = pd.Series([*("ab" * len(Y))[: len(Y) - 1], pd.NA], dtype="string")
+    model = clone(CLASSIFIER).set_params(epochs=1, joint=np.bool_(True), anchors=np.int64(1)).fit(X, named)
+    assert model.classes_.tolist() == ["a", "b"]
+    clone(CLASSIFIER).set_params(epochs=1, validation=0.25, patience=np.int64(2)).fit(X, Y)
+
+
+def test_a_row_of_unknown_symbols_alone_is_predicted_as_among_others() -> None:
+    model = clone(CLASSIFIER).set_params(epochs=1).fit(["abab", "baba"] * 8, [0, 1] * 8)
+    alone, among = model.predict_proba(["zzzz"]), model.predict_proba(["zzzz", "abab"])
+    np.testing.assert_allclose(alone[0], among[0], rtol=1e-5)
+
+
 def test_predict_refuses() -> None:
     with pytest.raises(NotFittedError):
         clone(CLASSIFIER).predict(X)

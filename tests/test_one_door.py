@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.feather
+import pyarrow.parquet as pq
 import pytest
+from scipy.io import wavfile
 
 import backcast
 from backcast.cli import main
@@ -135,3 +139,98 @@ def test_empty_batches_of_a_table_hold_nothing(tmp_path: Path) -> None:
                 else pa.RecordBatch.from_pylist([], table.schema)
             )
     assert backcast.load(tmp_path / "a.arrow", time="t").train.lengths.tolist() == [2, 1]
+
+
+def test_what_train_turned_out_to_be_the_others_are_read_as(tmp_path: Path) -> None:
+    write(tmp_path / "own" / "train.csv", "x,label", *("1 2.5 3,a", "2 3 4,b") * 4)
+    write(tmp_path / "own" / "validation.csv", "x,label", "1 2 3,a", "4 5 6,b")
+    parts = backcast.load(str(tmp_path / "own")).parts()
+    assert [part.kind for part in parts.values()] == ["real", "real"]
+    more = write(tmp_path / "more.csv", "x", "7 8 9")
+    run = str(tmp_path / "run")
+    assert main(["train", str(tmp_path / "own"), "--unlabeled", more, *QUICK, "--out", run]) == 0
+
+
+def test_numbers_may_come_behind_words(tmp_path: Path) -> None:
+    words = write(tmp_path / "words.csv", "x,label", *("a b 1,yes", "b a 2,no") * 4)
+    numbers = write(tmp_path / "numbers.csv", "x", "1 2 3")
+    for first, *more in ((words, "--unlabeled", numbers), (numbers, "--unlabeled", words, "--epochs", "0")):
+        out = str(tmp_path / Path(first).stem)
+        assert main(["train", first, *QUICK, *more, "--out", out]) == 0
+
+
+def test_a_label_is_the_same_with_and_without_its_fraction(tmp_path: Path) -> None:
+    written = write(tmp_path / "pandas.csv", "x,label", *("1.5 2 3,0.0", "2.5 3 4,1.0", "1.5 2 2,") * 4)
+    run = str(tmp_path / "run")
+    assert main(["train", written, "--missing-label", "nan", *QUICK, "--out", run]) == 0
+    plain = write(tmp_path / "plain.csv", "x,label", "1.5 2 3,0", "2.5 3 4,1")
+    assert main(["evaluate", run, plain]) == 0
+    rows = backcast.load([[1.5], [2.5], [3.5]], [0.5, 1.0, 1.5]).train
+    other = backcast.load([[1.5]], [1.0]).train.relabel(rows.classes)
+    assert other.labels.tolist() == [1]
+
+
+def test_features_without_a_proper_name_are_found_again(tmp_path: Path) -> None:
+    rows = [f"{9 * i + t},{i},{t},{i}.5,{'ab'[i % 2]}" for i in range(8) for t in range(4)]
+    table = write(tmp_path / "index.csv", ",id,t,v,label", *rows)  # as `df.to_csv` writes it
+    run = str(tmp_path / "run")
+    assert main(["train", table, "--time", "t", *QUICK, "--out", run]) == 0
+    assert main(["evaluate", run, table, "--split", "all"]) == 0
+
+
+def test_nothing_that_is_given_is_left_out_in_silence(tmp_path: Path) -> None:
+    rows = [[1.5, 2.5], [2.5, 3.5]]
+    assert backcast.load({"train": rows, "dev": rows}).parts().keys() == {"train", "validation"}
+    np.save(tmp_path / "x.npy", np.array(rows))
+    for data, message in (
+        ({"train": rows, "val": rows, "valid": rows}, "leave 'valid' out"),
+        ({"train": rows, "more": rows}, "leave 'more' out"),
+    ):
+        with pytest.raises(backcast.InputError, match=message):
+            backcast.load(data)
+    for data in ({"train": rows}, tmp_path / "x.npy"):
+        with pytest.raises(backcast.InputError, match="brings its labels"):
+            backcast.load(data, [0, 1])
+    for name in ("train", "eval", "test"):
+        write(tmp_path / "splits" / f"{name}.csv", "x,label", "1 2,a")
+    with pytest.raises(backcast.InputError, match="`eval` and `test` files are both test"):
+        backcast.load(str(tmp_path / "splits"))
+
+
+def test_links_to_folders_are_followed_and_not_in_circles(tmp_path: Path) -> None:
+    for name in ("data/a", "data/c", "real"):
+        write(tmp_path / name / "1.txt", name)
+    (tmp_path / "data" / "b").symlink_to(tmp_path / "real")
+    (tmp_path / "data" / "c" / "up").symlink_to(tmp_path / "data")
+    rows = backcast.load(str(tmp_path / "data")).train
+    assert rows.classes == ("a", "b", "c") and len(rows) == 3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems' names are text")
+def test_a_name_that_is_no_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path / "data" / "a" / "1.txt", "text")
+    (tmp_path / "data" / "a" / os.fsdecode(b"\xff.txt")).write_text("text")
+    assert "its name is not UTF-8" in refused(capsys, "inspect", str(tmp_path / "data"))
+
+
+def test_sounds_of_two_formats_are_not_mixed(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    for name, samples in (("1", np.ones(9, np.float32)), ("2", np.ones(9, np.int16))):
+        wavfile.write(tmp_path / "data" / f"{name}.wav", 8000, samples)
+    with pytest.raises(backcast.InputError, match=r"2\.wav has samples of int16, those before it of float32"):
+        backcast.load(str(tmp_path / "data"))
+
+
+def test_a_number_that_has_no_spread(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = write(tmp_path / "huge.csv", "x,label", *("1.5 2 3,a", "2.5 1.7e308 4,b") * 4)
+    assert "channel 0 holds numbers too large" in refused(
+        capsys, "train", table, *QUICK, "--out", str(tmp_path / "run")
+    )
+
+
+def test_the_hubs_class_names_in_a_long_table(tmp_path: Path) -> None:
+    table = pa.table({"id": [0, 0, 1, 1], "t": [0, 1, 0, 1], "v": [0.5, 1, 2, 3], "label": [0, 0, 1, 1]})
+    features = {"info": {"features": {"label": {"names": ["neg", "pos"]}}}}
+    table = table.replace_schema_metadata({b"huggingface": json.dumps(features).encode()})
+    pq.write_table(table, tmp_path / "long.parquet")
+    assert backcast.load(tmp_path / "long.parquet", time="t").train.classes == ("neg", "pos")

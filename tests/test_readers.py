@@ -1596,3 +1596,16 @@ def test_times_of_day_in_a_ts_file_are_no_borders_of_dimensions(tmp_path: Path) 
     one = "(2026-01-01 00:00:00,1.5),(2026-01-01 00:01:00,2.5)"
     path.write_text(f"{header}{one}:{one}:a\n")
     assert backcast.load(str(path)).train.row(0).tolist() == [[1.5, 1.5], [2.5, 2.5]]
+
+
+def test_more_parquet_files_than_may_be_open(tmp_path: Path) -> None:
+    for number in range(40):
+        pq.write_table(
+            pa.table({"x": [[1.0, 2.0]], "label": [number % 2]}), tmp_path / f"{number:02}.parquet"
+        )
+    code = (
+        "import resource, sys; from backcast import load\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (30, 30)); print(len(load(sys.argv[1]).train))"
+    )
+    found = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True)
+    assert found.stdout == "40\n", found.stderr

@@ -372,6 +372,8 @@ def _checked(field: dataclasses.Field[Any], value: Any) -> Any:
 
 def _one(name: str, rules: Mapping[str, Any], value: Any) -> Any:
     kind = rules["kind"]
+    if getattr(value, "ndim", None) == 0:  # NumPy's scalars, as a grid of parameters has them
+        value = value.item()
     if kind is bool:
         if isinstance(value, bool):
             return value

@@ -11,6 +11,7 @@ import numpy as np
 from backcast.build import TrainedModel
 from backcast.config import DATA_OPTIONS, resolve
 from backcast.data.describe import unknown_symbols
+from backcast.data.reading import split as split_names
 from backcast.data.sequences import Sequences, concatenate
 from backcast.data.sources import load
 from backcast.errors import InputError
@@ -35,8 +36,9 @@ def rows_for(
     config = resolve([model.config.to_dict(), given])
     options = {name: getattr(config, name) for name in DATA_OPTIONS} | {"kind": model.preprocessing.reads}
     columns = model.preprocessing.columns
-    if config.time is not None and config.x is None and not any("," in name for name in columns):
-        options["x"] = ",".join(columns)  # another file may have its columns in another order
+    named = ",".join(columns)
+    if config.time is not None and config.x is None and split_names(named) == [*columns]:
+        options["x"] = named  # another file may have its columns in another order
     parts = load(data, say=say, labels=labels, **options).parts()
     split = split or ("test" if "test" in parts else "all")
     if split == "all":

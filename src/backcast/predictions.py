@@ -72,6 +72,11 @@ def _parquet(columns: dict[str, list[Any]]) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    wide = {
+        name: any(isinstance(cell, int) and abs(cell) >> 63 for cell in column)
+        for name, column in columns.items()
+    }
+    written = {name: [*map(str, column)] if wide[name] else column for name, column in columns.items()}
     sink = pa.BufferOutputStream()
-    pq.write_table(pa.table(columns), sink)
+    pq.write_table(pa.table(written), sink)
     return sink.getvalue().to_pybytes()

@@ -13,7 +13,7 @@ from backcast.build import TrainedModel, load_model
 from backcast.config import READING, Config
 from backcast.data.describe import describe, unknown_symbols
 from backcast.data.preprocessing import Preprocessing, require_no_missing
-from backcast.data.sequences import Sequences, Splits, concatenate
+from backcast.data.sequences import Sequences, Splits, concatenate, read_as
 from backcast.data.sources import load
 from backcast.data.splitting import keep_labels, split_validation
 from backcast.data.store.writer import values_checksum
@@ -63,7 +63,8 @@ def prepare(
         )
     rows = keep_labels(rows, config.labeled, config.seed)
     if config.unlabeled is not None:
-        more = _load(replace(config, limit=None), config.unlabeled, labels=False, say=say).train
+        like_train = replace(config, limit=None, kind=read_as(rows.kind))
+        more = _load(like_train, config.unlabeled, labels=False, say=say).train
         require_no_missing(more)
         rows = concatenate(rows, more)
         description += f"; {describe(more, config.kind)}"

@@ -259,6 +259,19 @@ def pieces(rows: Sequences) -> Iterator[NDArray[Any]]:
 
 def _statistics(rows: Sequences) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of each channel; missing values do not count."""
+    with np.errstate(over="ignore", invalid="ignore"):  # refused below, where it matters
+        mean, std = _mean_and_deviation(rows)
+    too_large = np.flatnonzero(~np.isfinite(std))
+    if len(too_large):
+        raise InputError(
+            f"{rows.name}: channel {too_large[0]} holds numbers too large to have a spread; do such stand for missing ones? "
+            "Make them NaN, or leave them out"
+        )
+    std = np.where(std > 1e-12 * np.abs(mean), std, 1.0)
+    return tuple(mean.tolist()), tuple(std.tolist())
+
+
+def _mean_and_deviation(rows: Sequences) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     present = np.zeros(rows.channels)
     total = np.zeros(rows.channels)
     for piece in pieces(rows):
@@ -270,8 +283,7 @@ def _statistics(rows: Sequences) -> tuple[tuple[float, ...], tuple[float, ...]]:
     for piece in pieces(rows):
         spread = spread + np.nansum(np.square(piece - mean), axis=0)
     std = np.sqrt(spread / np.maximum(present, 1))
-    std = np.where(std > 1e-12 * np.abs(mean), std, 1.0)
-    return tuple(mean.tolist()), tuple(std.tolist())
+    return mean, std
 
 
 def require_no_missing(rows: Sequences) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from backcast.data.store.labels import written
 from backcast.data.values import Joined
 from backcast.errors import InputError
 
@@ -145,14 +146,16 @@ class Sequences:
         return replace(self, labels=np.full(len(self), -1, np.int64), targets=None, weights=None)
 
     def relabel(self, classes: tuple[Any, ...]) -> Sequences:
-        """The same rows with labels that point into `classes`; a name that is written alike is the same.
+        """The same rows with labels that point into `classes`; a name that is written alike is the same, and 1 is 1.0.
 
         Raises InputError for a row whose label is not among them.
         """
         if self.classes == classes:
             return self
+        alike = {written(name): number for number, name in enumerate(classes)}
         known = {str(name): number for number, name in enumerate(classes)}
-        table = np.array([known.get(str(name), -2) for name in self.classes], np.int64)
+        found = [known.get(str(name), alike.get(written(name), -2)) for name in self.classes]
+        table = np.array(found, np.int64)
         labels = np.where(self.labels >= 0, table[self.labels] if len(table) else -1, -1)
         unknown = np.flatnonzero(labels == -2)
         if len(unknown):
@@ -210,7 +213,8 @@ def concatenate(first: Sequences, second: Sequences) -> Sequences:
     if first.symbols != second.symbols:
         kind = first.kind if first.kind == second.kind else "categories"
         names = [
-            [name if kind == first.kind else str(name) for name in part.symbols] for part in (first, second)
+            [name if first.kind == second.kind else str(name) for name in part.symbols]
+            for part in (first, second)
         ]
         symbols = tuple(sorted({*names[0], *names[1]}))
         number = {name: i for i, name in enumerate(symbols)}

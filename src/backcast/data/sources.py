@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from backcast.data.forms.folders import files_of, read_folder
 from backcast.data.forms.frames import table_suffix
 from backcast.data.forms.table_files import FILE_SUFFIXES, read_files
 from backcast.data.reading import Reading
-from backcast.data.sequences import Sequences, Splits
+from backcast.data.sequences import Sequences, Splits, read_as
 from backcast.data.splitting import draw_rows
 from backcast.errors import InputError, nearest
 
@@ -130,6 +130,8 @@ def load(
         if value is not None and value < 1:
             raise InputError(f"{option} is {value}; it must be at least 1")
     if isinstance(data, (str, Path)):
+        if y is not None or ids is not None:
+            raise InputError(f"{data} brings its labels and ids; name their columns by label= and id=")
         request = Request(_folder(data_dir), how.side, permutation_seed)
         try:
             splits, default = _named(str(data), how, request)
@@ -180,19 +182,21 @@ def _read_folder(folder: Path, reading: Reading, name: str, wanted: Collection[s
     if files:
         if wanted is None:
             _require_tables_alone(folder, [path for paths in files.values() for path in paths])
-        read = {split: _split(paths, reading, name, split, len(files) > 1) for split, paths in files.items()}
-        return _with_train(read, name)
+        several = len(files) > 1
+        return _with_train(
+            files, reading, name, lambda split, how: _split(files[split], how, name, split, several)
+        )
     inside = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")]
     if inside and all(path.name.lower() in hub.SPLITS for path in inside):
-        read = {}
+        folders: dict[str, Path] = {}
         for path in inside:
             split = hub.SPLITS[path.name.lower()]
-            if split in read:
+            if split in folders:
                 raise InputError(
                     f"{name}: {path.name} and another folder are both {split}; put them together"
                 )
-            read[split] = read_folder(path, reading)
-        return _with_train(read, name)
+            folders[split] = path
+        return _with_train(folders, reading, name, lambda split, how: read_folder(folders[split], how))
     if not files_of(folder):
         raise InputError(
             f"{folder}: there are no data in it; a sub-folder a class, or files of rows ({', '.join(FILE_SUFFIXES)}), are read"
@@ -202,7 +206,7 @@ def _read_folder(folder: Path, reading: Reading, name: str, wanted: Collection[s
 
 def _require_tables_alone(folder: Path, tables: list[Path]) -> None:
     """Raises InputError where it cannot be told whether `folder` holds tables or a sub-folder a class."""
-    if any(hub.split_of(path, folder) for path in tables):
+    if any(hub.split_word(path, folder) for path in tables):
         return
     top = next((path.relative_to(folder).parts[0] for path in tables if path.parent != folder), "data")
     if top != "data":
@@ -226,10 +230,15 @@ def _split(paths: list[Path], reading: Reading, name: str, split: str, several: 
     return read_files(paths, reading, f"{name} {split}" if several else str(paths[0]))
 
 
-def _with_train(read: dict[str, Sequences], name: str) -> Splits:
-    if "train" not in read:
-        raise InputError(f"{name}: there is a split {next(iter(read))}, but no train")
-    return Splits(**read)
+def _with_train(
+    splits: Collection[str], reading: Reading, name: str, read: Callable[[str, Reading], Sequences]
+) -> Splits:
+    """The splits, read as `train` turned out to be: a file of whole numbers may be some of its reals."""
+    if "train" not in splits:
+        raise InputError(f"{name}: there is a split {next(iter(splits))}, but no train")
+    train = read("train", reading)
+    like_train = replace(reading, kind=read_as(train.kind))
+    return Splits(train, **{split: read(split, like_train) for split in splits if split != "train"})
 
 
 def _reading(given: dict[str, Any]) -> Reading:

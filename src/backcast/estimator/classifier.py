@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 from backcast.build import TrainedModel, choose_device
 from backcast.config import Config
 from backcast.data.sequences import Sequences, read_as
-from backcast.data.store.labels import encode_labels
+from backcast.data.store.labels import encode_labels, is_missing
 from backcast.errors import InputError
 from backcast.estimator.supervised import (
     SupervisedEstimator,
@@ -117,7 +117,10 @@ class BackcastClassifier(ClassifierMixin, SupervisedEstimator):
     def _names(self, labels: NDArray[Any]) -> list[Any]:
         """Labels, None where there is none."""
         missing = self.missing_label
-        return [None if missing is not None and label == missing else label for label in labels.tolist()]
+        return [
+            None if is_missing(label) or (missing is not None and label == missing) else label
+            for label in labels.tolist()
+        ]
 
     def _encoded(
         self, labels: NDArray[Any], counted: NDArray[np.bool_]

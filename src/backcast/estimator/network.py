@@ -42,7 +42,6 @@ class FittedNetwork:
     def check(self, rows: Sequences) -> None:
         """Raises InputError where `rows` are not what the network reads."""
         self.preprocessing.check(rows)
-        unknown_symbols(self.preprocessing, rows)
 
     def logits(self, rows: Sequences, device: str) -> NDArray[np.float64]:
         """The classifier's outputs, (n, outputs)."""
@@ -129,6 +128,7 @@ def learn(
     if start is not None:
         _require_same_shape(start.config, config)
         start.check(rows)
+        unknown_symbols(start.preprocessing, rows)  # raises, where it knows none
     preprocessing = Preprocessing.fit(rows) if start is None else start.preprocessing
     network = build_network(config, preprocessing, outputs)
     if start is not None:
@@ -137,6 +137,7 @@ def learn(
     fitted = FittedNetwork(network, preprocessing, config, outputs)
     if validation is not None:
         fitted.check(validation)
+        unknown_symbols(preprocessing, validation)
     trainer = build_trainer(config, network, preprocessing, rows, validation, device)
     with process.flushed_denormals():
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
@@ -44,7 +45,7 @@ class SupervisedEstimator(BackcastEstimator):
 
     def _phase_2(self, rows: Sequences, validation: Sequences | None, config: Config, outputs: int) -> None:
         """Trains on rows with labels or targets, some of which are held out where there are no `validation` rows."""
-        if self.patience is not None and (not isinstance(self.patience, int) or self.patience < 1):
+        if self.patience is not None and (not isinstance(self.patience, Integral) or self.patience < 1):
             raise InputError(f"patience={self.patience!r}: must be a whole number at least 1, or None")
         watch = self._watch(self.patience)
         watch.say(in_python(describe(rows, config.kind)))

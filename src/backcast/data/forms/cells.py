@@ -149,13 +149,14 @@ class Pictures:
 
 
 class Sounds:
-    """Decodes WAV sound: integers or floats as they are, one step a sample, one channel each; all of one rate."""
+    """Decodes WAV sound: integers or floats as they are, one step a sample, one channel each; all of one rate and format."""
 
     def __init__(self) -> None:
         self.rate: int | None = None
+        self.format: np.dtype[Any] | None = None
 
     def decode(self, content: bytes, table: str, place: str) -> NDArray[Any]:
-        """(T, channels). Raises InputError for what is no WAV file, or has another rate."""
+        """(T, channels). Raises InputError for what is no WAV file, or has another rate or format."""
         from scipy.io import wavfile
 
         try:
@@ -172,5 +173,10 @@ class Sounds:
         if rate != self.rate:
             raise InputError(
                 f"{table}: {place} has {rate} samples a second, those before it {self.rate}; resample them first"
+            )
+        self.format = self.format or samples.dtype
+        if samples.dtype != self.format:  # 1.0 is as loud as 32,767
+            raise InputError(
+                f"{table}: {place} has samples of {samples.dtype}, those before it of {self.format}; save all in one format"
             )
         return samples.reshape(len(samples), -1)

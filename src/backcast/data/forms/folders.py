@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -78,11 +78,26 @@ def read_folder(folder: Path, reading: Reading) -> Sequences:
 
 
 def files_of(folder: Path) -> list[Path]:
-    """All files below `folder` that are not hidden, in the order of their paths."""
-    found = (path for path in folder.rglob("*") if path.is_file())
-    return sorted(
-        path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
+    """All files below `folder` that are not hidden, in the order of their paths; links to folders are followed.
+
+    Raises InputError for a name that is no text.
+    """
+    return sorted(_below(folder, frozenset({folder.resolve()})))
+
+
+def _below(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
+    """`above`: the folders on the way here, which a link back to one of them does not enter again."""
+    for path in folder.iterdir():
+        if path.name.startswith("."):
+            continue
+        try:
+            path.name.encode()
+        except UnicodeEncodeError:
+            raise InputError(f"{str(path)!a}: its name is not UTF-8; rename it") from None
+        if path.is_file():
+            yield path
+        elif path.is_dir() and (real := path.resolve()) not in above:
+            yield from _below(path, above | {real})
 
 
 def _form(files: list[Path], kind: str) -> str:

@@ -292,9 +292,8 @@ class _Parquet:
 
     def __init__(self, path: Path) -> None:
         self.path, self.name = path, str(path)
-        with _arrow_errors(path, "Parquet"):
-            self.file = pq.ParquetFile(path, page_checksum_verification=True)
-            self.schema = self.file.schema_arrow
+        with _arrow_errors(path, "Parquet"), self._opened() as file:
+            self.schema = file.schema_arrow
             self.names = list(self.schema.names)  # which need not be UTF-8 in a damaged file
         require_distinct(self.names, self.name)
 
@@ -303,16 +302,20 @@ class _Parquet:
 
     def frames(self, columns: Sequence[str]) -> Iterator[Frame]:
         done = 0
-        with _arrow_errors(self.path, "Parquet"):
-            meta = self.file.metadata
+        with _arrow_errors(self.path, "Parquet"), self._opened() as file:
+            meta = file.metadata
             # Not of its columns: asked for one of a damaged file, pyarrow aborts the process.
             size = max((meta.row_group(i).total_byte_size for i in range(meta.num_row_groups)), default=0)
             rows = max((meta.row_group(i).num_rows for i in range(meta.num_row_groups)), default=1)
             at_a_time = max(1, min(ROWS_AT_A_TIME, BYTES_AT_A_TIME * rows // max(size, 1)))
-            for batch in self.file.iter_batches(batch_size=at_a_time, columns=list(columns)):
+            for batch in file.iter_batches(batch_size=at_a_time, columns=list(columns)):
                 batch.validate(full=True)  # texts of a damaged file need not be UTF-8
                 yield _arrow_frame(batch, done)
                 done += len(batch)
+
+    def _opened(self) -> pq.ParquetFile:
+        """Only while it is read: there may be more files than a process may hold open."""
+        return pq.ParquetFile(self.path, page_checksum_verification=True)
 
 
 class _Arrow:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
+from backcast.data.forms.folders import files_of
 from backcast.data.forms.frames import table_suffix
 from backcast.errors import InputError
 
@@ -18,12 +19,12 @@ SPLITS = {
 }  # fmt: skip
 
 
-def split_of(path: Path, folder: Path) -> str | None:
-    """Which split a file belongs to, by a word of its name or of a folder above it; None where none is named."""
+def split_word(path: Path, folder: Path) -> str | None:
+    """The word of a file's name, or of a folder's above it, that says its split (`SPLITS`); None where there is none."""
     for part in reversed(path.relative_to(folder).parts):
         for word in re.split(r"[^a-z]+", part.lower()):
             if word in SPLITS:
-                return SPLITS[word]
+                return word
     return None
 
 
@@ -36,16 +37,21 @@ def split_files(folder: Path, wanted: Collection[str] | None = None) -> dict[str
     """
     files = [
         path
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-        and (wanted is None or path.relative_to(folder).as_posix() in wanted)
+        for path in files_of(folder)
+        if (wanted is None or path.relative_to(folder).as_posix() in wanted)
         and (table_suffix(path) or path.suffix in (".npz", ".ts"))
         and not path.name.startswith("cache-")  # what `datasets` leaves beside its data
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     ]
     splits: dict[str, list[Path]] = {}
+    words: dict[str, str] = {}
     for path in files:
-        splits.setdefault(split_of(path, folder) or "", []).append(path)
+        word = split_word(path, folder)
+        split = SPLITS[word] if word else ""
+        if word and words.setdefault(split, word) != word:
+            raise InputError(
+                f"{folder}: `{words[split]}` and `{word}` files are both {split}; put them together"
+            )
+        splits.setdefault(split, []).append(path)
     if set(splits) == {""}:
         return {"train": splits[""]}
     unnamed = splits.pop("", [])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from backcast.data.forms.cells import first_no_number, numbers, shown
 from backcast.data.forms.frames import Frame, Table
-from backcast.data.forms.table_rows import plain
+from backcast.data.forms.table_rows import named_labels, plain
 from backcast.data.reading import Reading, features, label_column, require
 from backcast.data.store.labels import is_missing
 from backcast.data.store.writer import MOST_SYMBOLS, RowWriter
@@ -22,7 +22,7 @@ EXACT = 2**53  # whole numbers below it are themselves as float64
 
 
 class LongRows:
-    """Reads a long table. Ids, times and labels are in memory (24 bytes a step), the features in a temporary file.
+    """Reads a long table. Ids, times and labels are in memory (some 40 bytes a step), the features in a temporary file.
 
     Sequences come in ascending id, numerically where all ids are numbers; steps in ascending time.
     """
@@ -53,6 +53,7 @@ class LongRows:
 
     def read(self, writer: RowWriter) -> None:
         """Raises InputError for a time that is missing or stands twice, and for a sequence with two labels."""
+        names = None if self.label is None else self.table.class_names(self.label)
         known: dict[Any, int] = {}
         labels: list[Any] = []
         owners, times = [], []
@@ -64,7 +65,7 @@ class LongRows:
                 owner = np.empty(frame.rows, np.int64)
                 given = [None] * frame.rows
                 if self.label is not None and self.needs_labels:
-                    given = plain(frame.columns[self.label], self.table.name)
+                    given = named_labels(frame.columns[self.label], names, self.table.name, frame.place)
                 for i, (one, label) in enumerate(zip(ids, given, strict=True)):
                     if one is None or one == "":
                         raise InputError(f"{self.table.name}: {frame.place(i)} has no id")
@@ -90,7 +91,7 @@ class LongRows:
                 count += frame.rows
             if not count:
                 raise InputError(f"{self.table.name}: there are no rows in it")
-            self._write(writer, store, list(known), labels, np.concatenate(owners), np.concatenate(times))
+            self._write(writer, store, list(known), labels, _joined(owners), _joined(times))
 
     def _write(
         self,
@@ -98,11 +99,11 @@ class LongRows:
         store: BinaryIO,
         ids: list[Any],
         labels: list[Any],
-        owners: NDArray[np.int64],
-        times: NDArray[Any],
+        owner: NDArray[np.int64],
+        time: NDArray[Any],
     ) -> None:
-        order = np.lexsort((times, owners))
-        owner, time = owners[order], times[order]
+        order = np.lexsort((time, owner))
+        owner, time = owner[order], time[order]
         twice = np.flatnonzero((owner[1:] == owner[:-1]) & (time[1:] == time[:-1]))
         if len(twice):
             first, second = sorted(order[twice[0] : twice[0] + 2].tolist())
@@ -237,6 +238,13 @@ def _dates(words: list[str]) -> tuple[str, NDArray[np.int64] | None]:
         except (pa.ArrowInvalid, UnicodeEncodeError):
             continue
     return "", None
+
+
+def _joined(pieces: list[NDArray[Any]]) -> NDArray[Any]:
+    """All behind each other; they are many, so none is kept twice."""
+    whole = np.concatenate(pieces)
+    pieces.clear()
+    return whole
 
 
 def _ascending(ids: list[Any], owners: NDArray[np.int64]) -> Sequence[int]:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from backcast.data.forms.arrays import from_arrays
 from backcast.data.forms.cells import from_list
 from backcast.data.forms.frames import ArrowTable
+from backcast.data.forms.hub import SPLITS
 from backcast.data.forms.long_rows import LongRows
 from backcast.data.forms.table_rows import TableRows
 from backcast.data.reading import Reading
@@ -31,16 +32,24 @@ def from_python(data: Any, reading: Reading, y: Any = None, ids: Any = None) -> 
     Raises InputError for anything else, and for rows that do not fit.
     """
     if isinstance(data, dict):
-        if "train" not in data:
+        if y is not None or ids is not None:
+            raise InputError(
+                "a dictionary of splits brings its labels and ids in columns; name them by label= and id="
+            )
+        named: dict[str, Any] = {}
+        for name, part in data.items():
+            split = SPLITS.get(str(name).lower())
+            if split is None or split in named:
+                raise InputError(
+                    f"the data set has the splits {', '.join(map(str, data))}; one `train`, `test` and `validation` "
+                    f"each are read: leave {name!r} out"
+                )
+            named[split] = part
+        if "train" not in named:
             raise InputError(
                 f"the data set has the splits {', '.join(map(str, data)) or 'none'}; `train` is needed"
             )
-        parts = {
-            name: from_python(data[name], reading).train
-            for name in ("train", "test", "validation")
-            if name in data
-        }
-        return Splits(**parts)
+        return Splits(**{split: from_python(part, reading).train for split, part in named.items()})
     data, y, ids = from_torch(data, "x"), from_torch(y, "y"), from_torch(ids, "ids")
     table = _table(data)
     if table is not None:
@@ -71,7 +80,7 @@ def _table(data: Any) -> pa.Table | None:
     if hasattr(data, "columns") and hasattr(data, "iloc"):
         try:
             return pa.Table.from_pandas(data.rename(columns=str), preserve_index=False)
-        except (pa.ArrowException, TypeError, ValueError) as error:
+        except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
             raise InputError(
                 f"the DataFrame cannot be read: {' '.join(map(str, error.args))[:200]}"
             ) from None

@@ -61,28 +61,15 @@ class TableRows:
         names = None if self.columns.label is None else self.table.class_names(self.columns.label)
         for frame in self.table.frames(self.columns.all):
             elements = list(self._elements(frame.columns, frame.rows, frame.place))
-            labels = self._labels(frame.columns, frame.rows, names, frame.place)
+            labels: list[Any] = [None] * frame.rows
+            if self.columns.label is not None and self.reading.labels:
+                labels = named_labels(frame.columns[self.columns.label], names, self.table.name, frame.place)
             ids = None if self.columns.id is None else plain(frame.columns[self.columns.id], self.table.name)
             for i, found in enumerate(elements):
                 place = frame.place(i)
                 if ids is not None and ids[i] in (None, ""):
                     raise InputError(f"{self.table.name}: {place} has no id")
                 writer.add(found, labels[i], None if ids is None else ids[i], place)
-
-    def _labels(
-        self, columns: dict[str, Any], count: int, names: Sequence[Any] | None, place: Callable[[int], str]
-    ) -> list[Any]:
-        if self.columns.label is None or not self.reading.labels:
-            return [None] * count
-        labels = plain(columns[self.columns.label], self.table.name)
-        if names is None:
-            return labels
-        for i, label in enumerate(labels):
-            if label is not None and not (isinstance(label, int) and -1 <= label < len(names)):
-                raise InputError(
-                    f"{self.table.name}: {place(i)} has the label {shown(label)}, but there are {len(names)} classes"
-                )
-        return [None if label is None or label < 0 else names[label] for label in labels]
 
     def _elements(
         self, columns: dict[str, Any], count: int, place: Callable[[int], str]
@@ -162,13 +149,28 @@ class TableRows:
             yield found
 
 
+def named_labels(
+    column: Any, names: Sequence[Any] | None, table: str, place: Callable[[int], str]
+) -> list[Any]:
+    """A column of labels; of numbers into `names` (-1: none) these names. Raises InputError."""
+    labels = plain(column, table)
+    if names is None:
+        return labels
+    for i, label in enumerate(labels):
+        if label is not None and not (isinstance(label, int) and -1 <= label < len(names)):
+            raise InputError(
+                f"{table}: {place(i)} has the label {shown(label)}, but there are {len(names)} classes"
+            )
+    return [None if label is None or label < 0 else names[label] for label in labels]
+
+
 def plain(column: Any, table: str) -> list[Any]:
     """A column as Python's numbers, booleans and texts, what is something else as it is written."""
     if not isinstance(column, (pa.Array, pa.ChunkedArray)):
         return list(column)
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
-    if pa.types.is_temporal(column.type):
+    if pa.types.is_temporal(column.type) and not pa.types.is_interval(column.type):
         column = column.cast(pa.string())  # Python has no nanoseconds, and ends with the year 9999
     return [
         value if value is None or isinstance(value, (int, float, str, bool)) else str(value)

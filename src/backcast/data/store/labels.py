@@ -73,6 +73,13 @@ def encode_ids(ids: Sequence[Any] | None, count: int, name: str, from_text: bool
     return np.array(plain, dtype=np.int64 if whole else object)
 
 
+def written(label: Any) -> str:
+    """A label as text; a whole number without its fraction, as a file of whole numbers would have it."""
+    text = str(label)
+    whole, _, fraction = text.partition(".")
+    return whole if fraction and not fraction.strip("0") and WHOLE.fullmatch(whole) else text
+
+
 def _kind(label: Any) -> str | None:
     if isinstance(label, bool):
         return "boolean"
