@@ -41,4 +41,4 @@ results: .venv/installed
 	touch $@
 
 clean:
-	rm -rf .venv demo runs docs/_build
+	rm -rf .venv demo docs/_build

@@ -1,4 +1,4 @@
-"""A scikit-learn baseline for any DATA that backcast reads, to put a network's accuracy beside.
+"""A scikit-learn baseline for any DATA of real vectors, to put a network's accuracy beside.
 
     python examples/scikit_learn_baseline.py DATA [TEST]
 
@@ -38,6 +38,8 @@ def features(rows: Sequences) -> np.ndarray:
 
 def main() -> None:
     splits = load(sys.argv[1])
+    if splits.train.is_symbols:
+        raise SystemExit(f"{sys.argv[1]}: holds symbols; this baseline reads real vectors")
     test = splits.test if len(sys.argv) < 3 else load(sys.argv[2]).train
     if test is None:
         raise SystemExit("no test rows: name a second file")

@@ -130,8 +130,12 @@ def test_rows_of_another_machine_are_not_mixed_in(tmp_path: Path) -> None:
     store.set_machine(machine)
     store.set_machine({**machine, "threads": 1})  # no row yet
     store.put({"contender": "a"}, {"contender": "a", "rounds": 2, "fits": True})
+    before = (tmp_path / "f.json").read_bytes()
     with pytest.raises(InputError, match="threads 1"):
         store.set_machine(machine)
+    with pytest.raises(InputError, match="threads 1"):
+        Store(tmp_path / "f.json", "step", ["another", "command"]).set_machine(machine)
+    assert (tmp_path / "f.json").read_bytes() == before
 
 
 class FakeWorker:

@@ -320,6 +320,16 @@ def test_help_answers_at_once_and_imports_nothing_heavy(command: str) -> None:
     assert "usage: backcast" in found.stdout
 
 
+@pytest.mark.parametrize("command", ["ls experiments", "train --help"])
+def test_a_closed_pipe_ends_quietly(command: str) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    words = [sys.executable, "-m", "backcast", *command.split()]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(words, env=environment, text=True, **pipes) as process:
+        process.stdout.close()
+        assert (process.wait(60), process.stderr.read()) == (0, "")
+
+
 def test_python_dash_m_works() -> None:
     began = time.monotonic()
     found = subprocess.run(

@@ -170,7 +170,8 @@ def test_a_folder_for_the_hub_is_a_model_with_a_card(trained: Path, npz: Path, t
         "0, 1",
     ):
         assert part in card, part
-    assert str(tmp_path) not in (target / "config.json").read_text()
+    assert str(tmp_path) not in (target / "config.json").read_text() + card
+    assert head["model-index"][0]["results"][0]["dataset"]["name"] == "mine.npz"
     rows = backcast.load(npz).train
     model = load_model(target)
     np.testing.assert_array_equal(model.predict_proba(rows), load_model(trained).predict_proba(rows))

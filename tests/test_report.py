@@ -154,6 +154,21 @@ def test_seeds_are_grouped_and_every_method_is_measured(npz: Path, tmp_path: Pat
     assert f"backcast report {runs[0]}" in page and "prefers-color-scheme: dark" in page
 
 
+def test_a_seed_that_is_there_twice_is_no_spread(npz: Path, tmp_path: Path) -> None:
+    runs = [train(npz, "gru", tmp_path / name) for name in ("a", "_b")]
+    assert main(["report", *runs, "--out", str(tmp_path / "report.html")]) == 0
+    page = (tmp_path / "report.html").read_text()
+    assert [(name, seeds) for name, _, seeds in rows_of(page)] == [("a", "1"), ("_b", "1")]
+    assert re.findall(r'data-label="epochs">(.*?)<', page) == ["1", "1"], "a GRU alone has no phase 1"
+    assert page.count("from Python") == 2, "no command of ours trained them"
+
+
+def test_pictures_that_were_cut_are_drawn_as_lines(tmp_path: Path) -> None:
+    run = train("digits-silence", "r-lstm", tmp_path / "run", "--max-length", "70", "--limit", "60")
+    assert main(["report", run]) == 0
+    assert 'src="data:image/png' not in (Path(run) / "report.html").read_text()
+
+
 def test_pictures_symbols_and_permuted_pictures(tmp_path: Path) -> None:
     write_pictures(tmp_path, "mnist")
     generator = np.random.default_rng(0)

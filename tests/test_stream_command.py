@@ -123,7 +123,8 @@ def test_raw_bytes_and_text(tmp_path: Path, stream: Stream) -> None:
         np.testing.assert_allclose(list(answer["probabilities"].values()), expected[0], atol=1e-5)
     answers, _ = stream(reads_text, "abä", "--format", "text", "--every", "0")
     assert [answer["steps"] for answer in answers] == [3]
-    assert "is no UTF-8" in stream(reads_text, b"ab\xff", "--format", "text", status=2)[1]
+    answers, error = stream(reads_text, b"ab\xffab", "--format", "text", status=2)
+    assert "behind character 2: is no UTF-8" in error and [one["steps"] for one in answers] == [1, 2]
     assert "this model reads characters; say" in stream(reads_text, "", "--format", "bytes", status=2)[1]
     assert [one["steps"] for one in stream(reads_text, '"abc"\n"a"\n')[0]] == [1, 2, 3, 4]
     assert [one["steps"] for one in stream(reads_bytes, '98\n"ä"\n')[0]] == [1, 2, 3]
@@ -133,6 +134,7 @@ BAD = {
     "no json": (REAL, "[1, 2]\n{", "line 2: is no JSON"),
     "width": (REAL, "[1, 2]\n[1]", r"line 2: x is [1]; a step of this model is a list of 2 numbers"),
     "nan": (REAL, "[1, NaN]", "line 1: x is [1, nan]"),
+    "float": (REAL, "[1, 2]\n[1, 1e300]", "is too large: beyond what 32 bits hold"),
     "huge": (REAL, f"[1, 1{'0' * 400}]", "a step of this model is"),
     "word": (REAL, '["a", 1]', "line 1: x is ['a', 1]"),
     "key": (REAL, '{"id": 1, "xx": [1, 2]}', "unknown key 'xx'; an object has id, x and end; did you mean"),

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ import backcast.run as run_module
 from backcast.build import load_model
 from backcast.config import Config, resolve
 from backcast.errors import InputError, RunError
+from backcast.files import write_atomically
 from backcast.history import read_metrics
 from backcast.prepared import prepare
 from backcast.run import locked, read_config, train
@@ -232,6 +234,22 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path, monkeypatch: p
     with pytest.raises(OSError):
         write_atomically(tmp_path / "a", b"new")
     assert (tmp_path / "a").read_bytes() == b"old" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_two_that_write_one_file_leave_one_of_both(tmp_path: Path) -> None:
+    versions = [bytes([letter]) * 100_000 for letter in b"ab"]
+
+    def write(content: bytes) -> None:
+        for _ in range(20):
+            write_atomically(tmp_path / "file", content)
+            assert (tmp_path / "file").read_bytes() in versions
+
+    with ThreadPoolExecutor(2) as both:
+        list(both.map(write, versions))
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    write_atomically(tmp_path / "link", b"through")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "file").read_bytes() == b"through"
 
 
 def test_the_best_epoch_on_validation_is_taken_and_without_validation_the_last(

@@ -7,6 +7,7 @@ where and what to do. Nothing heavy is imported before it is needed, so `--help`
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import warnings
@@ -62,16 +63,20 @@ class _Parser(argparse.ArgumentParser):
 def main(argv: list[str] | None = None) -> int:
     """Runs the command; returns its exit status. Without `argv` the process is taken to be the command's own."""
     try:
-        arguments = make_parser().parse_args(argv)
-        arguments.own_process = argv is None
-        status: int = arguments.run(arguments)
-        return status
+        try:
+            arguments = make_parser().parse_args(argv)
+            arguments.own_process = argv is None
+            status: int = arguments.run(arguments)
+            return status
+        finally:
+            sys.stdout.flush()  # a closed pipe is to show here, not when Python ends
     except InputError as error:
         return _complain(error, 2)
     except RunError as error:
         return _complain(error, 1)
     except BrokenPipeError:
-        sys.stderr.close()  # whoever read our output has had enough
+        # Whoever read our output has had enough; nothing is left to be flushed into it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
         return _complain(f"{error.filename or 'a file'}: {error.strerror or error}", 1)

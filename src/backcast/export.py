@@ -65,7 +65,9 @@ def export(
     path = Path(path)
     require_streamable(model)
     if path.suffix not in (".onnx", ".pt2"):
-        raise InputError(f"{path}: the ending must be .onnx or .pt2 (torch.export)")
+        raise InputError(
+            f"{path}: the ending must be .onnx or .pt2 (torch.export); a folder's name has no dot here"
+        )
     if path.is_dir() or not path.absolute().parent.is_dir():
         raise InputError(f"{path}: there is no folder {path.absolute().parent} to write it into")
     if path.suffix == ".onnx" and not OLDEST_OPSET <= opset <= OPSET:
@@ -184,12 +186,14 @@ def _check(model: TrainedModel, run: Run) -> float:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Without the exporters' notes about themselves."""
-    logger = logging.getLogger("torch.onnx")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript")]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(before)
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Writes a file so that at `path` there is the old one or the whole new one, never anything else."""
-    part = path.with_name(path.name + ".part")
+    """Writes a file so that at `path` there is the old one or the whole new one, never anything else.
+
+    A link is followed; what is no file (a pipe, a terminal) is written to as it is.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        path.write_bytes(content)
+        return
+    path = path.resolve()
+    part = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.part")  # two may write at once
     try:
         with part.open("wb") as file:
             file.write(content)

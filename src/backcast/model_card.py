@@ -25,11 +25,15 @@ NOT_SETTINGS = ("data", "data_dir", "unlabeled", "from_run", "method", "seed", "
 
 @dataclasses.dataclass(frozen=True)
 class Accuracy:
-    """share of `rows` rows that were right, and which rows those were; `rows` is None where it is not known."""
+    """share of `rows` rows that were right, and which rows those were; `rows` is None where it is not known.
+
+    data  the name of the data set that they are of; None: that of the training rows
+    """
 
     share: float
     rows: int | None
     where: str
+    data: str | None = None
 
     def __str__(self) -> str:
         """With the interval that the number of rows gives: Wilson's, 95 %."""
@@ -50,9 +54,8 @@ def measured(run: Path | None, config: Config, evaluation: str | Path | None) ->
     if evaluation is not None:
         try:
             found = json.loads(Path(evaluation).read_text(encoding="utf-8"))
-            return Accuracy(
-                float(found["accuracy"]), int(found["rows"]), f"{found['data']}, {found['split']}"
-            )
+            data = _without_path(str(found["data"]))
+            return Accuracy(float(found["accuracy"]), int(found["rows"]), f"{data}, {found['split']}", data)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(
                 f"{evaluation}: is not what `backcast evaluate --json` writes: {str(error)[:150]}"
@@ -76,7 +79,7 @@ def model_card(
 ) -> str:
     """README.md of a model folder; `description` is its config.json."""
     method, preprocessing = METHODS[config.method], description["preprocessing"]
-    name = Path(config.data).name if config.data else "data of one's own"
+    name = _without_path(config.data) if config.data else "data of one's own"
     reads = "real vectors" if preprocessing["kind"] == "real" else preprocessing["kind"]
     channels = f" of {preprocessing['channels']} channels" if preprocessing["kind"] == "real" else ""
     head: dict[str, Any] = {
@@ -87,7 +90,8 @@ def model_card(
     if accuracy is not None:
         metric = {"type": "accuracy", "value": round(accuracy.share, 4), "name": accuracy.where}
         task = {"type": "other", "name": "sequence classification"}
-        result = {"task": task, "dataset": {"name": name, "type": name}, "metrics": [metric]}
+        data = accuracy.data or name
+        result = {"task": task, "dataset": {"name": data, "type": data}, "metrics": [metric]}
         head["model-index"] = [{"name": f"{name}, {config.method}", "results": [result]}]
     settings = [
         f"| `{flag(each.name)}` | {getattr(config, each.name)} |"
@@ -104,7 +108,7 @@ def model_card(
 
 A {method.network} that classifies whole sequences, trained with backcast: {method.description}.
 
-- **Data**: {config.data or "not named"}; it reads {reads}{channels}
+- **Data**: {name if config.data else "not named"}; it reads {reads}{channels}
 - **Classes**: {shown}
 - **Accuracy**: {accuracy or "not measured"}, one run, seed {config.seed}
 - **License**: {license or "not stated"}
@@ -129,3 +133,8 @@ Weights are safetensors, all else is JSON: nothing that is loaded can run code.
 
 {PAPER}
 """
+
+
+def _without_path(data: str) -> str:
+    """What DATA is called: where it lay is nobody's business. The Hub's and the built-in ones as they are."""
+    return data if data.startswith("hf:") else Path(data).name

@@ -56,7 +56,7 @@ from backcast.trainer import Trainer
 CONFIG, ENVIRONMENT, METRICS, CHECKPOINTS, MODEL = (
     "config.yaml", "environment.json", "metrics.jsonl", "checkpoints", "model",
 )  # fmt: skip
-OWN_FILES = (CONFIG, ENVIRONMENT, METRICS, CHECKPOINTS, MODEL, "report.html")
+OWN_FILES = (CONFIG, ENVIRONMENT, METRICS, CHECKPOINTS, MODEL, "report.html", "interactive.html")
 MAY_DIFFER = ("data", "unlabeled", "from_run", "data_dir", "device", "checkpoint_minutes")
 """Settings that may change when a run is resumed: what is computed does not follow from them, or is held by a checksum."""
 

@@ -176,6 +176,7 @@ class Streams:
         try:
             self._plan(None, self._decoder.decode(chunk, last))
         except UnicodeDecodeError as error:
+            self._plan(None, error.object[: error.start].decode())  # what came before it counts
             step = self._steps.get(None, 0)
             raise InputError(f"behind character {step}: is no UTF-8 ({error.reason})") from None
 

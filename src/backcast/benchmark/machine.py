@@ -37,7 +37,7 @@ def load() -> float | None:
     """How many processes have wanted to compute, on average over the last minute."""
     try:
         return round(os.getloadavg()[0], 2)
-    except OSError:
+    except (OSError, AttributeError):  # Windows has none
         return None
 
 

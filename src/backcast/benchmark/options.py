@@ -60,7 +60,7 @@ def _add_own(name: str, parser: argparse.ArgumentParser) -> None:
         _sizes(parser, "--inputs", None, "numbers that the layer reads a step")
         _sizes(parser, "--hidden", None, "cells")
         _sizes(parser, "--batch", None, "rows")
-        _sizes(parser, "--lengths", None, "steps; with any of these four, all combinations (default: a list that docs/results.md shows)")  # fmt: skip
+        _sizes(parser, "--lengths", None, "steps; with any of these four, all combinations (default: a list that docs/performance.md shows)")  # fmt: skip
     elif name == "stream":
         _size(parser, "--channels", 3, "numbers in an element (default: 3)")
         parser.add_argument("--seconds", type=_duration, default=0.5, metavar="S", help="how long to call in each round (default: 0.5)")  # fmt: skip

@@ -19,17 +19,19 @@ class Store:
 
     def __init__(self, path: Path | None, benchmark: str, command: list[str]) -> None:
         """Raises InputError where the file is not one of this benchmark, or cannot be written."""
-        self._path = path
+        self._path, self._command = path, command
         self._document: dict[str, Any] = {
             "benchmark": benchmark, "command": command, "machine": {}, "rows": []
         }  # fmt: skip
         if path is None:
             return
         if path.exists():
-            found = _read(path, benchmark)
-            self._document.update(machine=found["machine"], rows=found["rows"])
+            self._document |= _read(path, benchmark)
         try:
-            self._write()
+            if path.exists():
+                path.open("r+b").close()  # its command is that of its last row
+            else:
+                self._write()
         except OSError as error:
             raise InputError(f"--json {path}: cannot be written: {error.strerror}") from None
 
@@ -48,7 +50,6 @@ class Store:
                     f"{machine[name]!r} now; choose another file"
                 )
         self._document["machine"] = machine
-        self._write()
 
     def find(self, key: Record) -> Record | None:
         """The row that `key` names."""
@@ -70,6 +71,7 @@ class Store:
         else:
             found.clear()
             found.update(record)
+        self._document["command"] = self._command
         self._write()
 
     def _write(self) -> None:

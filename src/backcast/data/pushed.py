@@ -33,8 +33,10 @@ def read_pushed(preprocessing: Preprocessing, x: Any, rows: int) -> tuple[Tensor
     values = _numbers(preprocessing, x)
     if values.shape[0] != rows:
         raise _wrong_rows(values.shape[0], rows)
-    standard = torch.from_numpy(preprocessing.standardise(values))
-    return standard, np.full(rows, values.shape[1], np.int64)
+    with np.errstate(over="ignore"):
+        standard = preprocessing.standardise(values)
+    _require_finite(standard, values, "is too large: beyond what 32 bits hold")
+    return torch.from_numpy(standard), np.full(rows, values.shape[1], np.int64)
 
 
 def _numbers(preprocessing: Preprocessing, x: Any) -> NDArray[Any]:
@@ -55,13 +57,17 @@ def _numbers(preprocessing: Preprocessing, x: Any) -> NDArray[Any]:
         raise InputError(
             f"x is {found} of {values.dtype}, but the model reads {describe_kind('real', channels)}: push numbers {wanted}"
         )
-    if not np.isfinite(values).all():
-        row, step, channel = map(int, np.argwhere(~np.isfinite(values))[0])
+    _require_finite(values, values, "is missing")
+    return values
+
+
+def _require_finite(found: NDArray[Any], values: NDArray[Any], what: str) -> None:
+    if not np.isfinite(found).all():
+        row, step, channel = map(int, np.argwhere(~np.isfinite(found))[0])
         raise InputError(
-            f"x: row {row}, step {step}, channel {channel} is {values[row, step, channel]}; "
+            f"x: row {row}, step {step}, channel {channel} {what} ({values[row, step, channel]}); "
             "a stream needs every value: push the last known one, or leave the step out"
         )
-    return values
 
 
 def _symbols(preprocessing: Preprocessing, x: Any, rows: int) -> tuple[Tensor, NDArray[np.int64]]:

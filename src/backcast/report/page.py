@@ -94,6 +94,8 @@ def _memories(group: Group, results: Results) -> list[Memory]:
     symbols, picture = run.model.preprocessing.symbols, run.model.picture
     count = 1 if symbols or picture is None else EXAMPLES
     longest = np.argsort(-rows.lengths, kind="stable")[:count]
+    if picture is not None and (rows.lengths[longest] != picture.height * picture.width).any():
+        picture, longest = None, longest[:1]  # cut by --max-length
     recalls = [recall(run.model, rows, int(row)) for row in longest]
     if symbols:
         preprocessing = run.model.preprocessing
@@ -151,7 +153,12 @@ def _texts(found: Recall, names: list[str]) -> list[Text]:
 def _began_with(run: RunResult) -> str:
     """The command that trained the run, as its folder tells."""
     words = run.environment.get("command") or []
-    return shlex.join(["backcast", *words[1:]]) if words else "not known"
+    if not words:
+        return "not known"
+    program = Path(words[0])
+    if program.stem != "backcast" and program.parts[-2:] != ("backcast", "__main__.py"):
+        return "from Python"
+    return shlex.join(["backcast", *words[1:]])
 
 
 def _chance(results: Results) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -119,6 +120,11 @@ class Group:
         unlabelled = f", {labelled:,} of them with a label," if labelled < rows and self.config.epochs else ""
         epochs = " + ".join(f"{phase.epochs} {phase.name}" for phase in phases(self.config))
         return f"trained on {rows:,} rows{unlabelled} for {epochs} epochs"
+
+    @property
+    def epochs(self) -> str:
+        """Of each phase that it has: "20 + 100"."""
+        return " + ".join(str(phase.epochs) for phase in phases(self.config))
 
     @property
     def settings(self) -> str:
@@ -259,14 +265,16 @@ def _require_same_rows(path: Path, config: Config, environment: dict[str, Any], 
 
 
 def _groups(runs: list[RunResult]) -> list[Group]:
-    found: dict[tuple[tuple[str, Any], ...], list[RunResult]] = {}
+    """By the settings but the seed; a seed that is there again belongs to a group of its own: it is no spread over seeds."""
+    found: dict[tuple[Any, ...], list[RunResult]] = {}
+    again: Counter[tuple[Any, ...]] = Counter()
     for run in runs:
-        key = tuple(
-            (name, value) for name in FIELDS if name not in IGNORED for value in [_setting(run.config, name)]
-        )
-        found.setdefault(key, []).append(run)
+        settings = tuple((name, _setting(run.config, name)) for name in FIELDS if name not in IGNORED)
+        found.setdefault((settings, again[settings, run.config.seed]), []).append(run)
+        again[settings, run.config.seed] += 1
+    everything = [dict(settings) for settings, _ in found]
     groups = [
-        Group(_name(dict(key), members, list(map(dict, found))), members) for key, members in found.items()
+        Group(_name(dict(settings), members, everything), members) for (settings, _), members in found.items()
     ]
     names = [group.name for group in groups]
     return [Group(str(g.runs[0].path), g.runs) if names.count(g.name) > 1 else g for g in groups]
