@@ -134,7 +134,7 @@ BAD = {
     "no json": (REAL, "[1, 2]\n{", "line 2: is no JSON"),
     "width": (REAL, "[1, 2]\n[1]", r"line 2: x is [1]; a step of this model is a list of 2 numbers"),
     "nan": (REAL, "[1, NaN]", "line 1: x is [1, nan]"),
-    "float": (REAL, "[1, 2]\n[1, 1e300]", "is too large: beyond what 32 bits hold"),
+    "float": (REAL, "[1, 2]\n[1, 1e300]", "line 2: x is [1, 1e+300]; a step of this model is"),
     "huge": (REAL, f"[1, 1{'0' * 400}]", "a step of this model is"),
     "word": (REAL, '["a", 1]', "line 1: x is ['a', 1]"),
     "key": (REAL, '{"id": 1, "xx": [1, 2]}', "unknown key 'xx'; an object has id, x and end; did you mean"),

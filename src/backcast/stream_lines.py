@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import codecs
 import json
-import math
 import reprlib
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -24,6 +23,7 @@ from backcast.errors import InputError, nearest
 from backcast.streaming import StreamSession, read_state
 
 LONGEST_LINE = 1 << 20
+LARGEST = float(np.finfo(np.float32).max)  # of a number: the network reads 32 bits
 LONGEST_PIECE = 256
 """Steps of a stream in one call: rows are padded to the longest of them."""
 KEYS = ("id", "x", "end")
@@ -262,6 +262,6 @@ def _is_whole(x: Any) -> bool:
 
 def _is_number(x: Any) -> bool:
     try:
-        return isinstance(x, int | float) and not isinstance(x, bool) and math.isfinite(x)
+        return isinstance(x, int | float) and not isinstance(x, bool) and abs(float(x)) <= LARGEST
     except OverflowError:  # a whole number beyond all floats
         return False
