@@ -173,6 +173,7 @@ BAD = {
     "text": (REAL, 1, dict(x="abc"), "the model reads real vectors of 2 channels"),
     "ragged": (REAL, 2, dict(x=[np.zeros((2, 2)), np.zeros((3, 2))]), "pad them to one length"),
     "nan": (REAL, 1, dict(x=[[[0, 1], [0, float("nan")]]]), "row 0, step 1, channel 1 is nan"),
+    "too large": (REAL, 1, dict(x=[[[0, 1], [0, 1e300]]]), r"channel 1 is 1e\+300, beyond what 32 bits hold"),
     "lengths": (REAL, 1, dict(x=np.zeros((1, 3, 2)), lengths=[4]), "has 3 steps, so 0 .. 3, not 4"),
     "more lengths": (REAL, 1, dict(x=np.zeros((1, 3, 2)), lengths=[1, 1]), "lengths must be 1 whole number"),
     "far rows": (REAL, 2, dict(x=np.zeros((1, 3, 2)), rows=[2]), r"rows must lie in 0 \.\. 1"),

@@ -35,7 +35,7 @@ def read_pushed(preprocessing: Preprocessing, x: Any, rows: int) -> tuple[Tensor
         raise _wrong_rows(values.shape[0], rows)
     with np.errstate(over="ignore"):
         standard = preprocessing.standardise(values)
-    _require_finite(standard, values, "is too large: beyond what 32 bits hold")
+    _require_finite(standard, values, ", beyond what 32 bits hold")
     return torch.from_numpy(standard), np.full(rows, values.shape[1], np.int64)
 
 
@@ -57,15 +57,15 @@ def _numbers(preprocessing: Preprocessing, x: Any) -> NDArray[Any]:
         raise InputError(
             f"x is {found} of {values.dtype}, but the model reads {describe_kind('real', channels)}: push numbers {wanted}"
         )
-    _require_finite(values, values, "is missing")
+    _require_finite(values, values)
     return values
 
 
-def _require_finite(found: NDArray[Any], values: NDArray[Any], what: str) -> None:
+def _require_finite(found: NDArray[Any], values: NDArray[Any], more: str = "") -> None:
     if not np.isfinite(found).all():
         row, step, channel = map(int, np.argwhere(~np.isfinite(found))[0])
         raise InputError(
-            f"x: row {row}, step {step}, channel {channel} {what} ({values[row, step, channel]}); "
+            f"x: row {row}, step {step}, channel {channel} is {values[row, step, channel]}{more}; "
             "a stream needs every value: push the last known one, or leave the step out"
         )
 
