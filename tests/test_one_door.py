@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.feather
 import pyarrow.parquet as pq
@@ -234,3 +235,18 @@ def test_the_hubs_class_names_in_a_long_table(tmp_path: Path) -> None:
     table = table.replace_schema_metadata({b"huggingface": json.dumps(features).encode()})
     pq.write_table(table, tmp_path / "long.parquet")
     assert backcast.load(tmp_path / "long.parquet", time="t").train.classes == ("neg", "pos")
+
+
+def test_labels_beyond_64_bits_and_spans_of_time(tmp_path: Path) -> None:
+    rows = write(tmp_path / "wide.csv", "x,label", *(f"{i}.5 2 3,{i % 2 + 2**70}" for i in range(8)))
+    table = pa.table({"x": [[float(i), 2.5] for i in range(8)], "label": [2.0**70, 2.0**71] * 4})
+    pq.write_table(table, tmp_path / "wide.parquet")
+    for data in (rows, str(tmp_path / "wide.parquet")):
+        run, out = str(tmp_path / Path(data).suffix), tmp_path / "out.parquet"
+        assert main(["train", data, *QUICK, "--out", run]) == 0
+        assert main(["predict", run, data, "--out", str(out)]) == 0
+        assert {*pq.read_table(out)["prediction"].to_pylist()} <= {*map(str, (2**70, 2**70 + 1, 2**71))}
+    spans = pa.array([(1, 2, 3), (4, 5, 6)], pa.month_day_nano_interval())
+    assert len(backcast.load(pa.table({"x": [[1.5], [2.5]], "label": spans})).train.classes) == 2
+    with pytest.raises(backcast.InputError, match="the DataFrame cannot be read"):
+        backcast.load(pd.DataFrame({"x": [2**70]}), wide=True)

@@ -457,7 +457,8 @@ def test_a_run_that_was_being_replaced_can_be_replaced(npz: Path, tmp_path: Path
             train(mine, out, overwrite=True)
     assert not (out / "config.yaml").exists()
     train(mine, out)
-    assert_same_run(out, out)
+    train(mine, tmp_path / "fresh")
+    assert_same_run(out, tmp_path / "fresh")
 
 
 def test_classes_of_other_names_are_not_gone_on_with(npz: Path, tmp_path: Path) -> None:

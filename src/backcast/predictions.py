@@ -72,11 +72,12 @@ def _parquet(columns: dict[str, list[Any]]) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    wide = {
-        name: any(isinstance(cell, int) and abs(cell) >> 63 for cell in column)
-        for name, column in columns.items()
-    }
-    written = {name: [*map(str, column)] if wide[name] else column for name, column in columns.items()}
     sink = pa.BufferOutputStream()
-    pq.write_table(pa.table(written), sink)
+    pq.write_table(pa.table({name: _in_64_bits(column) for name, column in columns.items()}), sink)
     return sink.getvalue().to_pybytes()
+
+
+def _in_64_bits(column: list[Any]) -> list[Any]:
+    """The column; as text where it has a whole number beyond them, for which Parquet has no type."""
+    wide = any(isinstance(cell, int) and abs(cell) >> 63 for cell in column)
+    return [*map(str, column)] if wide else column

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import sys
 from collections.abc import Callable
@@ -60,9 +59,6 @@ def _stream(arguments: argparse.Namespace) -> int:
     try:
         with _Interrupts() as interrupts:
             return _pump(streams, interrupts)
-    except BrokenPipeError:  # whoever read our output has had enough; nothing is left to be flushed into it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     finally:
         if state is not None:
             streams.save(state)

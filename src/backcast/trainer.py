@@ -253,9 +253,8 @@ class Trainer:
                 self.best = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
         if phase.classifies:
             entry |= self.measure(at.epoch + 1)
-        recorder.weights(
-            self.best or self.model.state_dict()
-        )  # before the metrics, which say that they are there
+        # The weights come first: whoever reads the metrics of the last epoch takes its weights to be there.
+        recorder.weights(self.best or self.model.state_dict())
         recorder.metrics(entry)
         at.epoch, at.batch, at.sums = at.epoch + 1, 0, {}
         self._save(recorder)

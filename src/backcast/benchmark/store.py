@@ -25,11 +25,10 @@ class Store:
         }  # fmt: skip
         if path is None:
             return
-        if path.exists():
-            self._document |= _read(path, benchmark)
         try:
             if path.exists():
-                path.open("r+b").close()  # its command is that of its last row
+                self._document |= _read(path, benchmark)  # its command stays until there is a row of ours
+                path.open("r+b").close()
             else:
                 self._write()
         except OSError as error:

@@ -87,7 +87,7 @@ class BackcastEstimator(BaseEstimator):
         check_is_fitted(self)
         rows = self._rows(X, self.network_.config, self.network_.preprocessing.reads, fitting=False)
         with python_words():
-            self.network_.check(rows)
+            self.network_.preprocessing.check(rows)
         return rows
 
     def _watch(self, patience: int | None = None) -> Watch:

@@ -39,10 +39,6 @@ class FittedNetwork:
     config: Config
     outputs: int
 
-    def check(self, rows: Sequences) -> None:
-        """Raises InputError where `rows` are not what the network reads."""
-        self.preprocessing.check(rows)
-
     def logits(self, rows: Sequences, device: str) -> NDArray[np.float64]:
         """The classifier's outputs, (n, outputs)."""
         target = choose_device(device)
@@ -127,8 +123,7 @@ def learn(
     device = choose_device(config.device)
     if start is not None:
         _require_same_shape(start.config, config)
-        start.check(rows)
-        unknown_symbols(start.preprocessing, rows)  # raises, where it knows none
+        _require_known(start.preprocessing, rows)
     preprocessing = Preprocessing.fit(rows) if start is None else start.preprocessing
     network = build_network(config, preprocessing, outputs)
     if start is not None:
@@ -136,8 +131,7 @@ def learn(
         network.load_state_dict({name: given.get(name, value) for name, value in own.items()})
     fitted = FittedNetwork(network, preprocessing, config, outputs)
     if validation is not None:
-        fitted.check(validation)
-        unknown_symbols(preprocessing, validation)
+        _require_known(preprocessing, validation)
     trainer = build_trainer(config, network, preprocessing, rows, validation, device)
     with process.flushed_denormals():
         try:
@@ -146,6 +140,12 @@ def learn(
             network.load_state_dict(trainer.best)
     network.eval()
     return fitted
+
+
+def _require_known(preprocessing: Preprocessing, rows: Sequences) -> None:
+    """Raises InputError where `rows` are not what the network reads, or hold no symbol that it knows."""
+    preprocessing.check(rows)
+    unknown_symbols(preprocessing, rows)
 
 
 def _require_same_shape(before: Config, now: Config) -> None:

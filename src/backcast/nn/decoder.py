@@ -110,10 +110,10 @@ class Decoder(nn.Module):
         """
         identity = not self.embedding.symbols and self.embedding.map is None
         with torch.no_grad(), torch.autocast("cpu", enabled=False):
-            folded = None if self.position_cue else self.bottom.fold(self.embedding, truth)
-            if self.position_cue or not (folded or identity):
+            if self.position_cue or not kernel.usable(truth, self.output.last.weight):
                 return None
-            if not kernel.usable(truth, self.output.last.weight):
+            folded = self.bottom.fold(self.embedding, truth)
+            if not (folded or identity):
                 return None
             h, c = self.initial_state(tuple(part.float() for part in state)).bottom
             top = None if self.top is None else self.top.maps()

@@ -29,9 +29,9 @@ class Verdict:
     answer: Answer
     difference: Spread | None
     published: Published | None
-    reason: str = ""
-    cells: tuple[str, str] = ("", "")
-    digits: int = 1
+    reason: str
+    cells: tuple[str, str]
+    digits: int
 
     @property
     def ours(self) -> str:

@@ -212,13 +212,7 @@ def _show(axes: Axes, pixels: NDArray[np.float64]) -> None:
 
 def _wrapped(name: str) -> str:
     shown = f" {name}" if name.startswith("_") else name  # matplotlib leaves names with _ out of legends
-    return "\n".join(
-        textwrap.wrap(
-            shown,
-            34,
-            break_on_hyphens=False,
-        )
-    )
+    return "\n".join(textwrap.wrap(shown, 34, break_on_hyphens=False))
 
 
 def _legend(figure: Figure, axes: Axes) -> None:

@@ -32,10 +32,7 @@ def from_python(data: Any, reading: Reading, y: Any = None, ids: Any = None) -> 
     Raises InputError for anything else, and for rows that do not fit.
     """
     if isinstance(data, dict):
-        if y is not None or ids is not None:
-            raise InputError(
-                "a dictionary of splits brings its labels and ids in columns; name them by label= and id="
-            )
+        _require_in_columns("a dictionary of splits", y, ids)
         named: dict[str, Any] = {}
         for name, part in data.items():
             split = SPLITS.get(str(name).lower())
@@ -53,13 +50,17 @@ def from_python(data: Any, reading: Reading, y: Any = None, ids: Any = None) -> 
     data, y, ids = from_torch(data, "x"), from_torch(y, "y"), from_torch(ids, "ids")
     table = _table(data)
     if table is not None:
-        if y is not None or ids is not None:
-            raise InputError("a table brings its labels and ids in columns; name them by label= and id=")
+        _require_in_columns("a table", y, ids)
         return Splits(_from_table(ArrowTable(table, type(data).__name__), reading))
     if isinstance(data, np.ndarray) and not (data.ndim == 1 and data.dtype.kind in "OU"):
         rows = from_arrays(data, y, ids=ids, name="x", kind=reading.kind, fill_missing=reading.fill_missing)
         return Splits(rows)
     return Splits(_from_list(_list(data, "x"), reading, y, ids))
+
+
+def _require_in_columns(what: str, y: Any, ids: Any) -> None:
+    if y is not None or ids is not None:
+        raise InputError(f"{what} brings its labels and ids in columns; name them by label= and id=")
 
 
 def _from_table(table: ArrowTable, reading: Reading) -> Sequences:

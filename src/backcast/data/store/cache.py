@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from filelock import FileLock
@@ -64,8 +64,9 @@ def import_rows(
     Raises InputError for what cannot be read, or changes while it is, and where the cache cannot be written. An import
     that is cut short leaves nothing that is used; two processes wait for each other.
     """
-    before = [_sign(file) for file in files]
-    parts = [FORMAT, [_checksum(file) for file in files], options, kind, np.dtype(dtype).str, fill, from_text]
+    signs = {file: _sign(file) for file in files}
+    checksums = [_checksum(file, sign) for file, sign in signs.items()]
+    parts = [FORMAT, checksums, options, kind, np.dtype(dtype).str, fill, from_text]
     key = hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:32]
     folder = cache_folder() / key
     found = _use(folder, name)
@@ -84,7 +85,7 @@ def import_rows(
                 part.mkdir()
                 sources = [str(file) for file in files]
                 write_rows(part, name, sources, read, kind, dtype, fill, from_text, picture, columns)
-                for file, sign in zip(files, before, strict=True):
+                for file, sign in signs.items():
                     if _sign(file) != sign:
                         raise InputError(f"{file}: was changed while it was read; try again once it is whole")
                 _rename(part, folder)
@@ -135,25 +136,33 @@ def _rename(part: Path, folder: Path) -> None:
             raise
 
 
-def _sign(file: Path) -> tuple[str | int, ...]:
-    """What changes with a file's content, but for changes within two seconds: place, size, times. Raises InputError."""
+class _Sign(NamedTuple):
+    """What changes with a file's content, but for changes at once: the times are not so fine."""
+
+    place: str
+    size: int
+    modified: int  # nanoseconds
+    changed: int
+    inode: int
+
+
+def _sign(file: Path) -> _Sign:
+    """Raises InputError."""
     try:
         stat = file.stat()
     except OSError as error:
         raise InputError(f"{file}: cannot be read: {error.strerror}") from None
-    return str(file.resolve()), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
+    return _Sign(str(file.resolve()), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
 
 
-def _checksum(file: Path) -> str:
+def _checksum(file: Path, sign: _Sign) -> str:
     """SHA-256 of a file; taken once for a file that stays as it is. Raises InputError."""
-    sign = _sign(file)
-    *_, modified, changed, _ = sign
     known = cache_folder() / CHECKSUMS / hashlib.sha256(repr([*sign]).encode()).hexdigest()[:32]
     try:
         with suppress(OSError, ValueError):
             if re.fullmatch("[0-9a-f]{64}", noted := known.read_text("ascii")):
                 return noted
-        settled = time.time_ns() - max(int(modified), int(changed)) > SETTLED
+        settled = time.time_ns() - max(sign.modified, sign.changed) > SETTLED
         with file.open("rb") as content:
             digest = hashlib.file_digest(content, "sha256").hexdigest()
     except OSError as error:
