@@ -13,7 +13,7 @@ import pytest
 from backcast.benchmark import command as commanding
 from backcast.benchmark import measure as measuring
 from backcast.benchmark import paper, segments
-from backcast.benchmark.machine import describe_machine
+from backcast.benchmark.machine import describe_machine, load
 from backcast.benchmark.measure import Limits, measure
 from backcast.benchmark.plan import Contender, Outcome, single
 from backcast.benchmark.step import method, plain
@@ -136,6 +136,11 @@ def test_rows_of_another_machine_are_not_mixed_in(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="threads 1"):
         Store(tmp_path / "f.json", "step", ["another", "command"]).set_machine(machine)
     assert (tmp_path / "f.json").read_bytes() == before
+
+
+def test_a_system_that_knows_no_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("os.getloadavg")
+    assert load() is None
 
 
 class FakeWorker:

@@ -252,6 +252,13 @@ def test_two_that_write_one_file_leave_one_of_both(tmp_path: Path) -> None:
     assert (tmp_path / "link").is_symlink() and (tmp_path / "file").read_bytes() == b"through"
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no terminals that are files")
+def test_a_terminal_is_written_to_and_not_replaced() -> None:
+    reader, terminal = os.openpty()
+    write_atomically(Path(os.ttyname(terminal)), b"shown")
+    assert os.read(reader, 100) == b"shown"
+
+
 def test_the_best_epoch_on_validation_is_taken_and_without_validation_the_last(
     npz: Path, tmp_path: Path
 ) -> None:
