@@ -1,6 +1,7 @@
 """Every reader: what it accepts it reads as it was written; anything else is refused, in bounded memory.
 
-READER_EXAMPLES multiplies the number of examples; READER_COUNT names a file to which the cases tried are appended.
+READER_EXAMPLES multiplies the number of examples, and `--hypothesis-profile=default` draws new ones;
+READER_COUNT names a file to which the cases tried are appended.
 """
 
 from __future__ import annotations
@@ -50,13 +51,12 @@ CASES: Counter[str] = Counter()
 PLACE = iter(range(10**9))
 
 
-def examples(count: int, derandomize: bool = False) -> Any:
+def examples(count: int) -> Any:
     """So many, times the scale; an example that takes 20 s hangs."""
     return settings(
         max_examples=max(1, int(count * SCALE)),
         deadline=timedelta(seconds=20),
         suppress_health_check=list(HealthCheck),
-        derandomize=derandomize,
         database=None,
     )
 
@@ -132,26 +132,28 @@ def steps_of(row: Any) -> list[list[float]]:
     return [[float(v) for v in step] if isinstance(step, list) else [float(step)] for step in row]
 
 
-def check(found: Sequences, data: Data, from_text: bool = False, what: str = "") -> None:
-    """Rows, labels with their names and types, ids and order are those of `data`."""
+def kind_of(rows: list[Any]) -> str:
+    if isinstance(rows[0], (str, bytes)):
+        return "characters" if isinstance(rows[0], str) else "bytes"
+    if isinstance(rows[0][0], list):
+        return "real"
+    flat = [step for row in rows for step in row]
+    if isinstance(flat[0], str):
+        return "categories"
+    return "integers" if all(type(v) is int and 0 <= v < 65_536 for v in flat) else "real"
+
+
+def check(
+    found: Sequences, data: Data, from_text: bool = False, what: str = "", train: Data | None = None
+) -> None:
+    """Rows, labels with their names and types, ids and order are those of `data`, a part read like `train`."""
     CASES[what] += 1
     valid(found)
     assert len(found) == len(data)
-    flat = [
-        value for row in data.rows for step in row for value in (step if isinstance(step, list) else [step])
-    ]
-    if isinstance(data.rows[0], (str, bytes)):
-        assert found.kind == ("characters" if isinstance(data.rows[0], str) else "bytes")
-        expected = data.rows
-    elif isinstance(flat[0], str):
-        assert found.kind == "categories" and found.symbols == tuple(sorted(set(flat)))
-        expected = data.rows
-    elif not isinstance(data.rows[0][0], list) and all(type(v) is int and 0 <= v < 65_536 for v in flat):
-        assert found.kind == "integers" and found.symbols == tuple(sorted(set(flat)))
-        expected = data.rows
-    else:
-        assert found.kind == "real"
-        expected = [steps_of(row) for row in data.rows]
+    assert found.kind == kind_of((train or data).rows)
+    if found.kind in ("integers", "categories"):
+        assert found.symbols == tuple(sorted({step for row in data.rows for step in row}))
+    expected = [steps_of(row) for row in data.rows] if found.kind == "real" else data.rows
     for i, row in enumerate(expected):
         got = row_of(found, i)
         if found.kind == "real":
@@ -761,7 +763,7 @@ def test_folders_with_splits_and_the_hub(place: Any, data: Data, form: str) -> N
     assert splits.validation is not None and splits.test is not None
     if data.labels is None or data.labels[0] is not None or form == "classes":
         first = Data(data.rows[:1], data.labels and data.labels[:1], data.ids and data.ids[:1])
-        check(splits.test, first, what=f"splits: {form}")
+        check(splits.test, first, what=f"splits: {form}", train=data)
 
 
 def test_what_another_configuration_left_in_the_hubs_cache_does_not_count(
