@@ -182,7 +182,7 @@ def test_what_was_trained_on_other_rows_is_not_compared() -> None:
 def test_two_claims_about_the_same_runs_count_once() -> None:
     experiment, results = compare([0.60, 0.62, 0.61], [0.50, 0.51, 0.52])
     again = replace(experiment, claims=(*experiment.claims, replace(experiment.claims[0], text="once more")))
-    assert counts(verdicts(again, results)).startswith("Of 1 claims of the paper our runs agree with 1,")
+    assert counts(verdicts(again, results)).startswith("Of 1 claims of the paper, our runs agree with 1,")
 
 
 def test_the_papers_difference_stands_beside_ours() -> None:
@@ -439,10 +439,10 @@ def test_the_caption_has_the_note_and_says_where_seeds_had_other_data(tmp_path: 
     what = document(experiment, same, "backcast reproduce table2", "A copy, re-encoded.")
     write_experiment(what, tmp_path)
     text = (tmp_path / "table2.md").read_text()
-    assert "A copy, re-encoded." in text and "trained on other rows" not in text
+    assert "A copy, re-encoded." in text and "not all trained on the same rows" not in text
     write_claims([what], tmp_path, "backcast reproduce all", "A copy, re-encoded.")
     assert "A copy, re-encoded." in (tmp_path / "claims.md").read_text()
     several = {experiment.cells[0].checksum: (runs[0], replace(runs[1], data_sha256="other", jobs=2))}
     write_experiment(document(experiment, several, "backcast reproduce table2"), tmp_path)
     text = (tmp_path / "table2.md").read_text()
-    assert "trained on other rows" in text and "2 runs at once" in text and "re-encoded" not in text
+    assert "not all trained on the same rows" in text and "2 runs at once" in text and "re-encoded" not in text

@@ -155,12 +155,17 @@ def test_seeds_are_grouped_and_every_method_is_measured(npz: Path, tmp_path: Pat
 
 
 def test_a_seed_that_is_there_twice_is_no_spread(npz: Path, tmp_path: Path) -> None:
-    runs = [train(npz, "gru", tmp_path / name) for name in ("a", "_b")]
+    runs = [train(npz, "gru", tmp_path / name) for name in ("a", "_b", "c")]
     assert main(["report", *runs, "--out", str(tmp_path / "report.html")]) == 0
     page = (tmp_path / "report.html").read_text()
-    assert [(name, seeds) for name, _, seeds in rows_of(page)] == [("a", "1"), ("_b", "1")]
-    assert re.findall(r'data-label="epochs">(.*?)<', page) == ["1", "1"], "a GRU alone has no phase 1"
-    assert page.count("from Python") == 2, "no command of ours trained them"
+    assert [(name, seeds) for name, _, seeds in rows_of(page)] == [("a", "1"), ("_b", "1"), ("c", "1")]
+    assert re.findall(r'data-label="epochs">(.*?)<', page) == ["1", "1", "1"], "a GRU alone has no phase 1"
+    assert page.count("from Python") == 3, "no command of ours trained them"
+    drawn = [
+        base64.b64decode(one).decode() for one in re.findall(r"data:image/svg\+xml;base64,([^\"']+)", page)
+    ]
+    legends = [one for one in drawn if ">a</text>" in one]
+    assert legends and all("_b</text>" in one for one in legends), "an underscore hides nothing from a legend"
 
 
 def test_pictures_that_were_cut_are_drawn_as_lines(tmp_path: Path) -> None:

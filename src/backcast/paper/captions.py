@@ -34,7 +34,7 @@ def _runs(finished: list[RunResult], unfinished: int) -> str:
         return (
             f"No run has finished; {unfinished} have ended otherwise."
             if unfinished
-            else "Nothing was run yet."
+            else "Nothing has been run yet."
         )
     seeds = sorted({run.seed for run in finished})
     seconds = [run.seconds for run in finished]
@@ -49,16 +49,16 @@ def _runs(finished: list[RunResult], unfinished: int) -> str:
 
 def _numbers(experiment: Experiment, finished: list[RunResult]) -> list[str]:
     """What the numbers are, where there are any."""
-    mark = ["~: read off a plot of the paper."] * experiment.read_off
+    mark = ["~: read off a plot in the paper."] * experiment.read_off
     if experiment.scale == SMOKE or not finished:
         return mark
     seeds = len({run.seed for run in finished})
     over = "one seed, so no spread" if seeds == 1 else f"mean ± standard deviation (n - 1) over {seeds} seeds"
-    found = [f"Ours: {over}, after the last epoch (nothing is chosen).", *mark]
+    found = [f"Ours: {over}, after the last epoch (no epoch is selected).", *mark]
     if experiment.form == "curves":
         found.append(
-            "Training accuracy is that of the batches as they were trained on, DropConnect on, over an epoch; the curves' test accuracy is "
-            "that of the first 2,000 test rows at small scale, the table's of all."
+            "Training accuracy is measured on the batches of an epoch as they are trained on, with DropConnect; at small scale the curves' test accuracy "
+            "is that of the first 2,000 test rows, the table's that of all."
         )
     return found
 
@@ -79,7 +79,7 @@ def _other_rows(found: Outcomes) -> list[str]:
                 drawn = run.seed if settings.get("labeled", 1.0) < 1 else None
                 read.setdefault((*how, drawn), set()).add(run.data_sha256)
     several = any(len(checksums) > 1 for checksums in read.values())
-    return ["**Some of these runs were trained on other rows of a data set than others.**"] * several
+    return ["**These runs were not all trained on the same rows of a data set.**"] * several
 
 
 def _span(numbers: Iterable[int]) -> str:

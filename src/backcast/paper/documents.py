@@ -70,7 +70,7 @@ def write_claims(documents: Sequence[Document], folder: Path, command: str, note
     """claims.md into the folder: every claim with its answer, and where it stands. Raises InputError."""
     every = [verdict for one in documents for verdict in one.verdicts]
     parts = [f"# {CLAIMS_TITLE}", _first_words([one.warning for one in documents], note), counts(every)]
-    for ours, title in ((False, "The paper's claims"), (True, "Questions of ours")):
+    for ours, title in ((False, "The paper's claims"), (True, "Our own questions")):
         lines = ["| | the paper | ours | |", "|---|---:|---:|---|"]
         for one in documents:
             shown = [verdict for verdict in one.verdicts if verdict.claim.ours == ours]

@@ -106,11 +106,11 @@ def _paper(dogs_are_there: bool) -> Scale:
         about={
             "table2": (
                 f"{known} iRNN and uRNN, which the paper quotes from their own papers, have those papers' units and no embedding; epochs, "
-                "optimizer and batches are the others', the iRNN's learning rate is 0.0001."
+                "optimizer and batches are those of the other methods, and the iRNN's learning rate is 0.0001."
             ),
             **dict.fromkeys(
                 ("table3", "figure3"),
-                f"{known} The attention networks have Adam at 0.001, without a warm-up.",
+                f"{known} The attention networks use Adam at 0.001, without warm-up.",
             ),
             OTHERS: known,
         },
@@ -134,11 +134,11 @@ def _small(dogs_are_there: bool) -> Scale:
         dogs |= {"data": "stanford-dogs"}
     length = "real length (T = 784), 10,000 images, truncation 300 and segments of 600 as in the paper."
     real, real_mnist = f"MNIST and pMNIST at their {length}", f"MNIST at its {length}"
-    fewer_epochs = "Without pretraining the 8 joint epochs are all there is, a fifth less."
+    fewer_epochs = "The run without pretraining has the 8 joint epochs only, a fifth less."
     shrunk = "CIFAR-10 at 16 × 16 (T = 256), 10,000 images, truncation 75 and segments of 150."
     common = (
-        "64 cells in place of 128, feed-forward layers of 128 in place of 256, batches of 32 in place of 128; 2 epochs of pretraining and 8 joint ones in place of 100 and 1,000 "
-        "where nothing else is said, rates not halved. Methods without an auxiliary loss train as many epochs as the others in both phases."
+        "64 cells instead of 128, feed-forward layers of 128 instead of 256, batches of 32 instead of 128; unless stated otherwise, 2 epochs of pretraining and 8 joint ones "
+        "instead of 100 and 1,000, learning rates not halved. Methods without an auxiliary loss train for as many epochs as the others do in both phases together."
     )
     reduced = {**quarter, "limit": 4_000, "sampling_steps": 290}
     return Scale(
@@ -170,34 +170,34 @@ def _small(dogs_are_there: bool) -> Scale:
         alone_as_long_as_both=True,
         curve_rows=2_000,
         about={
-            "table2": f"{real} {shrunk} {common} iRNN and uRNN have 64 units and read pixels without an embedding, the iRNN at a learning rate of 0.0001.",
+            "table2": f"{real} {shrunk} {common} iRNN and uRNN have 64 units and read pixels without an embedding; the iRNN has a learning rate of 0.0001.",
             **dict.fromkeys(("extension-both", "extension-cue", "extension-unfed"), f"{real_mnist} {shrunk} {common}"),
             "table3": (
-                "Attention is slow, so 4,000 images here: MNIST and pMNIST at 14 × 14 (T = 196), CIFAR-10 at 16 × 16 (T = 256); "
-                f"auxiliary truncation 75 and segments of 150. The attention networks have Adam at 0.001, without a warm-up. {common}"
+                "Attention is slow, so there are only 4,000 images: MNIST and pMNIST at 14 × 14 (T = 196), CIFAR-10 at 16 × 16 (T = 256); "
+                f"auxiliary truncation 75 and segments of 150. The attention networks use Adam at 0.001, without warm-up. {common}"
             ),
             "table4": (
-                "5,000 training rows of DBpedia at their real length, truncation 100; phase 2 is supervised alone, as in the paper. "
-                "5 epochs of pretraining and 15 more. With one segment the auxiliary gradient of r-LSTM is cut after 100 steps, too; that of "
-                "p-LSTM runs through its segment of up to 300, which is more than half of the rows' whole length. "
+                "5,000 training rows of DBpedia at their real length, truncation 100; phase 2 is supervised only, as in the paper. "
+                "5 epochs of pretraining and 15 supervised ones. With one segment the auxiliary gradient of r-LSTM is cut after 100 steps as well; that of "
+                "p-LSTM runs through its segment of up to 300, which is more than half of a row. "
                 f"{common}"
             ),
             "figure3": (
                 "4,000 images at a quarter of the paper's sides; truncation 19 and segments of 38, in the paper's ratio to the "
-                f"length. 1 epoch of pretraining and 4 joint ones. The Transformer has Adam at 0.001, without a warm-up. "
-                "Seconds of a step were taken while another run was on: their order of magnitude counts, docs/performance.md has steps "
-                f"that were alone. {common}"
+                f"length. 1 epoch of pretraining and 4 joint ones. The Transformer uses Adam at 0.001, without warm-up. "
+                "Seconds per step were measured while another run was going: only their order of magnitude counts; docs/performance.md has steps "
+                f"measured alone. {common}"
             ),
             "extension-mnist": (
-                "The paper's settings on all 60,000 images (128 cells, batches of 128), but for the number of epochs: 1 of pretraining and "
-                "5 joint ones in place of 100 and 1,000, the LSTM 6; rates not halved, the truth is fed no more after the same share of training (655 steps)."
+                "The paper's settings on all 60,000 images (128 cells, batches of 128) except for the number of epochs: 1 of pretraining and "
+                "5 joint ones instead of 100 and 1,000, and 6 for the LSTM; learning rates not halved; scheduled sampling stops feeding the truth after the same share of training (655 steps)."
             ),
             "figure6": f"{shrunk} {common} {fewer_epochs}",
             **dict.fromkeys(("extension-truncation", "extension-segments"), f"{real_mnist} {common}"),
             "extension-ablation": f"{real_mnist} {common} {fewer_epochs}",
             "extension-labels": (
                 f"{shrunk} 64 cells, batches of 32. r-LSTM and p-LSTM are pretrained on all rows, without labels, for 2 epochs; then all "
-                "methods are trained on the rows with a label alone, for 2,500 updates whatever their number. Rates not halved."
+                "methods are trained on the labelled rows only, for 2,500 updates however many there are. Learning rates not halved."
             ),
             OTHERS: f"{shrunk} {common}",
         },

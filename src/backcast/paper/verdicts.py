@@ -65,8 +65,8 @@ def counts(all_verdicts: Sequence[Verdict]) -> str:
     """ "Of 3 claims of the paper our runs agree with 1, …", and of ours, as sentences; two claims of the same runs are one."""
     sentences = []
     for ours, what in (
-        (False, "claims of the paper our runs agree with"),
-        (True, "questions of ours our runs say yes to"),
+        (False, "claims of the paper, our runs agree with"),
+        (True, "questions of our own, our runs say yes to"),
     ):
         once = {verdict.cells: verdict.answer for verdict in all_verdicts if verdict.claim.ours == ours}
         answers = [*once.values()]
@@ -74,14 +74,14 @@ def counts(all_verdicts: Sequence[Verdict]) -> str:
             agree, disagree = answers.count("agrees"), answers.count("disagrees")
             rest = len(answers) - agree - disagree
             sentences.append(
-                f"Of {len(answers)} {what} {agree}, {'disagree with' if not ours else 'no to'} {disagree}, and leave {rest} undecided."
+                f"Of {len(answers)} {what} {agree}, {'disagree with' if not ours else 'no to'} {disagree} and leave {rest} undecided."
             )
     if not sentences:
         return "None of these experiments is about a claim."
     return " ".join(
         [
             *sentences,
-            "Each interval is a 95 % one of its own: of many such answers a few are wrong by chance.",
+            "Each is a 95 % interval by itself: of so many answers, a few are wrong by chance.",
         ]
     )
 
