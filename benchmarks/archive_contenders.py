@@ -1,4 +1,5 @@
-"""Who takes part in archive.py, on which data, and with which settings. All of it was set before any test row was seen.
+"""Who takes part in archive.py, on which data, and with which settings. All of it was set before any test row was seen,
+but for the epochs of aeon's networks.
 
 Data: of the classification sets with a train/test split that aeon's wheel ships (steps: ACSF1 1,460, OSULeaf 427,
 PickupGestureWiimoteZ up to 361, ArrowHead 251, GunPoint 150, BasicMotions 100, JapaneseVowels up to 29,
