@@ -179,6 +179,15 @@ def test_what_was_trained_on_other_rows_is_not_compared() -> None:
     assert (verdict.reason, verdict.ours) == ("they were trained on different rows", "–")
 
 
+def test_a_question_of_ours_is_answered_with_yes_or_no() -> None:
+    experiment, results = compare([0.60, 0.62, 0.61], [0.50, 0.51, 0.52])
+    question = replace(experiment.claims[0], ours=True)
+    turned = replace(question, better=question.worse, worse=question.better)
+    found = verdicts(replace(experiment, claims=(question, turned, experiment.claims[0])), results)
+    assert [one.said for one in found] == ["yes", "no", "agrees"]
+    assert "Of 2 questions of our own, our runs say yes to 1, no to 1 and leave 0 undecided." in counts(found)
+
+
 def test_two_claims_about_the_same_runs_count_once() -> None:
     experiment, results = compare([0.60, 0.62, 0.61], [0.50, 0.51, 0.52])
     again = replace(experiment, claims=(*experiment.claims, replace(experiment.claims[0], text="once more")))

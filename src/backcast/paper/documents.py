@@ -78,7 +78,7 @@ def write_claims(documents: Sequence[Document], folder: Path, command: str, note
                 lines.append(f"| **[{one.experiment.title}]({one.experiment.name}.md)** | | | |")
             for verdict in shown:
                 text = verdict.claim.text.replace("|", "\\|")
-                lines.append(f"| {text} | {verdict.theirs} | {verdict.ours} | {verdict.answer} |")
+                lines.append(f"| {text} | {verdict.theirs} | {verdict.ours} | {verdict.said} |")
         if len(lines) > 2:
             parts += [f"## {title}", "\n".join(lines)]
     write_into(folder, "claims.md", ("\n\n".join([*parts, f"Made by `{command}`."]) + "\n").encode())
@@ -128,4 +128,4 @@ def _markdown(what: Document) -> str:
 def _verdict_line(verdict: Verdict) -> str:
     reason = f": {verdict.reason}" if verdict.reason else ""
     theirs = "" if verdict.claim.ours else f"; the paper: {verdict.theirs}"
-    return f"- {verdict.claim.text}: **{verdict.answer}**{reason}. Ours: {verdict.ours}{theirs}."
+    return f"- {verdict.claim.text}: **{verdict.said}**{reason}. Ours: {verdict.ours}{theirs}."

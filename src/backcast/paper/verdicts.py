@@ -34,6 +34,13 @@ class Verdict:
     digits: int
 
     @property
+    def said(self) -> str:
+        """The answer in words: a question of our own is answered with yes or no."""
+        if self.claim.ours:
+            return {"agrees": "yes", "disagrees": "no"}.get(self.answer, self.answer)
+        return self.answer
+
+    @property
     def ours(self) -> str:
         """The difference in words: "+3.1 points (95 % interval +1.0 to +5.2, 5 pairs)"; a dash without a pair."""
         if self.difference is None:
