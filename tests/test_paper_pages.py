@@ -454,4 +454,6 @@ def test_the_caption_has_the_note_and_says_where_seeds_had_other_data(tmp_path: 
     several = {experiment.cells[0].checksum: (runs[0], replace(runs[1], data_sha256="other", jobs=2))}
     write_experiment(document(experiment, several, "backcast reproduce table2"), tmp_path)
     text = (tmp_path / "table2.md").read_text()
-    assert "not all trained on the same rows" in text and "2 runs at once" in text and "re-encoded" not in text
+    assert (
+        "not all trained on the same rows" in text and "2 runs at once" in text and "re-encoded" not in text
+    )
