@@ -370,6 +370,39 @@ if __name__ in ("__main__", "__mp_main__"):
 """
 
 
+def test_workers_whose_parent_is_killed_end_too_and_leave_a_checkpoint(tmp_path: Path) -> None:
+    (tmp_path / "orphans.py").write_text(ORPHANS)
+    words = [sys.executable, str(tmp_path / "orphans.py"), str(tmp_path)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        while not all((tmp_path / f"{name}.begun").exists() for name in ("long", "short")):
+            time.sleep(0.05)
+        parent.kill()
+        assert parent.stdout.read() == "", "ends when no worker holds the pipe any more, the idle one neither"
+    assert (tmp_path / "long.checkpoint").exists()
+
+
+ORPHANS = """
+import sys, time
+from pathlib import Path
+from backcast.side_by_side import Task, side_by_side
+from backcast.trainer import Interrupted
+
+def work(argument, advance, stop):
+    folder, name = argument
+    (folder / f"{name}.begun").write_text("begun")
+    while name == "long":
+        if stop():
+            (folder / f"{name}.checkpoint").write_text("")
+            raise Interrupted
+        time.sleep(0.01)
+
+if __name__ == "__main__":
+    tasks = [Task(name, work, (Path(sys.argv[1]), name)) for name in ("long", "short")]
+    list(side_by_side(tasks, 2, 1, on_steps=lambda steps: None, stop=lambda: False))
+"""
+
+
 def test_two_at_once_in_a_folder_and_a_folder_that_cannot_be_written(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -122,18 +122,31 @@ def _interrupts_ignored() -> Iterator[None]:
 
 _done: dict[str, Any] = {}  # in a worker: where each task's steps are counted
 _asked_to_stop: list[int] = []
+_at_work = threading.Lock()
 
 
 def _begin_worker(done: dict[str, Any], threads: int) -> None:
     process.prepare()
     torch.set_num_threads(threads)
     _done.update(done)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, frame: _asked_to_stop.append(number))
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed stops its run at the next step, with a checkpoint; the pool would wait forever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    _asked_to_stop.append(signal.SIGTERM)
+    with _at_work:
+        os._exit(1)
 
 
 def _work(task: Task) -> Any:
     def advance(steps: int) -> None:
         _done[task.name].value = steps
 
-    return task.work(task.argument, advance, lambda: bool(_asked_to_stop))
+    with _at_work:
+        return task.work(task.argument, advance, lambda: bool(_asked_to_stop))
