@@ -34,7 +34,7 @@ PACKAGES = ("aeon", "tensorflow-cpu", "numba", "torch", "numpy", "scikit-learn")
 SAME = ("processor", "cores", "python", "kernel", "versions")
 """What must not differ between the rows of one file."""
 KEY = ("data", "contender", "seed", "settings", "smoke")
-"""What names a measurement."""
+"""What identifies a measurement."""
 Job = dict[str, Any]
 
 
@@ -57,7 +57,7 @@ def main(words: list[str]) -> int:
 
 
 def plan(seeds: int, smoke: bool, only: list[str] | None = None) -> list[Job]:
-    """All measurements in their order."""
+    """All measurements, in order."""
     return [
         {
             "data": data,
@@ -80,7 +80,7 @@ def run(
     environment: dict[str, Any],
     measure: Callable[[Job], dict[str, Any]],
 ) -> None:
-    """Does the jobs that `rows` (of the file at `path`) do not hold, and appends a row for each."""
+    """Runs the jobs that `rows` (of the file at `path`) do not hold, and appends a row for each."""
     for row in rows:
         for name in SAME:
             if row["environment"][name] != environment[name]:
@@ -129,7 +129,7 @@ def _key(row: Row) -> tuple[Any, ...]:
 
 
 def _time_left(jobs: list[Job], rows: list[Row]) -> str:
-    """As long as the same took with another seed; what has not been measured yet takes as long as the average."""
+    """Each job counts as long as it took with another seed; one not measured yet, as long as the average."""
     took: dict[tuple[str, str], float] = {
         (row["data"], row["contender"]): row["process_seconds"] for row in rows
     }
@@ -141,7 +141,7 @@ def _time_left(jobs: list[Job], rows: list[Row]) -> str:
 
 
 def _say(line: str) -> None:
-    """On a terminal only."""
+    """Prints on a terminal only."""
     if sys.stderr.isatty():
         print(line, file=sys.stderr, flush=True)
 

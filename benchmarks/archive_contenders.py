@@ -1,5 +1,5 @@
 """Who takes part in archive.py, on which data, and with which settings. All of it was set before any test row was seen,
-but for the epochs of aeon's networks.
+except the epochs of aeon's networks.
 
 Data: of the classification sets with a train/test split that aeon's wheel ships (steps: ACSF1 1,460, OSULeaf 427,
 PickupGestureWiimoteZ up to 361, ArrowHead 251, GunPoint 150, BasicMotions 100, JapaneseVowels up to 29,
@@ -9,7 +9,7 @@ Settings: every contender's own defaults, except for these.
 
     all cores      where a classifier has `n_jobs`; TensorFlow and torch take all cores by themselves
     aeon's epochs  their defaults (2,000 and 1,500) would take hours here, so they are cut, see below
-    mini-batches   InceptionTime's default of 64 rows would be two updates an epoch; aeon's own option
+    mini-batches   InceptionTime's default of 64 rows would be two updates per epoch; aeon's own option
                    `use_mini_batch_size` makes it a tenth of the training rows
     our batches    16 rows, FCN's default, for the same reason
     our classes    not weighted, though `backcast inspect` suggests it for OSULeaf: accuracy does not weight them, nor
@@ -31,8 +31,8 @@ TINY_KERNELS, TINY_EPOCHS = 100, 1
 class Contender:
     """One row of the table.
 
-    build      (seed, tiny, folder) -> the classifier. `tiny`: in a moment, for a warm-up or a smoke run; `folder`: for
-               files it writes as it trains
+    build      (seed, tiny, folder) -> the classifier. `tiny`: trains in a moment, for a warm-up or a smoke run;
+               `folder`: for files it writes as it trains
     settings   what differs from its defaults, for the table
     is_random  False: one seed is enough
     channels   does it read (n, 1, T)? Else (n, T)

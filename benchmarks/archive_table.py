@@ -1,4 +1,4 @@
-"""Rows of archive.py to Markdown: a table a data set, means and standard deviations over seeds."""
+"""Rows of archive.py to Markdown: a table per data set, with means and standard deviations over seeds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from backcast.benchmark.table import significant
 from backcast.paper.statistics import spread
 
 BASE = "ROCKET"
-"""Whose fit time is 1."""
+"""The contender whose fit time is 1."""
 START, END = "<!-- archive: written by benchmarks/archive.py --render -->", "<!-- end -->"
 Row = dict[str, Any]
 
@@ -31,7 +31,7 @@ def filled(page: str, rows: list[Row]) -> str:
 
 
 def tables(rows: list[Row]) -> str:
-    """A caption, and a table for each data set of which there are rows."""
+    """A caption, and a table for each data set that has rows."""
     rows = latest(rows)
     parts = [_caption(rows)]
     for data in DATA:
@@ -88,7 +88,7 @@ def _line(contender: Contender, rows: list[Row], base: dict[int, float]) -> str:
 
 
 def _numbers(rows: list[Row], contender: str, name: str) -> dict[int, float]:
-    """By seed; those that were measured."""
+    """The values that were measured, by seed."""
     return {
         row["seed"]: row[name] for row in rows if row["contender"] == contender and row.get(name) is not None
     }

@@ -2,9 +2,9 @@
 
     python benchmarks/archive_worker.py '{"data": "ACSF1", "contender": "ROCKET", "seed": 0, "smoke": false}'
 
-The last line it prints is JSON: accuracy on the test rows (0 to 1), fit_seconds, predict_seconds, and peak_bytes, the most
-memory it held in fit and predict above what it held before. Before means: everything is imported and loaded, and a tiny
-fit and predict are over, so that compilers have run and threads are there. None of that is in the seconds either.
+The last line it prints is JSON: accuracy on the test rows (0 to 1), fit_seconds, predict_seconds, and peak_bytes, the
+most memory it held in fit and predict above what it held before. Before means: everything is imported and loaded, and
+a tiny fit and predict are over, so that compilers have run and threads exist. None of that is in the seconds either.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from backcast.benchmark.machine import forget_peak, resident_bytes
 
 WARM_UP_STEPS = 100
 ROWS_PER_CLASS = 2
-"""Of the warm-up and of a smoke run."""
+"""In the warm-up and in a smoke run."""
 
 
 def measure(contender: Contender, data: str, seed: int, smoke: bool) -> dict[str, Any]:
-    """What the module's docstring says."""
+    """The numbers that the module's docstring describes."""
     train, labels = _rows(data, "train", contender.channels)
     test, truth = _rows(data, "test", contender.channels)
     few = _few_of_each(labels)

@@ -1,7 +1,7 @@
 """The documentation site: `make docs` builds it from the Markdown files of the repository, as they are.
 
-Sphinx's source folder is the repository, so that every link between files holds on GitHub and on the site alike; what
-is a page of it is named in `include_patterns`. Nothing is fetched from a network.
+Sphinx's source folder is the repository, so that every link between files works on GitHub and on the site alike;
+`include_patterns` names its pages. Nothing is fetched from a network.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ include_patterns = [
 ]
 exclude_patterns = [".*", "runs", "demo", "build", "dist", "docs/_build", "results/*/runs", "src", "tests"]
 
-# Markdown as GitHub reads it; a heading's own link is that of GitHub, too.
+# Markdown as GitHub reads it; headings have the same links as on GitHub, too.
 myst_enable_extensions = ["dollarmath", "deflist"]
 myst_heading_anchors = 4
 smartquotes = False  # flags begin with two hyphens
 highlight_language = "none"
 
-# The notebooks run at every build from nothing, and a cell that fails ends it.
+# Every build runs the notebooks from scratch, and a cell that fails ends it.
 # Their networks are so small that one thread is faster than two.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 nb_execution_mode = "force"
@@ -50,7 +50,7 @@ toc_object_entries_show_parents = "hide"
 add_module_names = False
 python_maximum_signature_line_length = 90
 python_display_short_literal_types = True
-# Every name of backcast's that a page refers to must be there; other packages' are not looked up.
+# Every name in backcast that a page refers to must exist; those of other packages are not looked up.
 nitpicky = True
 nitpick_ignore_regex = [(r"py:.*", r"(?!backcast\.).*")]
 

@@ -17,7 +17,7 @@ BLOCK = re.compile(r"(<!-- (results/[\w./-]+\.md) -->\n).*?(<!-- end -->)", re.D
 
 
 def filled(page: str) -> str:
-    """The page with the documents of today in its blocks."""
+    """The page with the current documents in its blocks."""
     return BLOCK.sub(lambda found: f"{found[1]}\n{_document(ROOT / found[2])}\n{found[3]}", page)
 
 

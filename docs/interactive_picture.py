@@ -1,6 +1,8 @@
-"""Takes docs/interactive.png, the README's picture of the demo's page:  python docs/interactive_picture.py demo/interactive.html docs/interactive.png
+"""Takes docs/interactive.png, the README's picture of the demo's page.
 
-Needs playwright and a Chromium of the system's.
+    python docs/interactive_picture.py demo/interactive.html docs/interactive.png
+
+Needs playwright and a system Chromium.
 """
 
 import os

@@ -1,6 +1,6 @@
 """Draws docs/method-*.svg, the pictures of method.md:  python docs/method.py docs
 
-Anchors, windows and segments are those of `backcast.windows`, on chosen or on drawn numbers. All stand on white.
+Anchors, windows and segments are those of `backcast.windows`, for chosen or drawn numbers. All have a white background.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def draw_windows(figure: Figure) -> None:
 
 
 def draw_places(figure: Figure) -> None:
-    """Many drawn segments beside their anchors, with each of the two limits of the paper's ablation."""
+    """Many drawn segments and their anchors, with and without the two limits of the paper's ablation."""
     generator = np.random.default_rng(0)
     count = 60
     for axes, (title, future, past) in zip(
@@ -114,7 +114,7 @@ def draw_places(figure: Figure) -> None:
 
 
 def draw_decoder(figure: Figure) -> None:
-    """What the decoder is fed at each of its steps, and what it is to give, by three diets."""
+    """What the decoder is fed at each of its steps, and what it should give, for each of three diets."""
     axes = figure.subplots()
     length = 6
     order = windows.segment_positions(np.array([[40]]), np.array([[length]]), backwards=True)[0, 0]

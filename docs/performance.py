@@ -2,7 +2,7 @@
 
     python docs/performance.py docs/performance docs
 
-Each file of the folder is drawn by its benchmark's name; what is not there is not drawn.
+Each file in the folder is drawn according to its benchmark's name; what is missing is not drawn.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def main(folder: Path, out: Path) -> None:
 
 
 def draw_length(figure: Figure, rows: Rows) -> None:
-    """Seconds and bytes of a step against the length, a line a method; of many methods, those that tell most."""
+    """Seconds and bytes per step against the length, a line per method; of many methods, the most telling."""
     left, right = figure.subplots(1, 2)
     some = [row for row in rows if row["contender"] in TELLING]
     rows = some if len({row["contender"] for row in rows}) > len(COLOURS) else rows
@@ -78,8 +78,8 @@ def draw_segments(figure: Figure, rows: Rows) -> None:
 
 
 def draw_peak(figure: Figure, rows: Rows) -> None:
-    """Share of the machine's matrix product that the recurrence reaches, the kernel beside nn.LSTM."""
-    kinds = [kind for kind in _kinds(rows) if "bf16" not in kind]  # whose peak is another
+    """The share of the matrix product's peak that the recurrence reaches, the kernel beside nn.LSTM."""
+    kinds = [kind for kind in _kinds(rows) if "bf16" not in kind]  # which has another peak
     for axes, kind in zip(figure.subplots(1, len(kinds), sharex=True, squeeze=False)[0], kinds, strict=True):
         own = [row for row in rows if row["what"] == kind and "seconds" in row]
         places = range(len(own))
@@ -96,7 +96,7 @@ def draw_peak(figure: Figure, rows: Rows) -> None:
 
 
 def draw_size(figure: Figure, rows: Rows) -> None:
-    """Nanoseconds a step and row against cells and against rows."""
+    """Nanoseconds per step and row against cells and against rows."""
     usual = {"input": 3, "hidden": 128, "batch": 32, "length": 784}
     have = [row for row in rows if "seconds" in row and row["length"] == usual["length"]] or rows
     for axes, along in zip(figure.subplots(1, 2, sharey=True), ("hidden", "batch"), strict=True):
@@ -164,7 +164,7 @@ def _kinds(rows: Rows) -> list[str]:
 
 
 def _nearest(rows: Rows, name: str, wanted: int) -> int:
-    """The value that is there and nearest to the usual one."""
+    """The value of `name` among `rows` that is nearest to `wanted`."""
     return min((row[name] for row in rows), key=lambda value: abs(value - wanted))
 
 

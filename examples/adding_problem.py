@@ -3,8 +3,9 @@
     python examples/adding_problem.py irnn --steps 50
     python examples/adding_problem.py urnn --steps 100
 
-A recurrent network of backcast in a training loop of one's own, for a target that is a number. Always saying 1 gives a mean squared
-error of 0.167. The end: an error below 0.01 on 1,000 rows never seen (solved, exit status 0), or --updates (exit status 1).
+One of backcast's recurrent networks in your own training loop, for a target that is a number. Always answering 1 gives
+a mean squared error of 0.167. The program ends at an error below 0.01 on 1,000 unseen rows (solved, exit status 0), or
+after --updates (exit status 1).
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ SOLVED = 0.01
 
 
 def rows(count: int, steps: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """x (count, steps, 2): a number of 0 .. 1, and 1 where it is marked, once in each half; the sums (count,)."""
+    """x (count, steps, 2): a number in 0 .. 1, and 1 where it is marked, once in each half; and the sums (count,)."""
     numbers = torch.rand(count, steps, generator=generator)
     marks = torch.zeros(count, steps)
     for low, high in ((0, steps // 2), (steps // 2, steps)):

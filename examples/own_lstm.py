@@ -1,4 +1,4 @@
-"""The paper's auxiliary loss added to an nn.LSTM model and a training loop of one's own.
+"""The paper's auxiliary loss added to your own nn.LSTM model and training loop.
 
     python examples/own_lstm.py [UPDATES]
 

@@ -1,9 +1,9 @@
-"""A recurrent network of one's own, through two methods, trained with truncated gradients for both losses.
+"""Your own recurrent network, given by two methods, trained with truncated gradients for both losses.
 
     python examples/own_network.py [UPDATES]
 
-However long the rows are, the label's gradient reaches their last 20 steps, and the auxiliary loss's the 10 before an anchor: memory does
-not grow with the length.
+However long the rows are, the label's gradient reaches only their last 20 steps, and the auxiliary loss's only the 10
+before an anchor, so memory does not grow with the length.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from backcast.objectives import Classification, Draw, Reconstruction, losses
 
 
 class LeakyNetwork(nn.Module):
-    """A `RecurrentEncoder`: units that leak, each at a rate it learns."""
+    """A `RecurrentEncoder` of leaky units, each with a learned rate."""
 
     def __init__(self, channels: int, size: int) -> None:
         super().__init__()
@@ -32,11 +32,11 @@ class LeakyNetwork(nn.Module):
         self.rate = nn.Parameter(torch.linspace(-5.0, 1.0, size))
 
     def zero_state(self, batch_size: int) -> tuple[Tensor, ...]:
-        """Any tuple of tensors (B, ...)."""
+        """The first state: any tuple of tensors (B, ...)."""
         return (self.rate.new_zeros(batch_size, len(self.rate)),)
 
     def forward(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """x (B, L, C) to outputs (B, L, H), and the state behind the last step."""
+        """x (B, L, C) to outputs (B, L, H), and the state after the last step."""
         (h,), outputs = state, []
         for step in self.read(x).unbind(dim=1):
             h = h + self.rate.sigmoid() * ((step + self.recur(h)).tanh() - h)

@@ -1,10 +1,11 @@
-"""One idea of the paper changed, without touching the package: where the segment lies that is to be reconstructed.
+"""One idea of the paper changed without touching the package: where the segment to be reconstructed lies.
 
     python examples/own_segment.py [UPDATES]
 
-The paper draws its place anywhere. Here it is always the beginning of the row, so that the network is asked for nothing but the oldest
-elements. Both are trained alike, without labels; then each network's decoder is asked for the beginning from the state at the end.
-With 40 updates (the default) the network that was always asked for it knows the beginning better; by 80 they are nearly alike: it learns it sooner, not better.
+The paper draws its place anywhere. Here it is always the beginning of the row, so the network must reconstruct only the
+oldest elements. Two networks, one for each choice, are trained alike, without labels; then each one's decoder must
+reconstruct the beginning from the state at the end. After 40 updates (the default) the network trained on
+the beginning knows it better; by 80 the two are nearly alike: it learns it sooner, not better.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from backcast.windows import Segments, window_starts
 
 @dataclass(frozen=True)
 class Beginning(Reconstruction):
-    """As the paper's, but the segment is the row's first l + 1 elements; `at_end`: the anchor is the row's end."""
+    """Like the paper's, but the segment is the row's first l + 1 elements; `at_end`: the anchor is the row's end."""
 
     at_end: bool = False
 

@@ -1,10 +1,10 @@
-"""A scikit-learn baseline for any DATA of real vectors, to put a network's accuracy beside.
+"""A scikit-learn baseline for any DATA of real vectors, to compare a network's accuracy with.
 
     python examples/scikit_learn_baseline.py DATA [TEST]
 
-Each row becomes features of a fixed number: every channel stretched to 64 points, its mean, standard deviation,
-smallest and largest value, and the row's length. Then 500 random trees, and logistic regression on standardised
-features. TEST is needed where DATA has no test split. Prints the accuracy on the test rows.
+Each row becomes a fixed number of features: every channel stretched to 64 points, its mean, standard deviation,
+smallest and largest value, and the row's length. The classifiers are 500 random trees, and logistic
+regression on standardised features. TEST is needed where DATA has no test split. Prints the accuracy on the test rows.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SEEDS = range(3)
 
 
 def features(rows: Sequences) -> np.ndarray:
-    """(n, features) of real vectors."""
+    """Rows of real vectors to (n, features)."""
     found = []
     for i in range(len(rows)):
         row = np.asarray(rows.row(i), np.float64)

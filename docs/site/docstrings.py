@@ -1,7 +1,7 @@
 """Docstrings as they are written here, for Sphinx: plain text with `code` and with lists of names.
 
 Paragraphs stay paragraphs. A block of lines `name   what it is` becomes a definition list, an indented block a block of
-code. So docstrings read well in an editor, and need no markup for the site's sake.
+code. So docstrings read well in an editor, and need no markup for the site.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import Any
 
 NOT_CALLED = {"Batch", "Model", "Sequences", "Splits", "TrainedModel"}
-"""What users get and do not make: their parts are told in words."""
+"""What users are given and do not construct: their parts are described in words."""
 ENTRY = re.compile(r"(\S.*?) {2,}(\S.*)")
 
 
@@ -40,7 +40,7 @@ def as_rest(docstring: list[str]) -> list[str]:
 
 
 def _definitions(block: list[str]) -> list[str]:
-    """Lines `name   text`, with more text behind them that is indented."""
+    """Lines `name   text`, and indented lines that continue them."""
     entries: list[list[str]] = []
     for line in block:
         if (entry := ENTRY.fullmatch(line)) and line[0] != " ":
@@ -55,7 +55,7 @@ def _definitions(block: list[str]) -> list[str]:
 
 
 def _marked(text: str) -> str:
-    """`code` in double backticks; what else would be markup is text."""
+    """`code` in double backticks; anything else that would be markup is escaped."""
     parts = text.split("`")
     for place, part in enumerate(parts):
         if place % 2:
@@ -80,7 +80,7 @@ def _process(app: Any, what: str, name: str, obj: Any, options: Any, lines: list
 def _shorten(
     app: Any, what: str, name: str, obj: Any, options: Any, signature: str | None, returns: str | None
 ) -> tuple[str | None, str | None] | None:
-    """Types by the names that the source has; dozens of settings are no signature: the table of settings has them."""
+    """Types by their names in the source; dozens of settings are left to the table of settings."""
     if what == "class" and name.split(".")[-1] in NOT_CALLED:
         return "", None
     if what == "class" and signature and signature.count("=") > 20:
@@ -89,7 +89,7 @@ def _shorten(
 
 
 def _plain(types: str | None) -> str | None:
-    """An alias in place of what it stands for."""
+    """Aliases in place of what they stand for."""
     if types is None:
         return None
     types = re.sub(r"TypeAliasForwardRef\('(\w+)'\)", r"\1", types)

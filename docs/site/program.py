@@ -22,21 +22,21 @@ def setup(app: Any) -> dict[str, bool]:
 
 
 class Commands(SphinxDirective):
-    """A section a command: what it does, its arguments and options."""
+    """A section per command: what it does, its arguments and options."""
 
     def run(self) -> list[Node]:
         return self.parse_text_to_nodes("\n".join(command_lines()), allow_section_headings=True)
 
 
 class Settings(SphinxDirective):
-    """A section a group of settings, with ranges and defaults."""
+    """A section per group of settings, with ranges and defaults."""
 
     def run(self) -> list[Node]:
         return self.parse_text_to_nodes("\n".join(setting_lines()), allow_section_headings=True)
 
 
 def command_lines() -> list[str]:
-    """Markdown. The settings' flags, which `train` has, are left to `setting_lines`."""
+    """The commands in Markdown. The flags of `train` that are settings are left to `setting_lines`."""
     settings = {flag(name) for name in FIELDS}
     lines = []
     for name, parser in commands(make_parser()):
@@ -61,7 +61,7 @@ def command_lines() -> list[str]:
 
 
 def setting_lines() -> list[str]:
-    """Markdown."""
+    """The settings in Markdown."""
     lines = []
     for group in dict.fromkeys(field.metadata["group"] for field in FIELDS.values()):
         rows = []
@@ -78,7 +78,7 @@ def setting_lines() -> list[str]:
 def commands(
     parser: argparse.ArgumentParser, before: str = ""
 ) -> Iterator[tuple[str, argparse.ArgumentParser]]:
-    """Every command by its whole name, and behind it those it has itself."""
+    """Every command by its full name, followed by its subcommands."""
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for name, one in action.choices.items():
@@ -111,7 +111,7 @@ def _default(field: Any) -> str:
 
 
 def _range(rules: Any) -> str:
-    """What `config._checked` takes."""
+    """What `config._checked` accepts."""
     if rules["choices"]:
         return ", ".join(f"`{choice}`" for choice in rules["choices"])
     if rules["kind"] is bool:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 def activation_bytes(forward: Callable[[], object], parameters: Iterable[Tensor]) -> int:
-    """The most bytes of distinct storages that are saved for backward at one time during `forward`, parameters not counted.
+    """The most bytes of distinct storages saved for backward at any one time during `forward`, parameters not counted.
 
     The result of `forward` is kept until the count is made, so all its graphs are alive together; a graph that
     `forward` itself makes and drops (`chunks`) counts while it lives.
@@ -25,11 +25,11 @@ def activation_bytes(forward: Callable[[], object], parameters: Iterable[Tensor]
 
 
 class _SavedStorages:
-    """The storages that are saved now, and the most bytes that they had so far."""
+    """The storages saved at present, and the most bytes saved at any time so far."""
 
     def __init__(self, not_counted: set[int]) -> None:
         self.not_counted = not_counted
-        self.tensors: Counter[int] = Counter()  # saved ones by the address of their storage
+        self.tensors: Counter[int] = Counter()  # number of saved tensors by the address of their storage
         self.bytes = self.most = 0
 
     def add(self, tensor: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""The paper's auxiliary loss for a network and a training loop of one's own."""
+"""The paper's auxiliary loss for a network and a training loop of your own."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from backcast.objectives import Draw, Objective, Prediction, losses
 
 
 class AuxiliaryLoss(nn.Module):
-    """What stands beside the owner's loss: `loss = F.cross_entropy(mine(x), y) + auxiliary(x)` (section 3).
+    """A term to add to your own loss: `loss = F.cross_entropy(mine(x), y) + auxiliary(x)` (section 3).
 
     encoder    an `nn.LSTM` (one layer, one direction, batch first), or any `RecurrentEncoder`: two methods, `zero_state`
-               and `forward`. It stays its owner's: `parameters()` are those of the auxiliary network alone
-    objective  `Reconstruction` (r-LSTM), `Prediction` (p-LSTM), or one's own that uses their networks
-    channels   numbers in an element, where x is (B, T, C); or
-    symbols    how many there are, where x is (B, T) int64
+               and `forward`. It stays yours: `parameters()` are only those of the auxiliary network
+    objective  `Reconstruction` (r-LSTM), `Prediction` (p-LSTM), or one of your own that uses their networks
+    channels   numbers in an element, if x is (B, T, C); or
+    symbols    how many symbols there are, if x is (B, T) int64
     hidden_size    of the auxiliary network; None: the encoder's
-    seed       of first weights, anchors, places; with `steps`, the number of calls in training, all randomness follows
-               from it, and `steps` is in the `state_dict`
+    seed       of first weights, anchors, places; all randomness follows from it and from `steps`, the number of calls
+               in training, which is in the `state_dict`
 
     The other settings are `Config`'s. Raises InputError for an encoder that cannot be used.
     """
@@ -54,7 +54,7 @@ class AuxiliaryLoss(nn.Module):
         if (channels > 0) == (symbols > 0):
             raise InputError("say either channels, the numbers in an element, or symbols, how many there are")
         self.objective, self.seed = objective, seed
-        # torch draws first weights from its global generator; they are replaced, and the generator put back.
+        # torch draws first weights from its global generator; they are replaced, and the generator is restored.
         with torch.random.fork_rng(devices=[]):
             if isinstance(encoder, nn.LSTM):
                 encoder = EmbeddedLSTM.around(encoder)
@@ -72,13 +72,14 @@ class AuxiliaryLoss(nn.Module):
                 )  # fmt: skip
         initialise(self, seed)
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
-        # In a tuple it is not registered as a part: the encoder is its owner's.
+        # In a tuple it is not registered as a submodule: the encoder stays its owner's.
         self._model = (Model(encoder, None, self.decoder, self.predictor, None, symbols),)
 
     def forward(self, x: Tensor, lengths: ArrayLike | None = None) -> Tensor:
         """The mean loss of an element, with a graph through `encoder` for as many steps as `objective` says.
 
-        In evaluation nothing is dropped and `steps` stands still: the same rows have the same anchors and places at each call.
+        In evaluation nothing is dropped and `steps` does not advance: each call gives the same rows the same anchors
+        and places.
 
         x        (B, T, C) real vectors, best standardised, or (B, T) symbols, as the encoder reads them
         lengths  (B,) steps of each row, 1 .. T; None: all T

@@ -12,7 +12,7 @@ from torch import Tensor
 
 
 class Reader(Protocol):
-    """Elements that are read when they are asked for; steps behind a row's end are zeros."""
+    """Elements that are read on demand; steps after a row's end are zeros."""
 
     shape: tuple[int, ...]  # (B, T, C), or (B, T) for symbols
     device: torch.device
@@ -26,17 +26,17 @@ class Reader(Protocol):
 
 @dataclass(frozen=True)
 class Batch:
-    """B rows, padded behind their ends to the longest of them.
+    """B rows, padded at the end to the longest of them.
 
     x        (B, T, C) float for real vectors, (B, T) int64 for symbols; on the training device, or read from disk
              piece by piece
     lengths  (B,) int64, 1 .. T; on the host, because plans are made there
     labels   (B,) int64 on the training device; -1 for a row without a label
     rows     (B,) int64: each row's number in its data set, the key of its randomness
-    targets  (B,) float: what a regression learns; NaN for a row without one. None: there is no regression
+    targets  (B,) float: what a regression learns; NaN for a row without one. None: no regression
     weights  (B,) float: how much each row counts in the supervised loss. None: all the same
 
-    Nothing else reads x, so that a batch may come from disk.
+    Only `slice` and `take` read x, so a batch may come from disk.
     """
 
     x: Tensor | Reader
@@ -48,7 +48,7 @@ class Batch:
 
     @staticmethod
     def of(x: Tensor, labels: Tensor | None = None, lengths: ArrayLike | None = None) -> Batch:
-        """Rows of one's own: x (B, T, C) or (B, T), and where there are any, labels (B,) and lengths (B,), 1 .. T.
+        """A batch of your own rows: x (B, T, C) or (B, T), and optionally labels (B,) and lengths (B,), 1 .. T.
 
         Raises ValueError for other lengths.
         """
@@ -85,8 +85,7 @@ class Batch:
     def take(self, positions: NDArray[np.int64]) -> Tensor:
         """The elements at `positions` (B, m, L) of each row: (B·m, L[, C]).
 
-        Positions outside of 0 .. T-1 give the nearest element: such places are padding, which the caller
-        masks.
+        Positions outside 0 .. T-1 give the nearest element: they are padding, which the caller masks.
         """
         count, windows, length = positions.shape
         flat = np.clip(positions, 0, self.x.shape[1] - 1).reshape(count, windows * length)

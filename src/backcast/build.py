@@ -57,15 +57,15 @@ RECURRENT: dict[Network, Callable[[Embedding, int], nn.Module]] = {
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A network with all that is needed to use it: `RUN/model/` in memory.
+    """A network with everything needed to use it: `RUN/model/` in memory.
 
     network        the network itself, in evaluation mode
     preprocessing  what is done to rows before the network reads them
-    classes        the labels' names, in the order of probabilities; none where a run was only pretrained
+    classes        the labels' names, in the order of the probabilities; empty for a run that was only pretrained
     config         the settings it was trained with
     picture        the height and width of the rows, where they are pictures
     device         where it computes
-    run            the run's folder, where there is one: what a model card says of the training is in it
+    run            the run's folder, where there is one: a model card takes from it what it says about the training
     """
 
     network: Model
@@ -78,19 +78,19 @@ class TrainedModel:
 
     @staticmethod
     def from_pretrained(source: str | Path, device: str = "cpu") -> TrainedModel:
-        """`load_model`, by the name that others use."""
+        """`load_model`, under the name that other libraries use."""
         return load_model(source, device)
 
     def save_pretrained(
         self, folder: str | Path, *, license: str | None = None, evaluation: str | Path | None = None
     ) -> None:
-        """A folder that `load_model` reads and that can be published: weights (safetensors), config.json and a model card.
+        """Writes a folder to publish, which `load_model` reads: weights (safetensors), config.json and a model card.
 
         license     of the model, as the Hub calls licences (`mit`, `cc-by-4.0`)
-        evaluation  what `backcast evaluate --json FILE` wrote, for the card; else the validation accuracy stands there
+        evaluation  what `backcast evaluate --json FILE` wrote, for the card; else that gives the validation accuracy
 
-        Paths of this machine are left out. Raises InputError for a folder that holds something, and for an
-        `evaluation` that is none; OSError.
+        Paths of this machine are left out. Raises InputError for a folder that is not empty, and for an
+        `evaluation` that is not one; OSError.
         """
         folder = Path(folder)
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -113,9 +113,9 @@ class TrainedModel:
         license: str | None = None,
         evaluation: str | Path | None = None,
     ) -> str:
-        """What `save_pretrained` writes, to `owner/name` of the Hugging Face Hub, which is made where it is not there.
+        """Uploads what `save_pretrained` writes to `owner/name` on the Hugging Face Hub, created if it does not exist.
 
-        The address of the commit. Raises InputError where the Hub refuses, or cannot be reached.
+        Returns the address of the commit. Raises InputError where the Hub refuses, or cannot be reached.
         """
 
         def write(folder: Path) -> None:
@@ -141,7 +141,10 @@ class TrainedModel:
         return scores.softmax(dim=1).numpy()
 
     def evaluate(self, rows: Sequences, batch_size: int = 256) -> Scores:
-        """Accuracy, balanced accuracy, macro-F1, loss and confusion over the rows that have a label. Raises InputError where there is none."""
+        """Accuracy, balanced accuracy, macro-F1, loss and confusion over the labelled rows.
+
+        Raises InputError where there are none.
+        """
         rows = self.prepare(rows)
         if not (rows.labels >= 0).any():
             raise InputError(
@@ -168,12 +171,12 @@ def choose_device(name: str) -> torch.device:
 
 
 def build_network(config: Config, preprocessing: Preprocessing, classes: int) -> Model:
-    """A network with its first weights, from the config's seed. No class: no classifier; one: a regression's output."""
+    """A network with first weights from the config's seed. `classes` 0: no classifier; 1: a regression's output."""
     symbols, channels = preprocessing.symbols, preprocessing.channels
     method, hidden, drop = METHODS[config.method], config.hidden_size, config.dropconnect
     elements, wide = symbols or channels, config.feedforward_size
     decoder_size = config.decoder_hidden_size or hidden
-    # torch draws first weights from its global generator; they are replaced, and the generator put back.
+    # torch draws first weights from its global generator; they are replaced, and the generator is restored.
     with torch.random.fork_rng(devices=[]):
         encoder = build_encoder(method.network, symbols, channels, config.embedding_size, hidden)
         width = encoder.output_size
@@ -230,7 +233,7 @@ def build_trainer(
 
 
 def class_weights(rows: Sequences) -> tuple[float, ...]:
-    """rows / (classes × rows of the class), over the labelled rows, as scikit-learn's "balanced": their mean is 1."""
+    """rows / (classes × rows of the class), over the labelled rows, as scikit-learn's "balanced"; mean over rows: 1."""
     counts = np.bincount(rows.labels[rows.labels >= 0], minlength=len(rows.classes))
     return tuple((counts.sum() / (len(counts) * np.maximum(counts, 1))).tolist())
 
@@ -238,7 +241,7 @@ def class_weights(rows: Sequences) -> tuple[float, ...]:
 def describe_model(
     config: Config, preprocessing: Preprocessing, classes: tuple[Any, ...], picture: Picture | None
 ) -> dict[str, Any]:
-    """`RUN/model/config.json`: with the weights beside it, all that a prediction needs."""
+    """`RUN/model/config.json`: with the weights, all that a prediction needs."""
     return {
         "format": MODEL_FORMAT,
         "classes": list(classes),
@@ -249,7 +252,7 @@ def describe_model(
 
 
 def load_model(run: str | Path, device: str = "cpu") -> TrainedModel:
-    """The model of a run folder, of its `model` folder, of what `save_pretrained` wrote, or of the Hub (`hf:owner/name`).
+    """The model of a run folder, its `model` folder, what `save_pretrained` wrote, or on the Hub (`hf:owner/name`).
 
     Raises InputError where there is none, or where its files are damaged or do not fit each other.
     """

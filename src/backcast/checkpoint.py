@@ -1,6 +1,6 @@
 """Checkpoints: one safetensors file each, written atomically, the last two kept.
 
-Nothing that is loaded can run code: tensors, and a JSON text in the file's header. A checksum over both says
+Loading one cannot run code: it holds only tensors, and a JSON text in the file's header. A checksum over both tells
 whether a file is whole.
 """
 
@@ -48,7 +48,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
 def load_last(folder: Path, fingerprint: str, warn: Callable[[str], None]) -> Checkpoint | None:
     """The newest checkpoint that is whole and belongs to this run; None where there is none at all.
 
-    `warn` is told of each that cannot be used. Raises InputError where there are only such.
+    `warn` is told of each that cannot be used. Raises InputError if none can be.
     """
     for path in reversed(_files(folder)):
         try:

@@ -1,7 +1,7 @@
-"""A loss over a long sequence, a chunk at a time: each chunk's graph is gone before the next one is made.
+"""A loss over a long sequence, one chunk at a time: each chunk's graph is freed before the next one is made.
 
 A loss that is a sum can be differentiated summand by summand. Doing so at once, and keeping only the gradients,
-holds memory at one chunk's whatever the number of chunks; the trainer sees an ordinary loss with a gradient.
+needs memory for one chunk, however many there are; the trainer sees an ordinary loss with a gradient.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch.autograd.function import once_differentiable
 def sum_of_chunks(network: nn.Module, chunks: Callable[[], Iterator[Tensor]]) -> Tensor:
     """The sum of the scalars that `chunks` yields, with its gradient in the parameters of `network`.
 
-    No chunk may need another's graph: what is carried from one to the next is detached.
+    No chunk may need another's graph: what is carried from one to the next must be detached.
     """
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     total: Tensor = _SumOfChunks.apply(chunks, *parameters)

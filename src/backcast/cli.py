@@ -44,7 +44,7 @@ OUT_OF_MEMORY = ("out of memory", "can't allocate memory")
 
 
 class _Parser(argparse.ArgumentParser):
-    """One line for a mistake, with the nearest name."""
+    """Reports a mistake in one line, with the nearest name."""
 
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message} (see {self.prog} --help)")
@@ -61,7 +61,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Runs the command; returns its exit status. Without `argv` the process is taken to be the command's own."""
+    """Runs the command; returns its exit status. Without `argv`, the process is taken to be the command's own."""
     try:
         try:
             arguments = make_parser().parse_args(argv)
@@ -69,13 +69,13 @@ def main(argv: list[str] | None = None) -> int:
             status: int = arguments.run(arguments)
             return status
         finally:
-            sys.stdout.flush()  # a closed pipe is to show here, not when Python ends
+            sys.stdout.flush()  # a closed pipe must show here, not when Python exits
     except InputError as error:
         return _complain(error, 2)
     except RunError as error:
         return _complain(error, 1)
     except BrokenPipeError:
-        # Whoever read our output has had enough; nothing is left to be flushed into it.
+        # Whoever read our output has stopped; leave nothing to flush into the closed pipe.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
@@ -160,7 +160,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
-    """A flag for every setting but DATA. No defaults here, so that a flag given can be told from one that is not."""
+    """A flag for every setting but DATA. No defaults here, so that a given flag can be told from one that is not."""
     titles = dict.fromkeys(field.metadata["group"] for field in FIELDS.values())
     groups = {title: parser.add_argument_group(title) for title in titles}
     for name, field in FIELDS.items():
@@ -194,7 +194,7 @@ def _add_run_and_data(parser: argparse.ArgumentParser) -> None:
 
 
 def _prepare_process(arguments: argparse.Namespace) -> None:
-    """Before torch is imported: settings of the whole process, if it is ours and not a caller's of `main`."""
+    """Before torch is imported: settings of the whole process, if it is ours and not that of a caller of `main`."""
     if not arguments.own_process:
         return
     process.prepare()

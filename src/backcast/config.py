@@ -1,6 +1,6 @@
 """Every setting of a run, in one flat, frozen dataclass; read from flags, YAML and presets.
 
-Layers, each over the one before: the defaults below, a preset, a YAML file, flags. This file imports nothing
+Layers, each overriding the one before: the defaults below, a preset, a YAML file, flags. This file imports nothing
 heavy, so that `--help` answers at once.
 """
 
@@ -33,7 +33,10 @@ def _option(
     many: bool = False,
     literal: bool = False,
 ) -> Any:
-    """A field with what is needed to read and check it. Bounds are included; `optional` allows none, `literal` takes "none" as a word."""
+    """A field with what is needed to read and check it.
+
+    Bounds are inclusive; `optional` allows none, `literal` takes "none" as an ordinary word.
+    """
     metadata = {
         "group": group, "help": help, "kind": kind or type(default), "low": low, "high": high,
         "choices": choices, "optional": optional, "many": many, "literal": literal,
@@ -254,9 +257,9 @@ class Config:
         return self.aux_truncation or max(1, self.segment_length // 2)
 
     def pretraining(self) -> Config | None:
-        """Phase 1 alone, as a run of its own that others may start from; None where there is no such phase.
+        """Only phase 1, as a run of its own that others may start from; None where there is no such phase.
 
-        Runs that differ in phase 2 only have the same.
+        Runs that differ only in phase 2 share it.
         """
         method = METHODS[self.method]
         if not (method.auxiliary and self.pretrain_epochs):
@@ -281,12 +284,12 @@ PHASE_2_ONLY = {
     "class_weights",
     "missing_label",
 }
-"""Settings that phase 1 does not see; of the whole sequence's losses, the truncation is phase 1's, too."""
+"""Settings that phase 1 does not see, except that losses over the whole sequence use the truncation in phase 1, too."""
 FIELDS = {field.name: field for field in dataclasses.fields(Config)}
 
 
 def resolve(layers: Iterable[Mapping[str, Any]]) -> Config:
-    """One Config from layers of settings, the later over the earlier.
+    """One Config from layers of settings, later ones overriding earlier ones.
 
     Raises InputError for a name that does not exist (with the nearest one) and a value out of its range.
     """
@@ -300,7 +303,7 @@ def resolve(layers: Iterable[Mapping[str, Any]]) -> Config:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The settings in a YAML file; names with _ or -."""
+    """The settings in a YAML file; names may use _ or -."""
     import yaml
 
     try:
@@ -327,7 +330,7 @@ def flag(name: str) -> str:
 
 
 def whole(low: int) -> Callable[[str], int]:
-    """Reads a whole number from the command line, at least `low`."""
+    """A reader of whole numbers, at least `low`, from the command line."""
 
     def read(text: str) -> int:
         if not text.lstrip("-").isdigit() or int(text) < low:
@@ -372,7 +375,7 @@ def _checked(field: dataclasses.Field[Any], value: Any) -> Any:
 
 def _one(name: str, rules: Mapping[str, Any], value: Any) -> Any:
     kind = rules["kind"]
-    if getattr(value, "ndim", None) == 0:  # NumPy's scalars, as a grid of parameters has them
+    if getattr(value, "ndim", None) == 0:  # NumPy scalars, as in a grid of parameters
         value = value.item()
     if kind is bool:
         if isinstance(value, bool):

@@ -11,7 +11,7 @@ from backcast.errors import InputError
 
 
 def add_data_options(parser: argparse.ArgumentParser, names: Iterable[str], default: str = "") -> None:
-    """A flag for each of these settings, None where it is not given; `default` is said behind its help."""
+    """A flag for each of these settings, None where it is not given; `default` is appended to its help."""
     for name in names:
         rules = FIELDS[name].metadata
         if rules["kind"] is bool:

@@ -1,7 +1,7 @@
 """Digits, then silence: six methods of one size side by side, in minutes, on a CPU.
 
 All that matters lies 64 to 128 steps before the end; gradients reach 32 steps back. Each method is an ordinary
-run (`backcast train digits-silence ...`), so everything that can be done with a run can be done with these.
+run (`backcast train digits-silence ...`), so whatever works on a run works on these.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Contender:
         return resolve([settings])
 
 
-# The LSTMs train as many epochs as the others in both phases together.
+# The LSTMs train for as many epochs as the others do in both phases together.
 BOTH_PHASES: dict[str, Any] = {"method": "lstm", "epochs": 105, "halve_at": (57, 75, 91)}
 CONTENDERS = (
     Contender("lstm", "LSTM, truncated to 32 steps", BOTH_PHASES, 1),
@@ -102,7 +102,7 @@ def run_demo(
     overwrite: bool = False,
     stop: Callable[[], bool] = lambda: False,
 ) -> list[dict[str, Any]]:
-    """Trains the contenders into `out`/NAME, as many at once as there are cores, a thread each.
+    """Trains the contenders into `out`/NAME, one per core at a time, with one thread each.
 
     The networks are so small that a second thread would hardly speed one up. Then writes summary.json,
     report.html and interactive.html.
@@ -110,8 +110,8 @@ def run_demo(
     methods  names from `CONTENDERS` separated by commas; None: all
     scale    share of the epochs, above 0 and at most 1
 
-    Returns what summary.json holds, an object a contender; `truncation` is null for full BPTT. Raises
-    InputError, RunError, and Interrupted when `stop` says so, with a checkpoint of every contender that had begun.
+    Returns what summary.json holds, one object per contender; `truncation` is null for full BPTT. Raises
+    InputError, RunError, and Interrupted when `stop` says so, with a checkpoint of every contender that has begun.
     """
     chosen = _choose(methods)
     if not 0 < scale <= 1:
@@ -177,7 +177,7 @@ def _run_job(job: _Job, advance: Callable[[int], None], stop: Callable[[], bool]
 
 
 def _total_steps(configs: list[Config]) -> int:
-    """All contenders have the same rows and batches."""
+    """The training steps of all contenders, which share rows and batches."""
     steps = math.ceil(len(prepare(configs[0]).train) / configs[0].batch_size)
     return steps * sum(phase.epochs for config in configs for phase in phases(config))
 

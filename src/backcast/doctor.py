@@ -16,7 +16,7 @@ from backcast.nn.lstm import LSTMLayer
 
 
 def lines() -> dict[str, str]:
-    """Title and text of each line. Raises InputError where BACKCAST_KERNEL asks for what cannot be had."""
+    """Title and text of each line. Raises InputError where BACKCAST_KERNEL asks for something unavailable."""
     found = library.choice()
     asked = os.environ.get(library.VARIABLE)
     gpus = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]

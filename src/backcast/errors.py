@@ -1,4 +1,4 @@
-"""The two ways in which backcast refuses to go on, and a word that messages use."""
+"""The two ways in which backcast refuses to continue, and a phrase that messages use."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class InputError(ValueError):
     """The user's input or options do not fit; the command prints it as one line and exits with 2.
 
     The message says what is wrong, where, and what to do about it. It is one line of bounded length, whatever names
-    and cells of the input stand in it.
+    and cells of the input it quotes.
     """
 
     def __init__(self, message: str) -> None:
@@ -23,13 +23,13 @@ class InputError(ValueError):
 
 
 class RunError(RuntimeError):
-    """A run that began well cannot go on (not a finite loss, a full disk); exit status 1.
+    """A run that began well cannot go on (a loss that is not finite, a full disk); exit status 1.
 
     The last good checkpoint is kept, and the message says how to resume.
     """
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """'; did you mean X?' where there is something near, else nothing."""
+    """'; did you mean X?' if a known word is close, else nothing."""
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
     return f"; did you mean '{near[0]}'?" if near else ""

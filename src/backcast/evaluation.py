@@ -1,4 +1,4 @@
-"""DATA as a trained model is to read it: with the columns, cuts and labels of its training, unless said otherwise."""
+"""DATA as a trained model reads it: with the columns, cuts and labels of its training, unless told otherwise."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def rows_for(
     """The rows of a split of DATA, and the split's name: `test` where there is one and none is named, else all.
 
     given   settings of `config.DATA_OPTIONS` that differ from the run's
-    labels  False: they are not needed; no row has one
+    labels  False: labels are not needed, and no row has one
 
     Raises InputError for what the model does not read, or a split that is not there. `say` is told of cut rows and of
     symbols that the model does not know.
@@ -45,7 +45,7 @@ def rows_for(
         rows = parts["train"]
         for part in list(parts.values())[1:]:
             rows = concatenate(rows, part)
-        if len({str(one) for one in rows.ids}) < len(rows):  # the splits count from 0, each for itself
+        if len({str(one) for one in rows.ids}) < len(rows):  # each split counts from 0
             names = [f"{name}/{one}" for name, part in parts.items() for one in part.ids]
             rows = replace(rows, ids=np.array(names, object))
     elif split in parts and (split != "train" or len(parts) > 1):

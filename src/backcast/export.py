@@ -1,6 +1,6 @@
-"""A trained model for other runtimes: ONNX, or a program of torch.export. Both read on from a state, so they can stream.
+"""A trained model for other runtimes: ONNX or torch.export. Both continue from a given state, so they can stream.
 
-Inputs `x` and the state, outputs `logits` and the state behind the last step; batch and time are dynamic:
+Inputs `x` and the state, outputs `logits` and the state after the last step; batch and time are dynamic:
 
     lstm        x, h, c            logits, h_out, c_out              begins with zeros
     gru, irnn   x, h               logits, h_out                     begins with zeros
@@ -41,7 +41,7 @@ OLDEST_OPSET = 18
 TOLERANCE = 1e-4
 INSTALL = "pip install 'backcast[onnx]'"
 CUTS = ((1, (1, 4)), (3, (7, 1, 1)), (2, (1,)))
-"""What an export is checked on: (rows, steps of the pieces that are read one behind the other)."""
+"""What an export is checked on: (rows, steps of the pieces that are read one after the other)."""
 
 Run = Callable[[dict[str, NDArray[Any]]], list[NDArray[Any]]]
 
@@ -53,14 +53,14 @@ def export(
     opset: int = OPSET,
     say: Callable[[str], None] = lambda line: None,
 ) -> None:
-    """Writes the model to `path`, `.onnx` or `.pt2` (torch.export), when it has been checked.
+    """Writes the model to `path`, `.onnx` or `.pt2` (torch.export), once it has been checked.
 
     opset  of an .onnx file; older runtimes may need 18 to 22
     say    told what was checked
 
-    The check reads random pieces, the state carried on, beside `StreamSession`: the largest difference must be below 1e-4
-    (of values above 1, relative to them). Raises InputError for a model that cannot stream, a package that is not there, or another ending;
-    RunError where the check fails.
+    The check reads random pieces, carrying the state, and compares with `StreamSession`: the largest difference must be
+    below 1e-4 (relative, for values above 1). Raises InputError for a model that cannot stream, a package that is not
+    there, or another ending; RunError where the check fails.
     """
     path = Path(path)
     require_streamable(model)
@@ -81,7 +81,7 @@ def export(
 
 
 def metadata(model: TrainedModel) -> dict[str, str]:
-    """What else is to be known of a model's inputs and outputs, each as a JSON text."""
+    """What else a user of the model's inputs and outputs must know, each item as a JSON text."""
     preprocessing, encoder = model.preprocessing, model.network.encoder
     state = encoder.zero_state(1)
     known: dict[str, Any] = {
@@ -104,7 +104,7 @@ def _names(model: TrainedModel) -> tuple[str, ...]:
 
 
 def _exported(model: TrainedModel) -> tuple[PlainModel, tuple[Tensor, ...], tuple[Any, ...]]:
-    """The plain module on the CPU, an example of its inputs, and which of their sizes are dynamic."""
+    """The plain module on the CPU, example inputs, and which of their sizes are dynamic."""
     preprocessing = model.preprocessing
     mean, std = (torch.tensor(part, dtype=torch.float64) for part in (preprocessing.mean, preprocessing.std))
     plain = copy.deepcopy(PlainModel(model.network, mean, std)).cpu().eval()
@@ -155,7 +155,7 @@ def _onnx(model: TrainedModel, opset: int) -> tuple[bytes, Run | None, str]:
 
 
 def _check(model: TrainedModel, run: Run) -> float:
-    """The largest difference to `StreamSession` over `CUTS`. Raises RunError where it is too large."""
+    """The largest difference from `StreamSession` over `CUTS`. Raises RunError where it is too large."""
     generator, preprocessing = np.random.default_rng(0), model.preprocessing
     names, largest = _names(model), 0.0
     for rows, pieces in CUTS:
@@ -185,7 +185,7 @@ def _check(model: TrainedModel, run: Run) -> float:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the exporters' notes about themselves."""
+    """Silences the exporters' messages about themselves."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript")]
     before = [logger.level for logger in loggers]
     for logger in loggers:

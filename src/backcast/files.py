@@ -10,9 +10,9 @@ from typing import Any
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Writes a file so that at `path` there is the old one or the whole new one, never anything else.
+    """Writes a file so that `path` is either the old one or the whole new one, never anything else.
 
-    A link is followed; what is no file (a pipe, a terminal) is written to as it is.
+    A link is followed; what is not a regular file (a pipe, a terminal) is written to directly.
     """
     if path.exists() and not path.is_file() and not path.is_dir():
         path.write_bytes(content)

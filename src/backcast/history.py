@@ -17,7 +17,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     `validation_accuracy`, `validation_balanced_accuracy`, `validation_macro_f1` and `validation_loss`. Raises InputError.
     """
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")[:-1]  # a line without its end was being written
+        lines = path.read_text(encoding="utf-8").split("\n")[:-1]  # a line without a newline was still being written
         entries = [json.loads(line) for line in lines if line]
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None

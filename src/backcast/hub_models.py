@@ -14,14 +14,14 @@ PREFIX = "hf:"
 
 
 def download(name: str) -> Path:
-    """The folder of the model `hf:owner/name`, from the Hub or its own cache. Raises InputError."""
+    """The folder of the model `hf:owner/name`, from the Hub or its local cache. Raises InputError."""
     repository = _repository(name.removeprefix(PREFIX))
     ask = lambda hub: hub.snapshot_download(repository, allow_patterns=["*.safetensors", "*.json"])  # noqa: E731
     return Path(_hub(f"{name}: cannot be fetched from", ask))
 
 
 def upload(write: Callable[[Path], None], repository: str, private: bool) -> str:
-    """Makes the repository where it is not there, and puts in it what `write` writes into a folder; its address."""
+    """Uploads what `write` writes into a folder, creating the repository if need be; returns the commit's address."""
     _repository(repository)
     with tempfile.TemporaryDirectory() as folder:
         write(Path(folder))
@@ -45,6 +45,6 @@ def _hub(what: str, ask: Callable[[Any], Any]) -> Any:
 
     try:
         return ask(hub)
-    except Exception as error:  # the Hub's client raises many kinds, of the network, of names and of rights
+    except Exception as error:  # the Hub's client raises many kinds: network, names, permissions
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(f"{what} the Hugging Face Hub: {reason[:200]}") from None

@@ -1,4 +1,4 @@
-"""What a trained network says of whole rows, in memory that does not grow with their length."""
+"""What a trained network says about whole rows, in memory that does not grow with their length."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from backcast.sweep import sweep
 
 
 def last_outputs(model: Model, batch: Batch) -> Tensor:
-    """What is classified, (B, H), without a graph: the main network's output at each row's own last step, or the average of an attention network's."""
+    """What is classified, (B, H), no graph: the output at each row's last step, or an attention network's average."""
     if not model.recurrent:
         with torch.no_grad():
             output: Tensor = model.encoder(batch.slice(0, int(batch.lengths.max())), batch.lengths)
@@ -29,7 +29,7 @@ def last_outputs(model: Model, batch: Batch) -> Tensor:
 
 
 def outputs_at(model: Model, batch: Batch, steps: NDArray[np.int64]) -> Tensor:
-    """(B, m, H), without a graph: a recurrent network's output once each row's first `steps` (B, m), 1 .. length, are read."""
+    """A recurrent network's outputs (B, m, H) after the first `steps` (B, m), 1 .. length, of each row; no graph."""
     states = sweep(model.encoder, batch, steps - 1)
     with torch.no_grad():
         outputs, _ = model.encoder(batch.take(steps[:, :, None] - 1), states)
@@ -79,7 +79,7 @@ def evaluate(
     batch_size: int = 256,
     device: torch.device | str = "cpu",
 ) -> Scores:
-    """Over the rows that have a label, each with its weight; there must be one."""
+    """Scores over the labelled rows, each with its weight; there must be one."""
     labelled = rows.select(np.flatnonzero(rows.labelled))
     scores = logits(model, preprocessing, labelled, batch_size=batch_size, device=device)
     losses = F.cross_entropy(scores, torch.from_numpy(labelled.labels), reduction="none")
@@ -95,7 +95,7 @@ def squared_error(
     batch_size: int = 256,
     device: torch.device | str = "cpu",
 ) -> float:
-    """The mean squared error of a regression over the rows that have a target, each with its weight; there must be one."""
+    """A regression's mean squared error over the rows with a target, each with its weight; there must be one."""
     taught = rows.select(np.flatnonzero(rows.labelled))
     assert taught.targets is not None
     predicted = logits(model, preprocessing, taught, batch_size=batch_size, device=device)[:, 0]

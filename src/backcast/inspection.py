@@ -26,7 +26,7 @@ from backcast.suggestions import (
 
 MOST_CLASSES, MOST_CHANNELS, MOST_SYMBOLS, MOST_BINS, BAR, LINE = 20, 8, 10, 8, 40, 110
 UNBROKEN = "\N{NO-BREAK SPACE}"
-SKEWED = 16  # longest over shortest row, from which bins grow with the length
+SKEWED = 16  # longest over shortest row; above this, bins grow with the length
 
 
 def inspect(
@@ -37,11 +37,11 @@ def inspect(
     out: Path | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> Iterator[str]:
-    """The lines about DATA, as soon as each is known.
+    """Yields the lines about DATA, each as soon as it is known.
 
     given    settings of `config.DATA_OPTIONS` that differ from the defaults
     measure  run two training steps
-    out      a picture of a few rows goes there
+    out      where a picture of a few rows goes
 
     Raises InputError for data that cannot be read, and, before any work, for an `out` that cannot be written.
     """
@@ -113,7 +113,7 @@ def _described(rows: Sequences, fitted: Preprocessing) -> dict[str, str]:
 
 
 def _spread(rows: Sequences, channel: int, std: float) -> float:
-    """The standard deviation of a channel: `Preprocessing` says 1 for one that is constant, in truth it is 0."""
+    """The standard deviation of a channel: `Preprocessing` says 1 for a constant one; here it is 0."""
     if std != 1.0:
         return std
     values = [piece[:, channel] for piece in pieces(rows)]
@@ -136,7 +136,7 @@ def _shown(rows: Sequences, number: int) -> str:
 
 
 def _histogram(rows: Sequences) -> dict[str, str]:
-    """Rows of each range of lengths, 8 ranges at most: of one width, or growing where the lengths are far apart."""
+    """The rows in each of at most 8 ranges of lengths: of equal width, or growing where lengths are far apart."""
     low, high = int(rows.lengths.min()), int(rows.lengths.max())
     space = np.geomspace if high > SKEWED * low else np.linspace
     edges = np.unique(np.round(space(low, high + 1, MOST_BINS + 1)).astype(np.int64))
@@ -172,7 +172,7 @@ def _listed(words: list[str], most: int) -> str:
 
 
 def _table(lines: Mapping[str, str]) -> Iterator[str]:
-    """Titles, and texts beside them; a long text goes on below itself."""
+    """Titles, with their texts beside them; a long text continues on the lines below."""
     width = max(map(len, lines)) + 4
     for title, text in lines.items():
         wrapped = textwrap.wrap(text, LINE - width, break_long_words=False, break_on_hyphens=False)

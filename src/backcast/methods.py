@@ -1,4 +1,4 @@
-"""The paper's systems and ours, a row each: a network, and what it is taught besides classification (section 3)."""
+"""The paper's systems and ours, one entry each: a network, and what it learns besides classification (section 3)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Auxiliary = Literal["reconstruction", "prediction", "language model", "autoencod
 
 @dataclass(frozen=True)
 class Method:
-    """What reads the sequence, and the auxiliary losses of phase 1, which phase 2 keeps where `joint`."""
+    """What reads the sequence, and the auxiliary losses of phase 1, which phase 2 keeps if `joint`."""
 
     description: str
     network: Network = "lstm"

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 class Scores:
     """How labelled rows were classified.
 
-    confusion  (classes, classes) rows, the true class down, the predicted one across; sums of weights where rows have some
+    confusion  (classes, classes) counts of rows, true class down, predicted across; sums of weights if rows have any
     loss       their mean cross-entropy
     """
 

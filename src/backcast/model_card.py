@@ -1,4 +1,4 @@
-"""A model card (README.md) in the form of the Hugging Face Hub, filled in from what is known of a run."""
+"""A model card (README.md) in the form of the Hugging Face Hub, filled in from what is known about a run."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ NOT_SETTINGS = ("data", "data_dir", "unlabeled", "from_run", "method", "seed", "
 
 @dataclasses.dataclass(frozen=True)
 class Accuracy:
-    """share of `rows` rows that were right, and which rows those were; `rows` is None where it is not known.
+    """The `share` of `rows` rows that were classified right, and `where` they are from; `rows` is None if not known.
 
-    data  the name of the data set that they are of; None: that of the training rows
+    data  the name of their data set; None: that of the training rows
     """
 
     share: float
@@ -36,7 +36,7 @@ class Accuracy:
     data: str | None = None
 
     def __str__(self) -> str:
-        """With the interval that the number of rows gives: Wilson's, 95 %."""
+        """With Wilson's 95 % interval where the number of rows is known."""
         if not self.rows:
             return f"{self.share:.4f} ({self.where})"
         z = 1.96
@@ -47,7 +47,7 @@ class Accuracy:
 
 
 def measured(run: Path | None, config: Config, evaluation: str | Path | None) -> Accuracy | None:
-    """The accuracy that `evaluate --json` wrote, else that on the rows which chose the run's epoch; None: neither is there.
+    """The accuracy that `evaluate --json` wrote, else that on the rows which chose the run's epoch, else None.
 
     Raises InputError for what `evaluate` did not write.
     """
@@ -136,5 +136,5 @@ Weights are safetensors, all else is JSON: nothing that is loaded can run code.
 
 
 def _without_path(data: str) -> str:
-    """What DATA is called: where it lay is nobody's business. The Hub's and the built-in ones as they are."""
+    """DATA without its folder, which is nobody's business; names on the Hub and of built-in sets as they are."""
     return data if data.startswith("hf:") else Path(data).name

@@ -20,7 +20,7 @@ from backcast.objectives import (
 
 @dataclass(frozen=True)
 class Phase:
-    """So many epochs of the sum of some objectives, each objective's own mean with weight 1.
+    """`epochs` epochs on the sum of some objectives, the mean of each with weight 1.
 
     halve_at   epochs (from 0) before which the learning rate is halved
     """
@@ -38,7 +38,7 @@ class Phase:
 
     @property
     def classifies(self) -> bool:
-        """Or, of a regression: does it learn targets?"""
+        """Does it learn classes or, in a regression, targets?"""
         return any(objective.supervised for objective in self.objectives)
 
     def rate(self, epoch: int) -> float:
@@ -52,7 +52,7 @@ def phases(
     """The phases of a run; those without epochs are left out.
 
     class_weights  how much a row of each class counts
-    regression     rows have targets in place of labels
+    regression     rows have targets instead of labels
     """
     method = METHODS[config.method]
     auxiliary = tuple(_auxiliary(name, config) for name in method.auxiliary)

@@ -1,4 +1,4 @@
-"""Predictions as a file: CSV, Parquet or JSON lines, one id a row."""
+"""Predictions as a file: CSV, Parquet or JSON lines, one id per row."""
 
 from __future__ import annotations
 
@@ -78,6 +78,6 @@ def _parquet(columns: dict[str, list[Any]]) -> bytes:
 
 
 def _in_64_bits(column: list[Any]) -> list[Any]:
-    """The column; as text where it has a whole number beyond them, for which Parquet has no type."""
+    """The column, as text if a whole number in it exceeds 64 bits, for which Parquet has no type."""
     wide = any(isinstance(cell, int) and abs(cell) >> 63 for cell in column)
     return [*map(str, column)] if wide else column

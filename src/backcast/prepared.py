@@ -20,7 +20,7 @@ from backcast.data.store.writer import values_checksum
 from backcast.errors import InputError
 
 CHECKSUM = 2
-"""Which definition `rows_checksum` follows; checksums of different definitions cannot be compared."""
+"""The version of `rows_checksum`'s definition; checksums of different versions cannot be compared."""
 
 
 @dataclass(frozen=True)
@@ -32,16 +32,16 @@ class Prepared:
     preprocessing: Preprocessing
     source: TrainedModel | None
     checksum: str
-    classes: tuple[Any, ...]  # none where nothing is classified
-    description: str  # of DATA, a line
+    classes: tuple[Any, ...]  # empty where nothing is classified
+    description: str  # of DATA, in one line
 
 
 def prepare(
     config: Config, rows: Sequences | None = None, say: Callable[[str], None] = lambda line: None
 ) -> Prepared:
-    """Loads DATA (or takes `rows` in its place), checks and splits. Raises InputError.
+    """Loads DATA (or takes `rows` instead), checks it and splits it. Raises InputError.
 
-    Validation rows are those that DATA brings, else some of the training rows.
+    Validation rows are DATA's own, else some of the training rows.
     """
     if rows is not None:
         splits = Splits(rows)
@@ -124,7 +124,7 @@ def _check_labels(rows: Sequences, config: Config) -> None:
 
 
 def rows_checksum(*parts: Sequences | None) -> str:
-    """Names the rows: what is trained on, and in which order."""
+    """Identifies the rows: what is trained on, and in which order."""
     digest = hashlib.sha256()
     for part in parts:
         if part is not None:

@@ -1,7 +1,7 @@
 """Settings of a whole process that decide how fast training is on a CPU.
 
-The `backcast` command makes them in its own process. In anybody else's they are the owner's to make; only
-denormals are set, for as long as backcast trains, and restored. BACKCAST_PROCESS=as-is leaves all of it alone.
+The `backcast` command makes them in its own process. In any other they are left to its owner: only the handling of
+denormals is changed, while backcast trains, and then restored. BACKCAST_PROCESS=as-is leaves everything alone.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from contextlib import contextmanager
 
 VARIABLE = "BACKCAST_PROCESS"
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # glibc's malloc.h
-SPINS = "10000"  # by default they spin for milliseconds; with none at all torch's own operations suffer (measured)
+SPINS = "10000"  # the default is milliseconds of spinning; with none at all torch's own operations suffer (measured)
 
 
 def prepare() -> None:
-    """To be called first thing in a process of one's own, before torch is imported.
+    """Call this first in a process of your own, before torch is imported.
 
-    Denormal numbers count as zero in all threads to come; memory that is freed is kept for the next step, not
-    returned to the system to be cleared and fetched again; large buffers lie in huge pages; torch's threads that
-    wait for work do not long hold on to a core that our kernel's threads could have.
+    Denormal numbers count as zero in this and all later threads; freed memory is kept for the next step, not
+    returned to the system to be cleared and fetched again; large buffers use huge pages; torch's threads that
+    wait for work soon give up a core that our kernel's threads could use.
     """
     if _is_to_be_left():
         return
@@ -41,9 +41,9 @@ def prepare() -> None:
 def flushed_denormals() -> Iterator[None]:
     """Denormal numbers count as zero inside, and as before outside.
 
-    In full BPTT gradients decay into them, and CPUs are very slow at them. The setting is a thread's own and
-    worker threads take it over when they are made, so in a process that has computed in parallel before, only
-    this thread (and our kernel, which sees to its own) obeys.
+    In full BPTT gradients decay into them, and CPUs are very slow with them. Each thread has its own setting, which
+    worker threads inherit when they are created, so in a process that has already computed in parallel, it holds
+    only in this thread (and in our kernel, which takes care of its own threads).
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""Progress on a terminal: what is running, how fast, how long still. Silent anywhere else."""
+"""Progress on a terminal: what is running, how fast, how much longer. Silent anywhere else."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rich.text import Text
 
 
 class _Rate(ProgressColumn):
-    """Steps a second."""
+    """Steps per second."""
 
     def render(self, task: Task) -> Text:
         return Text(f"{task.speed:.1f} steps/s" if task.speed else "– steps/s")

@@ -1,8 +1,8 @@
-"""Exact full BPTT in memory of the square root of the length (Chen et al. 2016), for the work of a sweep more.
+"""Exact full BPTT in memory of the square root of the length (Chen et al. 2016), at the cost of one more sweep.
 
 A sweep without a graph keeps the states at the borders of √T pieces. The backward pass takes the pieces from the
-last to the first: runs each again from its border, now with a graph, and hands the gradient of the state there on to the
-piece before.
+last to the first: it runs each again from its border, now with a graph, and passes the gradient of the state there to
+the piece before.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from backcast.sweep import like, sweep
 
 
 def last_outputs(encoder: nn.Module, batch: Batch) -> Tensor:
-    """The encoder's output at each row's own last step (B, H), with the gradient of full BPTT in its parameters."""
+    """The encoder's output at each row's own last step (B, H), with the gradient of full BPTT for its parameters."""
     parameters = [parameter for parameter in encoder.parameters() if parameter.requires_grad]
     output: Tensor = _LastOutputs.apply(encoder, batch, *parameters)
     return output
@@ -39,7 +39,7 @@ class _LastOutputs(torch.autograd.Function):
         ctx.encoder, ctx.batch, ctx.count = encoder, batch, len(parameters)
         ctx.half = torch.is_autocast_enabled(batch.device.type)
         ctx.borders, ctx.piece, ctx.make_state = borders, piece, lambda parts: like(states, parts)
-        ends = [part[:, -1].contiguous() for part in by_step]  # cuDNN takes no other
+        ends = [part[:, -1].contiguous() for part in by_step]  # cuDNN takes nothing else
         outputs, _ = encoder(batch.take(last[:, :, None]), ctx.make_state(ends))
         return outputs[:, 0]
 

@@ -33,7 +33,7 @@ def permutation(n: int, *parts: Key) -> NDArray[np.int64]:
 
 
 def uniform(rows: NDArray[np.int64], columns: int, *parts: Key) -> NDArray[np.float64]:
-    """Numbers in [0, 1), shape (len(rows), columns); each depends on `parts`, its row and its column alone.
+    """Numbers in [0, 1), shape (len(rows), columns); each depends only on `parts`, its row and its column.
 
     A counter-based generator: the SplitMix64 finaliser (Steele et al. 2014) over (key, row), then column.
     """

@@ -21,8 +21,8 @@ from backcast.files import write_atomically
 
 SUFFIXES = (".png", ".pdf", ".svg")
 MOST_ROWS, MOST_CHANNELS, MOST_POINTS, MOST_NAMES = 6, 8, 2000, 12
-COLUMNS, LINES = 126, 6  # of a text
-FAR_APART = 10  # channels are drawn standardised where all of them reach over so many times the range of one
+COLUMNS, LINES = 126, 6  # of text in a panel
+FAR_APART = 10  # channels are drawn standardised if their joint range exceeds this many times the range of one
 STYLE: dict[str, Any] = {
     "font.size": 8, "axes.spines.top": False, "axes.spines.right": False, "axes.titlesize": 9,
     "axes.titlelocation": "left", "legend.frameon": False, "text.parse_math": False, "lines.linewidth": 1.0,
@@ -44,13 +44,13 @@ def check_target(path: Path) -> None:
 
 
 def write_figure(path: Path, rows: Sequences) -> None:
-    """One row of each class, 6 at most (without classes the first 6), in the form that the ending names.
+    """Draws one row of each class, 6 at most (without classes the first 6), in the format that the ending names.
 
     Raises InputError where it cannot be written.
     """
     which = examples(rows)
     with warnings.catch_warnings(), style.context("tableau-colorblind10"), rc_context(STYLE):  # type: ignore[arg-type]
-        warnings.filterwarnings("ignore", "Glyph")  # a font need not have every character of a text
+        warnings.filterwarnings("ignore", "Glyph")  # a font may lack some characters of a text
         warnings.filterwarnings("ignore", category=RuntimeWarning)  # a channel may be missing throughout
         content = io.BytesIO()
         _figure(rows, which).savefig(content, format=path.suffix[1:].lower(), dpi=130)
@@ -61,7 +61,7 @@ def write_figure(path: Path, rows: Sequences) -> None:
 
 
 def examples(rows: Sequences) -> list[int]:
-    """The first row of each of the first classes; without any label the first rows."""
+    """The first row of each of the first classes; without any labels, the first rows."""
     firsts = [np.flatnonzero(rows.labels == number)[:1] for number in range(len(rows.classes))]
     found = [int(first[0]) for first in firsts if len(first)][:MOST_ROWS]
     return found or list(range(min(MOST_ROWS, len(rows))))
@@ -149,7 +149,7 @@ def _symbols(rows: Sequences, which: list[int]) -> Figure:
 
 
 def _panels(rows: Sequences, which: list[int], height: float) -> tuple[Figure, list[Axes]]:
-    """A panel a row, one under the other, over the same steps unless the rows' lengths are far apart."""
+    """One panel per row, stacked, with a common axis of steps unless the rows' lengths are far apart."""
     figure = Figure(figsize=(8.0, (height + 0.25) * len(which) + 0.4), layout="constrained")
     shared = int(rows.lengths[which].max()) <= 4 * int(rows.lengths[which].min())
     panels = list(figure.subplots(len(which), 1, squeeze=False, sharex=shared).ravel())
@@ -166,7 +166,7 @@ def _title(rows: Sequences, i: int, short: bool = False) -> str:
 
 
 def _begin(rows: Sequences, i: int) -> list[Any]:
-    """As many symbols of a row as a panel of text has room for, and one more."""
+    """The first symbols of a row: those that fit into a panel of text, and one more."""
     codes = rows.steps(i, 0, min(int(rows.lengths[i]), COLUMNS * LINES + 1))
     return [rows.symbols[code] for code in codes]
 
@@ -179,13 +179,13 @@ def _are_texts(rows: Sequences, which: list[int]) -> bool:
 
 
 def _text(rows: Sequences, i: int) -> str:
-    """The beginning of a row of text; what cannot be printed as Python writes it."""
+    """The beginning of a row of text; unprintable characters are written as Python escapes."""
     characters = [chr(one) if rows.kind == "bytes" else one for one in _begin(rows, i)]
     return "".join(one if one.isprintable() else repr(one)[1:-1] for one in characters)
 
 
 def _envelope(values: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Steps and values (T,) to draw; of a long row the least and the largest of each piece, in turns."""
+    """Steps and values (T,) to draw; for a long row the least and largest values of each piece, alternating."""
     if len(values) <= MOST_POINTS:
         return np.arange(len(values)), values
     starts = np.linspace(0, len(values), MOST_POINTS // 2, endpoint=False).astype(np.int64)

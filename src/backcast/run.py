@@ -2,9 +2,9 @@
 
 RUN/config.yaml          every setting; `train --config` on it starts the same run again
 RUN/environment.json     versions, machine, command, checksum of the data
-RUN/metrics.jsonl        one object a line: every epoch, and every 50 steps
+RUN/metrics.jsonl        one object per line, every epoch and every 50 steps
 RUN/checkpoints/         the last two states of training
-RUN/model/               weights and config.json: alone enough to predict
+RUN/model/               weights and config.json: all that a prediction needs
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ CONFIG, ENVIRONMENT, METRICS, CHECKPOINTS, MODEL = (
 )  # fmt: skip
 OWN_FILES = (CONFIG, ENVIRONMENT, METRICS, CHECKPOINTS, MODEL, "report.html", "interactive.html")
 MAY_DIFFER = ("data", "unlabeled", "from_run", "data_dir", "device", "checkpoint_minutes")
-"""Settings that may change when a run is resumed: what is computed does not follow from them, or is held by a checksum."""
+"""Settings that may change when a run is resumed: the result does not depend on them, or a checksum guards it."""
 
 
 class RunFolder:
@@ -98,13 +98,13 @@ class RunFolder:
         return checkpoint
 
     def begin(self, config: Config, prepared: Prepared, device: torch.device) -> None:
-        """Makes the folder anew. Raises InputError where it cannot be written, or holds what is no run's."""
+        """Makes the folder anew. Raises InputError where it cannot be written, or holds files that are not a run's."""
         foreign = [name for name in OWN_FILES if (self.path / name).exists()]
         if foreign and "backcast" not in read_environment(self.path):
             raise InputError(f"--out {self.path}: holds a {foreign[0]} that is no run's; say another folder")
         try:
             for name in OWN_FILES:
-                if name != ENVIRONMENT:  # replaced below: while it stands, what is left here is a run's
+                if name != ENVIRONMENT:  # replaced below: until then it marks what is left here as a run's
                     _remove(self.path / name)
             write_json(self.path / ENVIRONMENT, _environment(prepared, device))
             for folder in (CHECKPOINTS, MODEL):
@@ -130,12 +130,12 @@ class RunFolder:
 
 
 def holds_run(out: Path) -> bool:
-    """Is there a run of ours in the folder? Its environment says so, and is written first."""
+    """Is there a run of ours in the folder? Its environment file, which is written first, says so."""
     return (out / CONFIG).exists() and "backcast" in read_environment(out)
 
 
 def read_config(run: Path) -> Config:
-    """The settings of a run folder. Raises InputError where it is none."""
+    """The settings of a run folder. Raises InputError where it is not one."""
     if not holds_run(run):
         raise InputError(f"{run}: is not a run (there is no {CONFIG} in it)")
     return resolve([read_yaml(run / CONFIG)])
@@ -157,18 +157,19 @@ def train(
 ) -> TrainedModel:
     """Trains what `config` says into the folder `out` and returns the model.
 
-    rows        in place of DATA, such as `backcast.from_arrays` makes
-    resume      go on from the last good checkpoint; without one start over, on a finished run do nothing
-    overwrite   replace a run that is there
-    pretrained  a run of `config.pretraining()`: phase 1 is taken from it, and the result is to the bit that of a run of both
-    measure     what else is noted in the metrics after every epoch (told, from 1 within its phase) that classifies; it decides nothing
+    rows        used instead of DATA, such as `backcast.from_arrays` makes
+    resume      continue from the last good checkpoint; without one start over; do nothing if the run is finished
+    overwrite   replace an existing run
+    pretrained  a run of `config.pretraining()`, whose phase 1 is taken: the result is bit for bit that of a run of both
+    measure     what else to note in the metrics after every epoch that classifies (it is told which, from 1 within its
+                phase); it decides nothing
     on_total    told the number of training steps, and how many of them are done already
 
     Raises InputError, before anything is written, for input that does not fit; RunError, with the last good
     checkpoint kept, for a run that cannot go on.
     """
     out = Path(out)
-    _goes_on(config, out, resume, overwrite)  # what does not fit is said before the rows are read
+    _goes_on(config, out, resume, overwrite)  # settings that do not fit are refused before the rows are read
     device = choose_device(config.device)
     prepared = prepare(config, rows, say)
     network = build_network(config, prepared.preprocessing, len(prepared.classes))
@@ -205,7 +206,7 @@ def train(
 
 
 def _goes_on(config: Config, out: Path, resume: bool, overwrite: bool) -> bool:
-    """Is there a run in the folder to go on with? Raises InputError for one that is not to be touched, or is another."""
+    """Is there a run in the folder to continue? Raises InputError for one that must not be touched, or is another."""
     if not holds_run(out):
         return False
     if resume:
@@ -225,7 +226,7 @@ def _require_same_rows(prepared: Prepared, config: Config, out: Path) -> None:
     try:
         classes = json.loads((out / MODEL / DESCRIPTION).read_text(encoding="utf-8"))["classes"]
     except (OSError, ValueError, KeyError):
-        return  # begun, and stopped before it was written
+        return  # the run stopped before this was written
     if classes != list(prepared.classes):
         raise InputError(
             f"--resume: the classes of {config.data} are not those that the run in {out} began with"
@@ -237,7 +238,8 @@ def _skip_pretraining(
 ) -> None:
     """Takes phase 1 from another run. Raises InputError where that run is not this one's phase 1, or not finished.
 
-    Its rows may have other labels than ours; that it read the same ones shows in what the preprocessing learned of them.
+    Its rows may have other labels than ours; what the preprocessing learned from them shows that they are otherwise
+    the same.
     """
     wanted, found = config.pretraining(), read_config(pretrained)
     differing = [
@@ -274,7 +276,7 @@ def _require_same_settings(saved: Config, given: Config, out: Path) -> None:
 
 
 def _fingerprint(config: Config, prepared: Prepared) -> str:
-    """Names what the run computes. Defaults are left out, so that a later version may add a setting."""
+    """Identifies what the run computes. Defaults are left out, so that a later version may add a setting."""
     settings = {
         field.name: getattr(config, field.name)
         for field in dataclasses.fields(Config)
@@ -286,7 +288,7 @@ def _fingerprint(config: Config, prepared: Prepared) -> str:
 
 @contextmanager
 def locked(out: Path) -> Any:
-    """One process at a time in a folder."""
+    """Allows one process at a time in a folder."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         lock = FileLock(out / ".lock", timeout=0)
@@ -298,7 +300,7 @@ def locked(out: Path) -> Any:
     try:
         yield
     finally:
-        lock.release()  # the file stays: whoever removed it would take it from another process that holds it by now
+        lock.release()  # the file stays: another process may hold it by now, and would lose it
 
 
 def _environment(prepared: Prepared, device: torch.device) -> dict[str, Any]:
@@ -328,7 +330,7 @@ def _environment(prepared: Prepared, device: torch.device) -> dict[str, Any]:
 
 
 def read_environment(out: Path) -> dict[str, Any]:
-    """What `environment.json` of a run folder says; empty where there is none."""
+    """The contents of a run folder's `environment.json`; empty where there is none."""
     try:
         return json.loads((out / ENVIRONMENT).read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Several runs at once, a process each, that can be stopped and gone on with."""
+"""Several runs at once, in one process each, that can be stopped and resumed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from backcast.trainer import Interrupted
 
 
 class Killed(RunError):
-    """A process was killed, and with it what the others did; `tasks`: one of these was it."""
+    """A process was killed, and the work of the others with it; it ran one of `tasks`."""
 
     def __init__(self, tasks: list[str]) -> None:
         super().__init__(f"a process was killed, out of memory perhaps (it ran one of: {', '.join(tasks)})")
@@ -32,8 +32,8 @@ class Killed(RunError):
 class Task:
     """`work(argument, advance, stop)` in a process of its own, once the task called `after` has ended.
 
-    work      a function of a module: calls `advance` with the number of its steps that are done, and raises
-              Interrupted, with a checkpoint, soon after `stop()` is true
+    work      a function of a module: calls `advance` with the number of its steps that are done and, once `stop()`
+              is true, soon raises Interrupted, with a checkpoint
     """
 
     name: str
@@ -43,7 +43,7 @@ class Task:
 
 
 class StepCount:
-    """A run's `on_total` and `on_advance`, for the `advance` of a task."""
+    """Turns a run's `on_total` and `on_advance` into a task's `advance`."""
 
     def __init__(self, advance: Callable[[int], None]) -> None:
         self._advance, self._done = advance, 0
@@ -58,7 +58,7 @@ class StepCount:
 
 
 def cores() -> int:
-    """That this process may use."""
+    """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -70,9 +70,9 @@ def side_by_side(
     on_steps: Callable[[int], None],
     stop: Callable[[], bool],
 ) -> Iterator[tuple[Task, Any]]:
-    """Each task with its result, as they end; tasks begin in the order given, as soon as they may.
+    """Yields each task with its result as it ends; tasks begin in the order given, as soon as they may.
 
-    workers, threads  so many processes, each with so many threads of torch
+    workers, threads  the number of processes, and of torch's threads in each
     on_steps          told twice a second how many steps of all tasks are done
 
     Raises Interrupted when `stop` says so, Killed where a process is, and whatever a task raises.
@@ -109,7 +109,7 @@ def side_by_side(
 
 @contextmanager
 def _interrupts_ignored() -> Iterator[None]:
-    """A process that begins inside leaves Ctrl-C to us until it can see to it itself."""
+    """A process that begins inside leaves Ctrl-C to us until it can handle it itself."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -12,7 +12,10 @@ from backcast.prepared import prepare
 
 
 def kept_for_backward(config: Config, count: int) -> int:
-    """Bytes, see `activation_bytes`, for a step of the last phase on the `count` longest training rows, or on all. Raises InputError."""
+    """The `activation_bytes` of a step of the last phase on the `count` longest training rows, or on all.
+
+    Raises InputError.
+    """
     prepared = prepare(config)
     network = build_network(config, prepared.preprocessing, len(prepared.classes))
     device = choose_device(config.device)

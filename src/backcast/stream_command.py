@@ -68,7 +68,7 @@ def _pump(streams: Any, interrupts: _Interrupts) -> int:
     stdin, chunk = cast(BufferedReader, sys.stdin.buffer), b"more"
     while chunk:
         try:
-            chunk = interrupts.wait(lambda: stdin.read1(CHUNK))  # what there is, however little
+            chunk = interrupts.wait(lambda: stdin.read1(CHUNK))  # whatever has arrived, however little
         except KeyboardInterrupt:
             return 130
         lines, error = streams.feed(chunk, last=not chunk)
@@ -104,7 +104,7 @@ def _export(arguments: argparse.Namespace) -> int:
 
 
 class _Interrupts:
-    """Ctrl-C and SIGTERM: at once while we wait for data, else behind what is being read, so that nothing is half read."""
+    """Ctrl-C and SIGTERM: at once while waiting for data, else after what is being read: nothing is half read."""
 
     def __init__(self) -> None:
         self.asked = self._waiting = False

@@ -1,7 +1,7 @@
 """Many streams by their ids: lines or bytes in, lines of JSON out. What `backcast stream` does between its pipes.
 
-What has arrived is read together, all streams side by side, and each is cut where an answer is due. So nobody waits for
-more data, and where much has arrived the network reads long pieces of many rows.
+Whatever has arrived is read together, all streams side by side, each cut where an answer is due. So no answer waits for
+more data, and if much has arrived, the network reads long pieces of many rows.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from backcast.errors import InputError, nearest
 from backcast.streaming import StreamSession, read_state
 
 LONGEST_LINE = 1 << 20
-LARGEST = float(np.finfo(np.float32).max)  # of a number: the network reads 32 bits
+LARGEST = float(np.finfo(np.float32).max)  # number accepted: the network reads 32 bits
 LONGEST_PIECE = 256
 """Steps of a stream in one call: rows are padded to the longest of them."""
 KEYS = ("id", "x", "end")
@@ -35,7 +35,7 @@ Id = str | int | None
 
 @dataclass
 class _Piece:
-    """Steps of one stream that are read in one call, and whether an answer is due behind them."""
+    """Steps of one stream that are read in one call, and whether an answer is due after them."""
 
     steps: list[Any] = field(default_factory=list)
     answer: int | None = None  # its place among the answers
@@ -46,9 +46,9 @@ class Streams:
     """Streams that begin with their first step and last until they end.
 
     model  as for `StreamSession`
-    every  an answer behind every so many steps of a stream; 0: only where it ends
+    every  steps of a stream between answers; 0: only one, where it ends
     form   `jsonl`, `bytes` or `text`
-    state  go on with what `save` wrote there
+    state  continue with what `save` wrote there
 
     Raises InputError where the model does not read what the form holds.
     """
@@ -92,9 +92,9 @@ class Streams:
         self._decoder = codecs.getincrementaldecoder("utf-8")()
 
     def feed(self, chunk: bytes, last: bool = False) -> tuple[list[str], InputError | None]:
-        """Reads what has arrived; the lines to write, and what was wrong behind them, if anything was.
+        """Reads what has arrived; returns the lines to write, and what was wrong after them, if anything was.
 
-        last  nothing comes any more: a line without its end counts, and streams with steps that were not answered are.
+        last  nothing more comes: a line without its newline counts, and streams with unanswered steps get an answer
         """
         error = None
         try:
@@ -108,7 +108,7 @@ class Streams:
         return self._read(), error
 
     def save(self, path: Path) -> None:
-        """All open streams, to go on with. Raises OSError."""
+        """Writes all open streams, to continue later. Raises OSError."""
         self._session.save(path, {"ids": json.dumps(list(self._rows.items()))})
 
     def _lines(self, chunk: bytes, last: bool) -> None:
@@ -147,7 +147,7 @@ class Streams:
         self._plan(id, steps, end)
 
     def _elements(self, x: Any, place: str) -> list[Any]:
-        """The steps in one `x`: one, or of a text as many as it has characters or bytes. Raises InputError."""
+        """The steps in one `x`: one, or one per character or byte of a text. Raises InputError."""
         if self.kind == "real":
             found = x if isinstance(x, list) else [x]
             if len(found) == self.channels and all(map(_is_number, found)):
@@ -176,12 +176,12 @@ class Streams:
         try:
             self._plan(None, self._decoder.decode(chunk, last))
         except UnicodeDecodeError as error:
-            self._plan(None, error.object[: error.start].decode())  # what came before it counts
+            self._plan(None, error.object[: error.start].decode())  # what came before the error counts
             step = self._steps.get(None, 0)
             raise InputError(f"behind character {step}: is no UTF-8 ({error.reason})") from None
 
     def _plan(self, id: Id, steps: Sequence[Any], end: bool = False) -> None:
-        """Notes steps to be read, cut where an answer is due; `end`: the last one is that of the end."""
+        """Notes steps to be read, cut where an answer is due; `end`: the last answer is the one at the stream's end."""
         read = self._steps.get(id, 0)
         pieces = self._pieces.setdefault(id, deque([_Piece()]))
         for left, step in zip(range(len(steps), 0, -1), steps, strict=True):
@@ -203,7 +203,7 @@ class Streams:
         self._answers += 1
 
     def _read(self) -> list[str]:
-        """Reads what was noted, a piece of every stream at a time; the answers in the order in which they came due."""
+        """Reads what was noted, a piece of every stream at a time; returns the answers in the order they came due."""
         answers: list[tuple[int, str]] = []
         while self._pieces:
             turn = {id: pieces.popleft() for id, pieces in self._pieces.items()}
@@ -246,7 +246,7 @@ class Streams:
         return json.dumps(answer | ({"end": True} if end else {}))
 
     def _row(self, id: Id) -> int:
-        """The session's row of a stream, a free one for one that begins."""
+        """The session's row of a stream; a free one if the stream begins."""
         if id not in self._rows:
             if not self._free:
                 count = self._session.batch_size

@@ -1,4 +1,4 @@
-"""Streams: a trained network that reads as the data comes, its state carried from one call to the next."""
+"""Streams: a trained network that reads data as it comes, its state carried from one call to the next."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from backcast.sweep import State, like, run_to_ends
 
 FORMAT = "backcast stream 1"
 STEPS_OF_A_CALL = 65_536
-"""Of all rows together: what the network gives at every step of a call is in memory at once."""
+"""Over all rows together: the network's outputs at every step of a call are in memory at once."""
 PIECE = 16
-"""The fewest steps of a row in a call, however many rows there are."""
+"""A call may read at least this many steps of each row, however many rows there are."""
 
 
 class StreamSession:
-    """The states of `batch_size` streams. What is pushed may be cut anywhere: the result is that of one pass.
+    """The states of `batch_size` streams. Pushed data may be cut anywhere: the result is that of one pass.
 
     model       from `backcast.load_model`; it must read step by step, in the order in which the data comes
-    batch_size  streams side by side, numbered from 0: rows of what is pushed
+    batch_size  streams side by side, numbered from 0: the rows of pushed data
 
     Memory does not grow with the steps. The model must not be trained further while a session uses it; a session
     belongs to one thread at a time.
@@ -66,15 +66,15 @@ class StreamSession:
         return self._steps.copy()
 
     def push(self, x: Any, rows: Any = None, lengths: Any = None) -> NDArray[np.float32]:
-        """Reads on; the probabilities of every class behind what has been read so far, (rows of x, classes).
+        """Reads on; returns the probability of every class after what has been read so far, (rows of x, classes).
 
         x        real vectors (rows, steps, C), or (rows, steps) for one channel, in the units of the training rows; symbols
-                 (rows, steps); texts or bytes: a list of them, or one for one row. No step at all is fine, too
+                 (rows, steps); texts or bytes: a list of them, or one for one row. No steps at all are fine, too
         rows     (m,) the streams that x is for, each once; None: all, in order
         lengths  (m,) how many steps of each row of x count; None: all
 
-        Before its first step a stream's probabilities are what the classifier says to an output of zeros: they are
-        not the frequencies of the classes. Raises InputError, with nothing read, where x does not fit.
+        Before its first step a stream's probabilities are what the classifier gives for an output of zeros, not
+        the frequencies of the classes. Raises InputError, with nothing read, where x does not fit.
         """
         which = self._which(rows)
         count = self.batch_size if which is None else len(which)
@@ -99,7 +99,7 @@ class StreamSession:
         self._put(which, *self._fresh(len(which)))
 
     def resize(self, batch_size: int) -> None:
-        """More streams, which begin; or fewer, the last ones dropped."""
+        """Adds streams, which begin anew, or drops the last ones."""
         kept = min(self.batch_size, _count("batch_size", batch_size))
         before = (self._state, self._outputs, self._steps)
         self._state, self._outputs, self._steps = self._fresh(batch_size)
@@ -107,14 +107,16 @@ class StreamSession:
         self._put(np.arange(kept), like(state, [part[:kept] for part in state]), outputs[:kept], steps[:kept])
 
     def state_dict(self) -> dict[str, Tensor]:
-        """All that the streams are, as copies on the CPU: the network's state and last output (batch, ...), the steps
-        that were read (batch,), and the model's fingerprint (32,)."""
+        """The streams' whole state, copied to the CPU.
+
+        The network's state and last output (batch, ...), steps read (batch,), and the model's fingerprint (32,).
+        """
         found = {f"state.{name}": part for name, part in zip(self._names, self._state, strict=True)}
         found |= {"output": self._outputs, "steps": torch.from_numpy(self._steps), "model": self._fingerprint}
         return {name: tensor.detach().cpu().clone().contiguous() for name, tensor in found.items()}
 
     def load_state_dict(self, saved: dict[str, Tensor]) -> None:
-        """Goes on where `saved` stopped. Raises InputError for the state of another model, or of other streams."""
+        """Continues where `saved` stopped. Raises InputError for the state of another model, or of other streams."""
         own = self.state_dict()
         if saved.keys() != own.keys():
             raise InputError(
@@ -146,7 +148,7 @@ class StreamSession:
         write_atomically(Path(path), save(self.state_dict(), {"format": FORMAT, **(note or {})}))
 
     def load(self, path: str | Path) -> None:
-        """Goes on where `save` stopped. Raises InputError for a damaged file, another model's or other streams' state."""
+        """Continues where `save` stopped. Raises InputError as `load_state_dict` does, and for a damaged file."""
         _, tensors = read_state(Path(path))
         try:
             self.load_state_dict(tensors)
@@ -222,7 +224,7 @@ class StreamSession:
         elif (lengths == lengths[0]).all():
             outputs, state = self._encoder(x, state)
             last = outputs[:, -1].clone()  # not a view, which would keep all of them
-        else:  # to the step before each row's last, then that one alone, for its output
+        else:  # up to the step before each row's last, then the last one on its own, for its output
             state = run_to_ends(self._encoder, x, state, lengths - 1)
             ends = x[torch.arange(len(x)), torch.from_numpy(lengths - 1)]
             outputs, state = self._encoder(ends[:, None], state)
@@ -233,7 +235,7 @@ class StreamSession:
     def _put(
         self, which: NDArray[np.int64] | None, state: State, outputs: Tensor, steps: NDArray[np.int64]
     ) -> None:
-        """What the streams `which` (None: all) are from now on."""
+        """Replaces the state of the streams `which` (None: all)."""
         if which is None:
             self._state, self._outputs, self._steps = state, outputs, steps
             return
@@ -255,7 +257,7 @@ class StreamSession:
 
 
 def require_streamable(model: TrainedModel) -> None:
-    """Raises InputError for a model that does not read step by step, in the order of the data, to a class."""
+    """Raises InputError for a model that does not read step by step, in the order of the data, or has no classes."""
     method, order = model.config.method, model.preprocessing.permutation_name
     if not model.network.recurrent:
         raise InputError(
@@ -274,7 +276,7 @@ def require_streamable(model: TrainedModel) -> None:
 
 
 def fingerprint(model: TrainedModel) -> Tensor:
-    """(32,) bytes, SHA-256 of all that decides what a model says of a stream: weights, preprocessing, classes."""
+    """(32,) bytes, SHA-256 of all that decides what a model says about a stream: weights, preprocessing, classes."""
     description = [model.config.method, model.preprocessing.to_json(), model.classes]
     digest = hashlib.sha256(json.dumps(description, sort_keys=True, default=str).encode())
     for part in (model.network.encoder, model.network.classifier):

@@ -27,7 +27,7 @@ UNBALANCED = 3  # largest class over smallest
 
 @dataclass(frozen=True)
 class Suggestion:
-    """Settings, and why: a line for each of them."""
+    """Settings, and a line of reasons for each."""
 
     settings: dict[str, Any]
     reasons: dict[str, str]
@@ -48,7 +48,7 @@ class Measured:
 
 
 def suggest(rows: Sequences, given: Mapping[str, Any]) -> Suggestion:
-    """For training rows that were read with the settings `given`: those that `train` needs besides."""
+    """The settings that `train` needs besides `given`, with which the training rows were read."""
     longest, median = int(rows.lengths.max()), int(np.median(rows.lengths))
     settings: dict[str, Any] = {"truncation": min(TRUNCATION, longest)}
     if longest > TRUNCATION:
@@ -73,7 +73,7 @@ def suggest(rows: Sequences, given: Mapping[str, Any]) -> Suggestion:
 
 
 def without_auxiliary(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The same for an LSTM that learns from labels alone, for as many epochs as both phases have."""
+    """The same for an LSTM that learns only from labels, for as many epochs as both phases have together."""
     defaults = Config()
     left = {name: value for name, value in settings.items() if name not in ("anchors", "segment_length")}
     return {**left, "method": "lstm", "epochs": defaults.pretrain_epochs + defaults.epochs}
@@ -104,10 +104,10 @@ def measure_step(
 ) -> Measured:
     """Runs two steps of the last phase of `config` on batches of `rows`: one for the memory, one for the time.
 
-    Memory is that of a batch as long as the truncation, or the longest; time that of a batch whose longest row is
-    as long as it is on average.
+    Memory is measured on a batch at least as long as the truncation, or the longest; time on one whose longest row
+    is about as long as the batches' average.
     """
-    rows = replace(rows, missing=None)  # read as the mean, which takes as long
+    rows = replace(rows, missing=None)  # read as the mean, which takes just as long
     device = choose_device(config.device)
     network = build_network(config, preprocessing, len(rows.classes) if config.epochs else 0)
     trainer = build_trainer(config, network, preprocessing, rows, None, device)
@@ -127,7 +127,7 @@ def measure_step(
     first: list[dict[str, Term]] = []
     with process.flushed_denormals():
         kept = activation_bytes(lambda: first.append(forward(large)), network.parameters())
-        _backward(first.pop(), device)  # what happens only once is over now, and is not timed
+        _backward(first.pop(), device)  # one-off costs are over now, and are not timed
         network.zero_grad(set_to_none=True)
         began = time.perf_counter()
         _backward(forward(usual), device)

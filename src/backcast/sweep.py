@@ -6,7 +6,7 @@ wanted, and gives the state at each window's own end.
 
 Both chain ordinary calls of the encoder between the steps at which a state is wanted. That needs nothing
 but `zero_state` and `forward`, and on a CPU it beats `nn.LSTM` on packed sequences more than tenfold
-(docs/design.md, "What was measured"). An encoder that can do better says so: `FastEncoder`.
+(docs/design.md, "What was measured"). An encoder that can do better is a `FastEncoder`.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ class RecurrentEncoder(Protocol):
         """s_0 for `batch_size` rows."""
 
     def __call__(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """Reads x (B, L[, C]) from `state`; outputs (B, L, H) and the state behind the last step."""
+        """Reads x (B, L[, C]) from `state`; gives outputs (B, L, H) and the state after the last step."""
 
 
 @runtime_checkable
 class FastEncoder(Protocol):
-    """What an encoder may offer besides: the same results, with nothing lost between the wanted states."""
+    """What an encoder may also offer: the same results, with no time lost between the wanted states."""
 
     def sweep(self, x: Tensor, steps: NDArray[np.int64], state: State | None = None) -> State | None:
-        """As `sweep` below, of x (B, T[, C]) from `state` (None: s_0); None where it cannot here and now."""
+        """As `sweep` below, of x (B, T[, C]) from `state` (None: s_0); None where it currently cannot."""
 
     def run_to_ends(self, x: Tensor, state: State, lengths: NDArray[np.int64]) -> State | None:
         """As `run_to_ends` below; None where it cannot."""
@@ -53,7 +53,7 @@ class FastEncoder(Protocol):
 def sweep(encoder: RecurrentEncoder, batch: Batch, steps: NDArray[np.int64]) -> State:
     """The states s_t of each row at its own `steps` (B, m), 0 .. row length: tensors (B·m, ...), no graph.
 
-    It stops at the largest step asked for, and what lies behind a row's end never reaches its states.
+    It stops at the largest step asked for, and what lies after a row's end never reaches its states.
     """
     if isinstance(encoder, FastEncoder):
         found = _fast_sweep(encoder, batch, steps)
@@ -77,7 +77,7 @@ def sweep(encoder: RecurrentEncoder, batch: Batch, steps: NDArray[np.int64]) -> 
 
 
 def _fast_sweep(encoder: FastEncoder, batch: Batch, steps: NDArray[np.int64]) -> State | None:
-    """The encoder's own sweep; of a batch on disk, piece by piece."""
+    """The encoder's own sweep; piece by piece for a batch on disk."""
     end = int(steps.max())
     if not batch.on_disk:
         return encoder.sweep(batch.slice(0, end), steps)
@@ -101,9 +101,9 @@ def _fast_sweep(encoder: FastEncoder, batch: Batch, steps: NDArray[np.int64]) ->
 
 
 def run_to_ends(encoder: RecurrentEncoder, x: Tensor, state: State, lengths: NDArray[np.int64]) -> State:
-    """Reads the first `lengths` (N,) steps of each row of x (N, L[, C]) from `state`; the states there.
+    """Reads the first `lengths` (N,) steps of each row of x (N, L[, C]) from `state`; returns the states there.
 
-    With a graph if gradients are on. Rows that have ended are left out of the calls behind their end.
+    With a graph if gradients are on. Rows that have ended are left out of later calls.
     """
     if (lengths == lengths[0]).all():
         return encoder(x[:, : int(lengths[0])], state)[1]
@@ -129,7 +129,7 @@ def run_to_ends(encoder: RecurrentEncoder, x: Tensor, state: State, lengths: NDA
 
 
 def _stops(sorted_steps: NDArray[np.int64]) -> list[int]:
-    """Where the calls of a sweep end: at every step asked for, and at every PIECE steps in between."""
+    """Where the calls of a sweep end: at every step asked for, and every PIECE steps in between."""
     last = int(sorted_steps[-1])
     return sorted({*sorted_steps.tolist(), *range(PIECE, last, PIECE)} - {0})
 

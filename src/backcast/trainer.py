@@ -35,8 +35,8 @@ LOG_EVERY = 50  # steps between two lines of metrics within an epoch
 class Settings:
     """How weights are updated.
 
-    optimizer   "rmsprop" (decay 0.9, epsilon 1e-10 beside the root) or "adam"
-    clip_norm   the gradient's norm is cut to this
+    optimizer   "rmsprop" (decay 0.9, epsilon 1e-10 added outside the root) or "adam"
+    clip_norm   the gradient's norm is clipped to this
     bf16        mixed precision: bf16 in the networks, float32 in weights and losses
     checkpoint_seconds   time between two checkpoints within an epoch
     balanced    the epoch is chosen by balanced accuracy, not by accuracy
@@ -79,7 +79,7 @@ class Position:
     epoch: int = 0
     batch: int = 0
     step: int = 0  # over all phases
-    epochs_before: int = 0  # of the phases before
+    epochs_before: int = 0  # in earlier phases
     seconds: float = 0.0
     best_accuracy: float = -1.0
     best_loss: float = math.inf
@@ -100,7 +100,10 @@ class Trainer:
         settings: Settings,
         measure: Callable[[int], dict[str, float]] = lambda epoch: {},
     ) -> None:
-        """`measure`: what else is noted at the end of an epoch (from 1, of its phase) that classifies; it decides nothing."""
+        """`measure`: what else to note after each epoch that classifies; it decides nothing.
+
+        It is told the epoch, from 1 in its phase.
+        """
         self.measure = measure
         self.model = model.to(settings.device)
         self.preprocessing = preprocessing
@@ -160,7 +163,7 @@ class Trainer:
         return Checkpoint(tensors, asdict(self.position))
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Goes on from `checkpoint`, which must be of a run with the same settings and data."""
+        """Continues from `checkpoint`, which must be of a run with the same settings and data."""
         known = {name: checkpoint.meta[name] for name in asdict(Position())}
         self.position = Position(**known)
         slots: dict[int, dict[str, Tensor]] = {}
@@ -179,7 +182,7 @@ class Trainer:
         self.optimizer.load_state_dict({"state": slots, "param_groups": groups})
 
     def skip_pretraining(self, steps: int, seconds: float) -> None:
-        """Begins behind the first phase, which another run has done: the model has its weights."""
+        """Begins after the first phase, which another run has done: the model already has its weights."""
         self.position = Position(phase=1, step=steps, epochs_before=self.phases[0].epochs, seconds=seconds)
 
     def _run_epoch(self, phase: Phase, recorder: Recorder, stop: Callable[[], bool]) -> None:
@@ -253,16 +256,16 @@ class Trainer:
                 self.best = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
         if phase.classifies:
             entry |= self.measure(at.epoch + 1)
-        # The weights come first: whoever reads the metrics of the last epoch takes its weights to be there.
+        # The weights come first: whoever reads the metrics of the last epoch expects its weights to be there.
         recorder.weights(self.best or self.model.state_dict())
         recorder.metrics(entry)
         at.epoch, at.batch, at.sums = at.epoch + 1, 0, {}
         self._save(recorder)
 
     def _judged(self, rows: Sequences) -> tuple[dict[str, float], float, float]:
-        """What `rows` say of the model: for the metrics; what chooses the epoch; and the loss, where that is equal.
+        """The model judged on `rows`: values for the metrics, what chooses the epoch, and the loss, which breaks ties.
 
-        Of a regression the loss alone decides.
+        In a regression only the loss decides.
         """
         device = self.settings.device
         if rows.targets is not None:
@@ -310,5 +313,5 @@ class Trainer:
     def _autocast(self) -> Any:
         if not self.settings.bf16:
             return nullcontext()
-        # No cache: it would keep casts that were made without a graph, for the pass that needs one.
+        # No cache: it would reuse casts made without a graph in the pass that needs one.
         return torch.autocast(self.settings.device.type, dtype=torch.bfloat16, cache_enabled=False)

@@ -9,7 +9,7 @@ Indices (all intervals are half open): the state after reading x[0:t] is s_t, s_
 length l has l targets and one more element that is fed: l + 1 elements at b .. b+l. A row of T steps has
 segments of length min(l, T - 1); T = 1 has none.
 
-The functions are pure. Randomness comes in as numbers in [0, 1), shape (B, n): n anchors a row, each row and
+The functions are pure. Randomness comes in as numbers in [0, 1), shape (B, n): n anchors per row, each row and
 each anchor with its own. Source: the paper's section 3; the indices are this project's reading of it.
 """
 
@@ -25,7 +25,7 @@ Floats = NDArray[np.float64]
 
 
 class Segments(NamedTuple):
-    """n segments a row, each (B, n): the anchor a, the place b of the first element, the targets' number."""
+    """n segments per row, each field (B, n): the anchor a, the place b of the first element, the number of targets."""
 
     anchors: Integers
     places: Integers
@@ -33,7 +33,7 @@ class Segments(NamedTuple):
 
 
 def window_starts(ends: Integers, truncation: int) -> Integers:
-    """The start of the window of `truncation` steps that ends at `ends`; at zero for what is shorter."""
+    """The start of the window of `truncation` steps that ends at `ends`; 0 where fewer steps come before."""
     return np.maximum(ends - truncation, 0)
 
 
@@ -78,7 +78,7 @@ def segment_positions(places: Integers, lengths: Integers, backwards: bool) -> I
     """The order in which a decoder meets the l + 1 elements of each segment: (B, n, max(l) + 1).
 
     Forwards b, b+1, .., b+l; backwards b+l, .., b+1, b. The first is fed, the others are the targets.
-    Entries behind a segment's own last target are padding, to be masked by `target_mask`.
+    Entries after a segment's own last target are padding, to be masked by `target_mask`.
     """
     order = np.arange(int(lengths.max()) + 1)
     if backwards:

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 class Bar:
-    """Turns that are over, and whose turn it is. Lines printed to a terminal meanwhile stand above it."""
+    """How many turns are over, and whose turn it is. Lines printed to a terminal meanwhile appear above it."""
 
     def __init__(self, title: str, turns: int) -> None:
         self._bar = Progress(
@@ -32,6 +32,6 @@ class Bar:
         self._bar.stop()
 
     def turn(self, name: str) -> None:
-        """The turn before is over, and it is the turn of `name`."""
+        """The previous turn is over, and it is the turn of `name`."""
         self._bar.update(self._task, advance=int(self._begun), description=name)
         self._begun = True

@@ -16,14 +16,14 @@ from backcast.benchmark.worker import Failed, Worker
 from backcast.errors import InputError, RunError
 
 SHARE = 0.75
-"""Of the free memory: what a contender may hold by default."""
+"""The share of the free memory that a contender may hold by default."""
 BUSY = 0.5
 """Load from which a measurement is disturbed: threads that wait for each other wait for a whole time slice."""
 
 
 def run(arguments: argparse.Namespace, command: list[str]) -> None:
     """Prints a row of the table as soon as it is there. Raises InputError before anything is measured, and
-    RunError behind it where a contender failed."""
+    RunError afterwards where a contender failed."""
     benchmark = _plan(arguments)
     rounds = getattr(arguments, "rounds", 0)
     store = Store(arguments.json, benchmark.name, command)
@@ -100,7 +100,7 @@ def _heading(benchmark: Benchmark, machine: dict[str, Any]) -> str:
 
 
 def _contenders(group: Group, store: Store, rounds: int) -> list[Contender]:
-    """What the rows that are not done need, each once."""
+    """The contenders that unfinished rows need, each once."""
     needed = {
         contender.name: contender
         for row in group
@@ -119,7 +119,7 @@ def _measure(
     def keep(done: int, outcomes: dict[str, Outcome]) -> None:
         for row in rows:
             before = store.find(row.key)
-            if before is None or "error" in before or before["rounds"] <= done:  # more rounds stay until then
+            if before is None or "error" in before or before["rounds"] <= done:  # more rounds are kept until then
                 store.put(row.key, row.record(outcomes, done))
 
     measure(contenders, rounds, limits, bar.turn, keep)

@@ -1,4 +1,4 @@
-"""What the numbers are measured on, and how much memory there is. Linux tells; elsewhere some is unknown."""
+"""What the numbers are measured on, and how much memory there is. Outside Linux some of it is unknown."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def describe_machine() -> dict[str, Any]:
 
 
 def load() -> float | None:
-    """How many processes have wanted to compute, on average over the last minute."""
+    """How many processes wanted to compute, on average over the last minute."""
     try:
         return round(os.getloadavg()[0], 2)
     except (OSError, AttributeError):  # Windows has none
@@ -60,15 +60,15 @@ def resident_bytes(process: int | str = "self", peak: bool = False) -> int | Non
 
 
 def forget_peak() -> None:
-    """Lets the peak of this process begin anew. (`ru_maxrss` cannot, and a child inherits its parent's.)"""
+    """Resets the peak of this process. (`ru_maxrss` cannot, and a child inherits its parent's.)"""
     try:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     except OSError:
-        return  # then the peak so far stands, which was that of a tiny step
+        return  # then the peak so far remains, which was that of a tiny step
 
 
 def give_back() -> None:
-    """Returns to the system what this process has freed and kept for itself."""
+    """Returns to the system what this process has freed but kept for itself."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
 

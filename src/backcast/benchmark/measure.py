@@ -13,7 +13,7 @@ from backcast.errors import InputError
 
 @dataclass(frozen=True)
 class Limits:
-    """threads of each worker (None: torch's own number), and the most bytes that one may hold."""
+    """The threads of each worker (None: torch's own number), and the most bytes that one may hold."""
 
     threads: int | None
     memory: float
@@ -29,8 +29,8 @@ def measure(
     """A first round in full size that only measures memory, then `rounds` timed ones.
 
     on_turn   told the contender whose turn it is
-    on_round  told after every round how many were timed so far, and what was found: a measurement that is
-              stopped has lost one round
+    on_round  told after every round how many were timed so far, and what was found, so that a measurement
+              that is stopped loses only one round
     """
     outcomes = {contender.name: Outcome() for contender in contenders}
     workers: dict[str, Worker] = {}
@@ -64,7 +64,7 @@ def measure(
 
 
 def _ask(name: str, what: str | None, workers: dict[str, Worker], outcomes: dict[str, Outcome]) -> Any:
-    """The worker's answer; None, and no worker any more, where it does not fit or failed."""
+    """The worker's answer; None, and the worker is closed, where it does not fit or failed."""
     try:
         return workers[name].ask(what)
     except Unfit as error:

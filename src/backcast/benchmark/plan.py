@@ -14,12 +14,12 @@ from backcast.benchmark.table import Column, Record
 class Contender:
     """One thing that is measured, in a process of its own.
 
-    name       its own within its group
+    name       unique within its group
     work       the file in `work/` that computes it
-    settings   what that file's `Work` is made of
+    settings   what that file's `Work` is made from
     needs      bytes that it is expected to need; 0: little, or unknown
     kernel     the recurrence kernel, as BACKCAST_KERNEL names it; None: as the caller's process has it
-    prepared   False: its process is as torch leaves it: it computes with denormals and gives freed memory back
+    prepared   False: its process is as torch leaves it, computes with denormals and gives freed memory back
     """
 
     name: str
@@ -32,9 +32,9 @@ class Contender:
 
 @dataclass
 class Outcome:
-    """What was measured of one contender.
+    """What was measured for one contender.
 
-    found     one dictionary a round: seconds under names, or GFLOP/s
+    found     one dictionary per round: seconds by name, or GFLOP/s
     memory    bytes: `peak_bytes`, `resident_bytes`, `kept_bytes`, as far as they are known
     unfit     why it does not fit in memory, where it does not
     error     why it failed, where it did
@@ -101,7 +101,7 @@ def single(key: Record, contender: Contender) -> Row:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """name: what its file calls it. `title` goes above the table."""
+    """`name` is what its file calls it; `title` goes above the table."""
 
     name: str
     title: str

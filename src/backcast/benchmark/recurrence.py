@@ -1,7 +1,8 @@
 """`backcast benchmark recurrence`: one recurrent layer alone, with the kernel, beside nn.LSTM.
 
-Floating-point operations of a forward pass are those of its matrix products, 2 · 4H · (H + I) a step and row; forward and
-backward three times as many. The peak is that of a matrix product in float32, measured in turn with the rest.
+The floating-point operations of a forward pass are those of its matrix products, 2 · 4H · (H + I) per step and row;
+forward and backward take three times as many. The peak is that of a matrix product in float32, measured in turn with
+the rest.
 """
 
 from __future__ import annotations

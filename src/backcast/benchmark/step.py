@@ -12,7 +12,7 @@ from backcast.errors import InputError, nearest
 
 BASE = "nn.LSTM, full BPTT"
 LSTM_BYTES, TRANSFORMER_BYTES = 22 * 4, 16 * LAYERS * 4
-"""What a step with the whole graph needs for each step of each row, a unit of width: measured at small lengths."""
+"""What a training step with the whole graph needs per step, row and unit of width: measured at small lengths."""
 
 FED = {"decoder_input": "fed"}
 SCHEDULED = {"decoder_input": "scheduled", "sampling_steps": 100_000}
@@ -54,7 +54,7 @@ def _contenders(shape: dict[str, int], truncation: int) -> list[Contender]:
 def plain(
     name: str, shape: dict[str, int], truncation: int | None, prepared: bool = True, precision: str = "fp32"
 ) -> Contender:
-    """The fastest that one would write with torch alone; `prepared` as of a Contender."""
+    """The fastest that one would write with torch alone; `prepared` as in `Contender`."""
     settings = {**shape, "truncation": truncation, "precision": precision}
     return Contender(name, "plain", settings, whole_graph(shape, truncation), prepared=prepared)
 
@@ -66,14 +66,14 @@ def method(
     kernel: str | None = None,
     precision: str = "fp32",
 ) -> Contender:
-    """One of backcast's methods, its settings over the paper's."""
+    """One of backcast's methods; `config` overrides the paper's settings."""
     settings = {**shape, "config": config, "precision": precision}
     everything = config.get("truncation", 0) is None and not config.get("recompute")
     return Contender(name, "method", settings, whole_graph(shape, None) if everything else 0.0, kernel)
 
 
 def whole_graph(shape: dict[str, int], truncation: int | None) -> float:
-    """Bytes of a training step through an LSTM with a graph of so many steps."""
+    """Bytes of a training step through an LSTM with a graph of `truncation` steps (None: all)."""
     steps = shape["length"] if truncation is None else min(truncation, shape["length"])
     return float(LSTM_BYTES * shape["hidden"] * shape["batch"] * steps)
 
@@ -104,7 +104,7 @@ def _plainly(name: str) -> str:
 
 
 def ratio(base: str, same: tuple[str, ...]) -> Column:
-    """Seconds over those of the contender `base` in the row that agrees in `same`."""
+    """Seconds divided by those of the contender `base` in the row that agrees in `same`."""
 
     def show(row: Record, rows: list[Record]) -> str:
         for other in rows:

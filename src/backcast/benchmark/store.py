@@ -1,4 +1,4 @@
-"""The JSON file of a benchmark: written after every round, and taken up again where it is there."""
+"""The JSON file of a benchmark: written after every round, and continued where it exists."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Store:
         return rows
 
     def set_machine(self, machine: dict[str, Any]) -> None:
-        """Raises InputError where there are rows that were measured on another one."""
+        """Raises InputError where there are rows that were measured on another machine."""
         before = self._document["machine"]
         for name in SAME:
             if self.rows and before.get(name) != machine[name]:
@@ -58,12 +58,12 @@ class Store:
         return None
 
     def is_done(self, key: Record, rounds: int) -> bool:
-        """Whether the row is there, from at least so many rounds, or known not to fit."""
+        """Whether the row is there, from at least `rounds` rounds, or known not to fit."""
         row = self.find(key)
         return row is not None and "error" not in row and (not row["fits"] or row["rounds"] >= rounds)
 
     def put(self, key: Record, record: Record) -> None:
-        """Adds a row, or replaces the one of this name."""
+        """Adds a row, or replaces the one that `key` names."""
         found = self.find(key)
         if found is None:
             self.rows.append(record)

@@ -10,7 +10,7 @@ Record = dict[str, Any]
 """One row of the result: what names it, and what was found."""
 
 Show = Callable[[Record, list[Record]], str]
-"""A cell's text, from its row and from all rows there are so far."""
+"""A cell's text, from its row and from all rows so far."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def text(title: str, name: str) -> Column:
 
 
 def number(title: str, name: str, digits: int = 3, factor: float = 1.0) -> Column:
-    """A number to so many significant digits; a dash where it was not measured."""
+    """A number to `digits` significant digits; a dash where it was not measured."""
     return Column(title, lambda row, _: _shown(row, name, digits, factor))
 
 
@@ -52,7 +52,7 @@ def spread(title: str, name: str) -> Column:
 
 
 def outcome(title: str, name: str, digits: int = 3, factor: float = 1.0) -> Column:
-    """As `number`, and in words where there is none. The file says why."""
+    """As `number`, or words where there is none; the file says why."""
 
     def show(row: Record, rows: list[Record]) -> str:
         if "error" in row:

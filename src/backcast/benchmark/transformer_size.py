@@ -1,4 +1,4 @@
-"""How wide a Transformer encoder is that has as many parameters as an LSTM with its embedding."""
+"""The width at which a Transformer encoder has as many parameters as an LSTM with its embedding."""
 
 from __future__ import annotations
 
@@ -18,6 +18,6 @@ def transformer_parameters(width: int, channels: int) -> int:
 
 
 def width_like(parameters: int, channels: int) -> int:
-    """The width, a multiple of the heads, whose number of parameters is nearest."""
+    """The width, a multiple of the heads, whose number of parameters is nearest to `parameters`."""
     widths = range(HEADS, 4096, HEADS)
     return min(widths, key=lambda width: abs(transformer_parameters(width, channels) - parameters))

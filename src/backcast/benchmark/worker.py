@@ -1,7 +1,7 @@
 """One contender's process, seen from inside and from outside.
 
 Denormal flushing, malloc, threads, the kernel and peak memory belong to a process, so each contender has its own. It
-computes when it is asked to and sleeps otherwise, so that only one of them computes at any time.
+computes when asked and sleeps otherwise, so that only one of them computes at any time.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from backcast.errors import InputError
 
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory")
 LOOK_SECONDS = 0.25
-"""How often the parent looks at how much memory a worker that computes holds."""
+"""How often the parent checks how much memory a computing worker holds."""
 
 
 class Unfit(Exception):
@@ -61,9 +61,9 @@ class Worker:
         other.close()
 
     def ask(self, what: str | None = None) -> Any:
-        """The answer to a request; to none, what the worker says once it is ready.
+        """The answer to a request; without one, what the worker says once it is ready.
 
-        Raises Unfit, Failed, and InputError where its settings or BACKCAST_KERNEL do not fit.
+        Raises Unfit, Failed, and InputError where its settings or BACKCAST_KERNEL are refused.
         """
         try:
             if what is not None:
@@ -122,9 +122,9 @@ def serve(pipe: Connection, contender: Contender | None, threads: int | None, id
 class Bench:
     """A contender that has been built and has made one tiny step: libraries, threads and buffers are there.
 
-    A process of ours keeps the memory that it has freed, for the next step. All contenders together may not
-    have that much, so one that holds more than `idle_bytes` gives it back, and runs once untimed before it is
-    timed again.
+    A process of ours keeps the memory that it has freed, for the next step. There may not be that much for all
+    contenders together, so one that holds more than `idle_bytes` gives it back, and runs once untimed before it
+    is timed again.
     """
 
     def __init__(self, contender: Contender, idle_bytes: float = math.inf) -> None:

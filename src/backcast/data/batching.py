@@ -1,4 +1,4 @@
-"""Which rows are read together: in random order, rows of similar length side by side."""
+"""Which rows are read together: in random order, but rows of similar length together."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ def epoch_batches(
 ) -> list[NDArray[np.int64]]:
     """All of `rows`, `size` at a time, for one epoch.
 
-    lengths  of every row of the data set; rows  the numbers of those to be read
+    lengths  of every row of the data set
+    rows     the numbers of those to be read
 
-    A random order, in which pools of `POOL` batches are sorted by length, so that little of a batch is padding; then
-    the batches come in random order. Where all lengths are the same, the random order alone.
+    The rows are shuffled and, within pools of `POOL` batches, sorted by length, so that little of a batch is padding;
+    then the batches are shuffled. Where all lengths are the same, the rows are only shuffled.
     """
     order = rows[rng.permutation(len(rows), seed, "order", epoch)]
     ragged = len(rows) > 0 and int(lengths[rows].min()) < int(lengths[rows].max())

@@ -1,4 +1,4 @@
-"""What data are, in one line: said whenever they are read."""
+"""What data are, in one line, reported whenever they are read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from backcast.errors import InputError
 
 
 def describe(rows: Sequences, kind: str = "auto") -> str:
-    """Rows, elements, lengths and classes; where `kind` is auto, also how to have them read otherwise."""
+    """Rows, elements, lengths and classes; where `kind` is auto, also how to have them read differently."""
     low, middle, high = (int(part) for part in np.percentile(rows.lengths, [0, 50, 100], method="nearest"))
     steps = f"{low:,} steps each" if low == high else f"{low:,} to {high:,} steps (median {middle:,})"
     elements = describe_elements(rows)
@@ -27,7 +27,7 @@ def describe(rows: Sequences, kind: str = "auto") -> str:
 
 
 def unknown_symbols(preprocessing: Preprocessing, rows: Sequences) -> str | None:
-    """A line on the symbols of `rows` that the training rows had not, or None.
+    """A line on the symbols of `rows` that the training rows did not have, or None.
 
     Raises InputError where no symbol of `rows` is known.
     """

@@ -26,7 +26,7 @@ from backcast.data.values import release
 from backcast.errors import InputError
 
 BATCH_BYTES = 32 << 20  # a batch that would be larger is read from disk piece by piece
-PIECE = 1 << 20  # steps of a row that statistics look at together
+PIECE = 1 << 20  # steps of a row that statistics take at a time
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,11 @@ class Preprocessing:
 
     kind              what the elements are
     channels          numbers in an element
-    mean, std         of the training rows, one a channel (real vectors); a constant channel has std 1
+    mean, std         of the training rows, one per channel (real vectors); a constant channel has std 1
     columns           the columns of the training rows' table where they are channels or steps, else none
-    vocabulary        the symbols of the training rows, in order; any other is read as one more, "unknown"
+    vocabulary        the symbols of the training rows, in order; all others are read as one more, "unknown"
     permutation       the order in which the steps are read, or None
-    permutation_name  what it is called
+    permutation_name  the name of that order
     """
 
     kind: Kind
@@ -66,17 +66,17 @@ class Preprocessing:
 
     @property
     def symbols(self) -> int:
-        """The number of symbols that the network reads, the unknown one among them; 0 for real vectors."""
+        """The number of symbols that the network reads, including the unknown one; 0 for real vectors."""
         return 0 if self.kind == "real" else len(self.vocabulary) + 1
 
     @property
     def reads(self) -> str:
-        """The `--kind` with which other data are to be read."""
+        """The `--kind` to read other data with."""
         return read_as(self.kind)
 
     @property
     def permutation_checksum(self) -> str | None:
-        """SHA-256 of the permutation, as little-endian 32-bit numbers: names one pMNIST among all."""
+        """SHA-256 of the permutation, as little-endian 32-bit numbers: tells one pMNIST from another."""
         if self.permutation is None:
             return None
         return hashlib.sha256(np.array(self.permutation, "<i4").tobytes()).hexdigest()
@@ -104,7 +104,7 @@ class Preprocessing:
             )
 
     def unknown(self, rows: Sequences) -> tuple[int, list[Any]]:
-        """How many elements of `rows` are symbols that the training rows had not, and which symbols those are."""
+        """How many elements of `rows` are symbols that the training rows did not have, and which symbols those are."""
         if not self.symbols or rows.symbols == self.vocabulary:
             return 0, []
         counts = count_symbols(rows)
@@ -112,11 +112,11 @@ class Preprocessing:
         return int(counts[new].sum()), [rows.symbols[number] for number in new]
 
     def codes(self, rows: Sequences) -> NDArray[np.int64]:
-        """For each of the rows' symbols its number in the vocabulary; that behind the last for unknown ones."""
+        """The number in the vocabulary of each of the rows' symbols; for unknown ones, the vocabulary's length."""
         return self.numbers(rows.symbols, alien=self.kind != rows.kind)
 
     def numbers(self, names: Iterable[Any], alien: bool = False) -> NDArray[np.int64]:
-        """The numbers of symbols; `alien`: they may be words where the model has numbers, or numbers where it has words."""
+        """The numbers of symbols; `alien`: they may be words where the model has numbers, or the reverse."""
         if alien:
             names = map(_as_whole if self.kind == "integers" else str, names)
         number = self._number
@@ -127,14 +127,14 @@ class Preprocessing:
         return {name: i for i, name in enumerate(self.vocabulary)}
 
     def standardise(self, x: NDArray[Any]) -> NDArray[np.float32]:
-        """Real vectors (..., C) in the user's units as the network reads them."""
+        """Real vectors (..., C) in the user's units, standardised for the network."""
         found: NDArray[np.float32] = ((x - np.array(self.mean)) / np.array(self.std)).astype(np.float32)
         return found
 
     def batch(self, rows: Sequences, which: NDArray[np.int64], device: torch.device | str = "cpu") -> Batch:
-        """The rows numbered `which`, padded with zeros to the longest of them; from disk where that is much.
+        """The rows numbered `which`, padded with zeros to the longest of them; read from disk where that is much.
 
-        Real vectors become float32, standardised, a missing value the mean; symbols int64.
+        Real vectors become float32, standardised, with missing values set to the mean; symbols become int64.
         """
         reader = RowReader(self, rows, which, torch.device(device))
         labels = torch.from_numpy(rows.labels[which]).to(device)
@@ -187,7 +187,7 @@ class RowReader:
         self._order = None if permutation is None else np.array(permutation)
 
     def read(self, start: int, stop: int) -> torch.Tensor:
-        """Steps start .. stop-1 of all rows, (B, stop-start[, C]); zeros behind their ends."""
+        """Steps start .. stop-1 of all rows, (B, stop-start[, C]); zeros after their ends."""
         x = np.zeros((len(self.which), stop - start, *self.shape[2:]), self._raw_type())
         for place, i in enumerate(self.which):
             end = min(stop, int(self.lengths[place]))
@@ -197,13 +197,13 @@ class RowReader:
         return self._finished(x, np.arange(start, stop) < self.lengths[:, None])
 
     def gather(self, positions: NDArray[np.int64]) -> torch.Tensor:
-        """The elements at `positions` (B, m) of each row: (B, m[, C]); zeros behind their ends."""
+        """The elements at `positions` (B, m) of each row: (B, m[, C]); zeros after their ends."""
         x = np.zeros((*positions.shape, *self.shape[2:]), self._raw_type())
         inside = positions < self.lengths[:, None]
         for place, i in enumerate(self.which):
             within = np.where(inside[place], positions[place], 0)
             low, high = int(within.min()), int(within.max()) + 1
-            if high - low <= 4 * len(within):  # close together: one read, which a map of a file likes better
+            if high - low <= 4 * len(within):  # close together: one read, which suits a mapped file better
                 x[place] = self._steps(int(i), low, high)[within - low]
             else:
                 order = within if self._order is None else self._order[within]
@@ -231,12 +231,12 @@ class RowReader:
 
 
 def _as_whole(word: Any) -> Any:
-    """The number that a word writes, however many zeros stand before it; what is no such word as it is."""
+    """The whole number that a word of digits stands for, leading zeros or not; anything else as it is."""
     return int(word) if isinstance(word, str) and word.isdecimal() and len(word) < 18 else word
 
 
 def count_symbols(rows: Sequences) -> NDArray[np.int64]:
-    """How often each of the rows' symbols stands in them."""
+    """How often each of the rows' symbols occurs in them."""
     counts = np.zeros(len(rows.symbols), np.int64)
     for piece in pieces(rows):
         counts += np.bincount(piece, minlength=len(counts))

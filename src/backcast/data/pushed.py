@@ -23,8 +23,8 @@ def read_pushed(preprocessing: Preprocessing, x: Any, rows: int) -> tuple[Tensor
        whole numbers or words as symbols: (rows, steps), or a list of lists of different lengths
        characters: a list of texts, or one text for one row; bytes: the same, of bytes or of texts to be read as UTF-8
 
-    Returns float32 (rows, steps, C) or int64 (rows, steps), zero behind a row's end. Raises InputError for what the
-    model does not read: another number of rows or channels, a missing value, text for numbers.
+    Returns float32 (rows, steps, C) or int64 (rows, steps), zero after a row's end. Raises InputError for what the
+    model does not read: a wrong number of rows or channels, a missing value, text in place of numbers.
     """
     if hasattr(x, "detach"):
         x = x.detach().cpu().numpy()
@@ -90,7 +90,7 @@ def _symbols(preprocessing: Preprocessing, x: Any, rows: int) -> tuple[Tensor, N
 
 
 def _row(kind: Kind, row: Any, i: int) -> Any:
-    """One row's symbols, each of the type that the model's vocabulary has. Raises InputError."""
+    """One row's symbols, each of a type that the model's vocabulary can hold. Raises InputError."""
     if kind == "bytes":
         row = row.encode("utf-8", "surrogatepass") if isinstance(row, str) else row
         if isinstance(row, bytes | bytearray):

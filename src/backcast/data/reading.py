@@ -1,4 +1,4 @@
-"""How files are to be read: what the user says of columns and elements."""
+"""How files are to be read: what the user says about columns and elements."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ KINDS = ("auto", "real", "symbols", "characters", "bytes")
 
 @dataclass(frozen=True)
 class Reading:
-    """Options of every reader; each reads those that mean something to it.
+    """Options of all readers; each uses those that apply to it.
 
     kind          `auto`, `real`, `symbols`, `characters` or `bytes`
-    id, label     columns (default: `id` and `label`, where they are there)
-    x             columns of elements, separated by commas: several are the channels (default: `x`, or a picture's or
-                  sound's column); in a wide table the columns of the steps, in a long one the features
+    id, label     columns (default: `id` and `label`, where they exist)
+    x             columns of elements, separated by commas: several are the channels (default: `x`, or the column of
+                  pictures or sounds); in a wide table the columns of the steps, in a long one the features
                   (default: all that are left)
-    text          column of a text (default: `text`)
-    time          column of the time: the table is long, one row a step
-    wide          one column a step
+    text          column of texts (default: `text`)
+    time          column of times: the table is long, one row per step
+    wide          one column per step
     header        False: a CSV file has no header; columns are called 1, 2, 3 …
-    fill_missing  a missing value becomes the last known one before it, the training rows' mean where there is none
+    fill_missing  a missing value becomes the last known one before it, or the training rows' mean where there is none
     side          pictures are scaled to side × side
     labels        False: they are not needed, so their column may be absent
     """
@@ -44,7 +44,7 @@ class Reading:
     labels: bool = True
 
     def __post_init__(self) -> None:
-        """Raises InputError for a kind that is none, and for what names no column."""
+        """Raises InputError for an unknown kind, and for an option that names no column."""
         if self.kind not in KINDS:
             raise InputError(f"--kind {self.kind}: it must be one of {', '.join(KINDS)}")
         for option in ("id", "x", "text", "label", "time"):
@@ -55,7 +55,7 @@ class Reading:
             raise InputError(f"--side {self.side}: pictures need at least one pixel")
 
     def options(self) -> dict[str, Any]:
-        """For the key of the cache."""
+        """For the cache key."""
         return asdict(self)
 
     def chooses(self, name: str) -> bool:
@@ -82,7 +82,7 @@ class Columns:
 
 
 def choose_columns(reading: Reading, names: Sequence[str], table: str) -> Columns:
-    """For a table with one row a sequence. Raises InputError where they cannot be told."""
+    """The columns of a table with one row per sequence. Raises InputError where they are unclear."""
     id, label = (
         optional(reading.id, "--id", ID, names, table),
         label_column(reading, names, table),
@@ -123,7 +123,7 @@ def features(
 
 
 def optional(given: str | None, option: str, default: str, names: Sequence[str], table: str) -> str | None:
-    """The column that was named, or the default one where it is there."""
+    """The column that was named, or the default one where it exists."""
     if given is not None:
         return require(given, option, names, table)
     return default if default in names else None
@@ -138,7 +138,7 @@ def label_column(reading: Reading, names: Sequence[str], table: str) -> str | No
 
 
 def require(name: str, option: str, names: Sequence[str], table: str) -> str:
-    """`name`, which must be a column. Raises InputError with the nearest one."""
+    """`name`, which must be a column. Raises InputError that suggests the nearest one."""
     if name not in names:
         raise InputError(
             f"{table}: there is no column `{name}` ({option}); {_listed(names)}{nearest(name, names)}"

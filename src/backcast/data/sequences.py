@@ -24,7 +24,7 @@ ELEMENTS: dict[Kind, str] = {
 
 @dataclass(frozen=True)
 class Picture:
-    """The rows are pictures, read line by line: height × width elements, one a step."""
+    """The rows are pictures, read line by line: height × width elements, one per step."""
 
     height: int
     width: int
@@ -39,7 +39,7 @@ class Permutation:
 
 
 class Missing(NamedTuple):
-    """Values that are not there (NaN): how many, and where the first one stands."""
+    """Missing values (NaN): how many, and where the first one is."""
 
     total: int
     row: int
@@ -57,15 +57,15 @@ class Sequences:
     starts       (n,) int64
     lengths      (n,) int64, all at least 1
     labels       (n,) int64 into `classes`; -1 where there is none
-    classes      the labels' names in order: int, float, str or bool as the user wrote them
+    classes      the labels' names in order: int, float, str or bool, as the user wrote them
     ids          (n,) of anything that can be printed; each row's own
     symbols      the symbols in order: str or int; none where the elements are real
-    missing      the values that are not there, or None
+    missing      the missing values, or None
     picture      how to show a row, where it is a picture
     permutation  to be applied by the model's preprocessing, not applied here (pMNIST)
     checksum     SHA-256 of what a file's rows hold, where it is known already
-    columns      a table's columns that are the channels (one row a step) or the steps (one column a step), in order
-    targets      (n,) float64: what a regression learns, in place of a class; NaN where there is none
+    columns      a table's columns that are the channels (one row per step) or the steps (one column per step), in order
+    targets      (n,) float64: what a regression learns in place of a class; NaN where there is none
     weights      (n,) float64 above 0: how much a row counts in the supervised loss; None: all the same
     """
 
@@ -96,7 +96,7 @@ class Sequences:
 
     @property
     def labelled(self) -> NDArray[np.bool_]:
-        """(n,): has the row a label, or a target? Only such rows teach classification and regression."""
+        """(n,): whether the row has a label or a target. Classification and regression learn from such rows only."""
         return self.labels >= 0 if self.targets is None else ~np.isnan(self.targets)
 
     @property
@@ -129,7 +129,7 @@ class Sequences:
         return replace(self, lengths=np.minimum(self.lengths, longest))._recounted()
 
     def _recounted(self) -> Sequences:
-        """Missing values counted anew, where there were any."""
+        """The same rows with missing values counted again, where there were any."""
         if self.missing is None:
             return self
         found: Missing | None = None
@@ -146,7 +146,7 @@ class Sequences:
         return replace(self, labels=np.full(len(self), -1, np.int64), targets=None, weights=None)
 
     def relabel(self, classes: tuple[Any, ...]) -> Sequences:
-        """The same rows with labels that point into `classes`; a name that is written alike is the same, and 1 is 1.0.
+        """The same rows with labels that point into `classes`; names written alike match, and 1 matches 1.0.
 
         Raises InputError for a row whose label is not among them.
         """
@@ -167,9 +167,9 @@ class Sequences:
         return replace(self, labels=labels, classes=classes)
 
     def without_class(self, name: str) -> Sequences:
-        """The same rows with those of the class that is written `name` unlabelled; all as they are where none is.
+        """The same rows, with those of the class written `name` unlabelled; unchanged where there is no such class.
 
-        Raises InputError where the names are numbers and this is none.
+        Raises InputError where the classes are numbers and `name` is not.
         """
         if not self.classes:
             return self
@@ -186,14 +186,14 @@ class Sequences:
 
 @dataclass(frozen=True)
 class Splits:
-    """Training rows (`train`), and rows to report on (`test`) and to choose the epoch (`validation`) where there are any."""
+    """Training rows (`train`), and if any, rows to report on (`test`) and to choose the epoch (`validation`)."""
 
     train: Sequences
     test: Sequences | None = None
     validation: Sequences | None = None
 
     def parts(self) -> dict[str, Sequences]:
-        """Those that are there, by name."""
+        """Those that exist, by name."""
         named = {"train": self.train, "validation": self.validation, "test": self.test}
         return {name: part for name, part in named.items() if part is not None}
 
@@ -240,12 +240,12 @@ def alike(kind: Kind, other: Kind) -> bool:
 
 
 def read_as(kind: Kind) -> str:
-    """The `--kind` with which other data are read like those that are of this one."""
+    """The `--kind` that reads other data like data of this kind."""
     return "symbols" if kind in ("integers", "categories") else kind
 
 
 def require_columns(columns: tuple[str, ...], rows: Sequences) -> None:
-    """Raises InputError where the columns of `rows` mean something else than `columns`, by their names."""
+    """Raises InputError where the columns of `rows`, by their names, are not those of `columns`."""
     for mine, other in zip(columns, rows.columns, strict=False):
         if mine != other:
             raise InputError(
@@ -271,7 +271,7 @@ def some(names: tuple[Any, ...]) -> str:
 
 
 def _require_comparable(classes: tuple[Any, ...], text: str) -> None:
-    """Text that is no number cannot be meant where all labels are."""
+    """Raises InputError for text that is no number where all labels are numbers."""
     try:
         float(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""One door: what DATA may be, and what comes of it."""
+"""The one entry point for data: what DATA may be, and how it is loaded."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ BUILT_IN = {
 
 
 def identity(data: str | None) -> str | None:
-    """DATA so that two names of one file or folder are equal; a built-in set or one of the Hub is its own name."""
+    """DATA, such that two names of one file or folder are equal; a built-in or Hub data set keeps its name."""
     if data is None or data in BUILT_IN or data.startswith("hf:") or not Path(data).exists():
         return data
     return str(Path(data).resolve())
@@ -110,17 +110,17 @@ def load(
     say: Say = lambda line: None,
     **reading: Any,
 ) -> Splits:
-    """The rows of DATA, whatever it is; without splits of its own all are in `train`.
+    """The rows of DATA, whatever it is; if it has no splits of its own, all are in `train`.
 
     data           a built-in name (`BUILT_IN`); a file (CSV, TSV, JSON lines, Parquet, Arrow, `.npz`, `.npy`, `.ts`);
-                   a folder with a sub-folder a class, or with a file a split; `hf:owner/name[:config]`; or what
+                   a folder with a sub-folder per class, or a file per split; `hf:owner/name[:config]`; or what
                    `python_objects.from_python` takes (arrays, lists, tensors, DataFrames, `datasets.Dataset`)
     y, ids         (n,) labels and ids, for arrays and lists
     data_dir       a local copy of the built-in sets
-    limit          only so many training rows, drawn at random, always the same ones; in their order
-    max_length     only the first so many steps of a row; `say` is told how many rows that cuts
+    limit          at most this many training rows, drawn at random but always the same ones, in their order
+    max_length     at most this many steps of a row, the first ones; `say` is told how many rows that cuts
     missing_label  the label that means "none", as text; empty ones and NaN always do
-    labels         False: they are not needed; no row has one
+    labels         False: they are not needed, and no row gets one
     reading        columns and kinds: see `reading.Reading`
 
     Raises InputError for what does not exist or cannot be read.
@@ -205,7 +205,7 @@ def _read_folder(folder: Path, reading: Reading, name: str, wanted: Collection[s
 
 
 def _require_tables_alone(folder: Path, tables: list[Path]) -> None:
-    """Raises InputError where it cannot be told whether `folder` holds tables or a sub-folder a class."""
+    """Raises InputError where it is unclear whether `folder` holds tables or a sub-folder per class."""
     if any(hub.split_word(path, folder) for path in tables):
         return
     top = next((path.relative_to(folder).parts[0] for path in tables if path.parent != folder), "data")
@@ -233,7 +233,7 @@ def _split(paths: list[Path], reading: Reading, name: str, split: str, several: 
 def _with_train(
     splits: Collection[str], reading: Reading, name: str, read: Callable[[str, Reading], Sequences]
 ) -> Splits:
-    """The splits, read as `train` turned out to be: a file of whole numbers may be some of its reals."""
+    """The splits, all read as the kind `train` turned out to be: real test data may happen to be whole numbers."""
     if "train" not in splits:
         raise InputError(f"{name}: there is a split {next(iter(splits))}, but no train")
     train = read("train", reading)

@@ -1,4 +1,4 @@
-"""Rows held out, drawn, and labels taken away."""
+"""Holding rows out, drawing some of them, and taking labels away."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from backcast.data.sequences import Sequences
 def split_validation(rows: Sequences, share: float, seed: int) -> tuple[Sequences, Sequences | None]:
     """Training and validation rows, by class and seed: `share` of each class, rounded, is held out.
 
-    Rows with targets are one class. Rows without a label stay in training. None where nothing is held out: share 0,
-    or no label at all.
+    Rows with targets count as one class. Rows without a label stay in training. The second is None where nothing is
+    held out: share 0, or no label at all.
     """
     validation = _of_each_class(rows, share, seed, "validation", keep=1)
     if not len(validation):
@@ -25,14 +25,14 @@ def split_validation(rows: Sequences, share: float, seed: int) -> tuple[Sequence
 
 
 def draw_rows(rows: Sequences, count: int) -> Sequences:
-    """`count` of the rows, or all, drawn at random and in their order; files often come class by class. No seed decides which."""
+    """At most `count` rows, drawn at random (files are often sorted by class), kept in order; no seed decides which."""
     if count >= len(rows):
         return rows
     return rows.select(np.sort(rng.permutation(len(rows), "limit")[:count]))
 
 
 def keep_labels(rows: Sequences, share: float, seed: int) -> Sequences:
-    """The same rows with the labels of `share` of each class, rounded, and at least one; the others have none."""
+    """The same rows; `share` of each class, rounded, but at least one row of it, keeps its labels, others have none."""
     if share == 1.0:
         return rows
     kept = _of_each_class(rows, share, seed, "labels", least=1)
@@ -44,7 +44,7 @@ def keep_labels(rows: Sequences, share: float, seed: int) -> Sequences:
 def _of_each_class(
     rows: Sequences, share: float, seed: int, purpose: str, least: int = 0, keep: int = 0
 ) -> NDArray[np.int64]:
-    """`share` of each class, at least `least` rows of it, and all but `keep` at most; in the rows' order."""
+    """`share` of each class: at least `least` of its rows, at most all but `keep`; in the rows' order."""
     found: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
     of_classes = [rows.labels == number for number in range(len(rows.classes))]
     for number, members in enumerate(

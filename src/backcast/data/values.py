@@ -13,9 +13,9 @@ RELEASE_BYTES = 64 << 20  # mapped files below this stay in memory
 
 
 def release(values: Any) -> None:
-    """Lets go of what has been read of a mapped file: it stays in the system's cache, but not in the process.
+    """Drops what has been read of a mapped file from the process; it stays in the system's cache.
 
-    Without this a process that reads a large file seems to hold all of it. Nothing happens to arrays in memory.
+    Otherwise a process that reads a large file seems to hold all of it. Arrays in memory are left alone.
     """
     if isinstance(values, Joined):
         for part in values.parts:
@@ -28,10 +28,10 @@ def release(values: Any) -> None:
 
 @dataclass(frozen=True)
 class Joined:
-    """Arrays behind each other, without a copy. A slice must lie within one of them: rows never cross a border.
+    """Arrays end to end, without a copy. A slice must lie within one of them: rows never cross a border.
 
-    parts   arrays (N_i, C) or (N_i,), or again such as these
-    tables  for each part, what its numbers become: `table[value]`; None: they stay
+    parts   arrays (N_i, C) or (N_i,), or other `Joined`
+    tables  for each part, what its numbers become: `table[value]`; None: they stay as they are
     """
 
     parts: tuple[Any, ...]
@@ -46,7 +46,7 @@ class Joined:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of the parts together."""
+        """The common type of the parts."""
         return np.result_type(*(part.dtype for part in self.parts))
 
     @property

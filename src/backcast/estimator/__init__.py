@@ -1,1 +1,1 @@
-"""scikit-learn's face: a classifier, a regressor and a transformer over the same spine as the command."""
+"""The scikit-learn interface: a classifier, a regressor and a transformer over the same core as the command."""

@@ -23,10 +23,10 @@ from backcast.methods import METHODS
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class BackcastEstimator(BaseEstimator):
-    """Parameters are those of `Config`, with its names, ranges and defaults, and they are checked at `fit`; besides:
+    """Parameters are those of `Config`, with its names, ranges and defaults, checked at `fit`; also:
 
-    random_state  of everything random: a whole number; a RandomState, from which one is drawn; None: another at each fit
-    verbose       print a line an epoch, and first what the rows are taken for
+    random_state  seed of everything random: a whole number; a RandomState, to draw one from; None: a new one per fit
+    verbose       print first what the rows are taken for, then a line per epoch
     """
 
     kind: str = "auto"
@@ -73,7 +73,7 @@ class BackcastEstimator(BaseEstimator):
     def _config(self, **changed: Any) -> Config:
         """The parameters as a `Config`. Raises InputError for one out of its range."""
         given = {name: value for name, value in self.get_params(deep=False).items() if name in FIELDS}
-        # What a label means is settled before a Config sees any.
+        # What a label means is settled before a Config is involved.
         given.pop("missing_label", None)
         with python_words():
             return Config(**{**given, "seed": _seed(self.random_state), **changed})
@@ -95,7 +95,7 @@ class BackcastEstimator(BaseEstimator):
         return Watch(lambda line: print(f"[{name}] {line}") if self.verbose else None, patience)
 
     def _phase_1(self, X: Any) -> FittedNetwork:
-        """A network trained by the auxiliary loss alone."""
+        """A network trained with the auxiliary loss only."""
         method = METHODS.get(self.method)  # an unknown one is refused below
         if method is not None and not (method.auxiliary and self.pretrain_epochs):
             with_loss = ", ".join(name for name, method in METHODS.items() if method.auxiliary)

@@ -34,13 +34,13 @@ class BackcastClassifier(ClassifierMixin, SupervisedEstimator):
     Besides the parameters of `SupervisedEstimator` and `BackcastEstimator`:
 
     class_weight   None: all classes the same; "balanced", or a dictionary of classes and weights, as everywhere in
-                   scikit-learn. The rows that choose the epoch are weighted so, too
+                   scikit-learn. The rows that choose the epoch are weighted in the same way
     missing_label  the label that means "none"; None: only None, NaN and "" do, and -1 is a class
 
     classes_         (classes,) in order
     network_         the trained network
-    model_           the same as `load_model` gives a run's: for `StreamSession`, `memory_curve`, `save_pretrained`
-    history_         a dictionary of metrics an epoch
+    model_           what `load_model` gives for a run: for `StreamSession`, `memory_curve`, `save_pretrained`
+    history_         one dictionary of metrics per epoch
     n_features_in_   T, where X was an array (n, T)
     """
 
@@ -52,10 +52,10 @@ class BackcastClassifier(ClassifierMixin, SupervisedEstimator):
     ) -> BackcastClassifier:
         """Trains anew.
 
-        X              (n, T) or (n, T, C) numbers; a list of arrays (T,) or (T, C) of any lengths, of strings or of bytes; a
-                       pandas DataFrame with a column a step; a column of texts or arrays. Whole numbers from 0 and
-                       words are symbols (`kind`)
-        y              (n,) labels of any one type; rows labelled -1 (`missing_label`) or None train the auxiliary loss alone
+        X              (n, T) or (n, T, C) numbers; a list of arrays (T,) or (T, C) of any lengths, of strings or of
+                       bytes; a pandas DataFrame with a column per step; a column of texts or arrays. Whole numbers from
+                       0 and words are symbols (`kind`)
+        y              (n,) labels of one type; rows labelled -1 (`missing_label`) or None only train the auxiliary loss
         X_val, y_val   rows that choose the epoch, in place of a share of X
         sample_weight  (n,) at least 0: how much each row's label counts; a row of weight 0 is left out altogether
 
@@ -80,7 +80,7 @@ class BackcastClassifier(ClassifierMixin, SupervisedEstimator):
         return self
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """(n,) the likeliest class of each row. Raises NotFittedError, InputError."""
+        """(n,): the most likely class of each row. Raises NotFittedError, InputError."""
         likeliest = self.predict_proba(X).argmax(axis=1)
         return self.classes_[likeliest]
 
@@ -115,7 +115,7 @@ class BackcastClassifier(ClassifierMixin, SupervisedEstimator):
         return with_weights(present, weights[present.labels])
 
     def _names(self, labels: NDArray[Any]) -> list[Any]:
-        """Labels, None where there is none."""
+        """The labels, with None for a missing one."""
         missing = self.missing_label
         return [
             None if is_missing(label) or (missing is not None and label == missing) else label
@@ -149,7 +149,7 @@ class BackcastClassifier(ClassifierMixin, SupervisedEstimator):
 
 
 def as_labels(y: Any, name: str) -> NDArray[Any]:
-    """(n,) of one type, or objects. Raises ValueError for what is no column."""
+    """(n,) labels of one type, or objects. Raises ValueError for what is no column."""
     if y is None:
         raise InputError(
             f"BackcastClassifier.fit requires {name} to be passed, but the target {name} is None; labels are (n,)"

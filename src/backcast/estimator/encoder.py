@@ -1,4 +1,4 @@
-"""`BackcastEncoder`: what a network has kept of a sequence at its end, as features."""
+"""`BackcastEncoder`: what a network still knows of a sequence at its end, as features."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class BackcastEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backcas
     Parameters: see `BackcastEstimator`. `method` must have an auxiliary loss.
 
     network_   the trained network
-    history_   a dictionary of metrics an epoch
+    history_   one dictionary of metrics per epoch
     """
 
     def fit(self, X: Any, y: Any = None) -> BackcastEncoder:
-        """X as of `BackcastClassifier.fit`; y is not used. Raises InputError."""
+        """X as in `BackcastClassifier.fit`; y is not used. Raises InputError."""
         self.network_ = self._phase_1(X)
         self._n_features_out = self.network_.config.hidden_size
         return self
@@ -36,5 +36,5 @@ class BackcastEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backcas
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float32"]  # networks compute in it, whatever they are given
+        tags.transformer_tags.preserves_dtype = ["float32"]  # networks compute in float32, whatever they are given
         return tags

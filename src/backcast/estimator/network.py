@@ -29,9 +29,9 @@ NOT_MEASURED = ("event", "phase", "epoch", "step", "learning_rate", "seconds")
 
 @dataclass(frozen=True, eq=False)
 class FittedNetwork:
-    """A trained network with all that is needed to use it. Pickled as weights and settings: no class of torch is in it.
+    """A trained network with all that is needed to use it. Pickled as weights and settings, without torch's classes.
 
-    outputs  of the classifier: classes, 1 for a regression, 0 where only phase 1 was trained
+    outputs  the classifier's outputs: classes, 1 for a regression, 0 where only phase 1 was trained
     """
 
     network: Model
@@ -61,7 +61,7 @@ class FittedNetwork:
 def restored(
     weights: bytes, preprocessing: dict[str, Any], config: dict[str, Any], outputs: int
 ) -> FittedNetwork:
-    """The network that `FittedNetwork.__reduce__` has taken apart."""
+    """Puts together what `FittedNetwork.__reduce__` took apart."""
     settings, reads = Config(**config), Preprocessing.from_json(preprocessing)
     network = build_network(settings, reads, outputs)
     network.load_state_dict(safetensors.torch.load(weights))
@@ -69,9 +69,9 @@ def restored(
 
 
 class Watch:
-    """The trainer's `Recorder` in memory: it keeps the epochs' metrics, says them, and sees when it is over.
+    """The trainer's `Recorder` in memory: keeps the epochs' metrics, reports them, and says when training is over.
 
-    patience  epochs without a better one after which it is; None: never
+    patience  epochs without a better one after which it is over; None: never
     """
 
     def __init__(self, say: Callable[[str], None], patience: int | None) -> None:
@@ -116,7 +116,7 @@ def learn(
 ) -> FittedNetwork:
     """Trains on `rows`, whose labels or targets are set; `validation` rows choose the epoch.
 
-    start  phase 1, done already: its weights and preprocessing are taken, and its epochs left out
+    start  the result of phase 1, if done already: its weights and preprocessing are used, its epochs left out
 
     Raises InputError for rows and settings that do not fit, RunError where the loss is not finite.
     """

@@ -23,13 +23,13 @@ from backcast.estimator.supervised import (
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class BackcastRegressor(RegressorMixin, SupervisedEstimator):
-    """A scikit-learn regressor of sequences: as `BackcastClassifier`, with one real target a row.
+    """A scikit-learn regressor of sequences: like `BackcastClassifier`, with one real target per row.
 
-    Phase 2 learns the squared error of the target, standardised by the training rows, from the last output. `score` is R².
+    From the last output, phase 2 learns the target, standardised by the training rows, by squared error. `score` is R².
     Parameters: see `SupervisedEstimator` and `BackcastEstimator`.
 
     target_mean_, target_scale_   of the training rows' targets
-    network_, history_, n_features_in_   as of `BackcastClassifier`
+    network_, history_, n_features_in_   as in `BackcastClassifier`
     """
 
     def fit(
@@ -37,8 +37,8 @@ class BackcastRegressor(RegressorMixin, SupervisedEstimator):
     ) -> BackcastRegressor:
         """Trains anew.
 
-        X              as of `BackcastClassifier.fit`
-        y              (n,) numbers; rows whose target is NaN or None train the auxiliary loss alone
+        X              as in `BackcastClassifier.fit`
+        y              (n,) numbers; rows whose target is NaN or None train only the auxiliary loss
         X_val, y_val   rows that choose the epoch by their squared error, in place of a share of X
         sample_weight  (n,) at least 0: how much each row's error counts; a row of weight 0 is left out altogether
 
@@ -79,7 +79,7 @@ class BackcastRegressor(RegressorMixin, SupervisedEstimator):
 
 
 def as_targets(y: Any, name: str) -> NDArray[np.float64]:
-    """(n,) finite, or NaN where there is none. Raises ValueError for what is no column of numbers."""
+    """(n,) targets: finite, or NaN where there is none. Raises ValueError for what is no column of numbers."""
     if y is None:
         raise InputError(
             f"BackcastRegressor.fit requires {name} to be passed, but the target {name} is None; targets are (n,)"

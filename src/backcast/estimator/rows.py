@@ -1,4 +1,4 @@
-"""X as scikit-learn's users have it: arrays, lists, tables and columns become rows."""
+"""X in the forms that scikit-learn users have: arrays, lists, tables and columns become rows."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def read_rows(estimator: BaseEstimator, X: Any, reading: Reading, fitting: bool)
     """The rows of X, without labels.
 
     Arrays (n, T) are checked as everywhere in scikit-learn: `fitting` sets `n_features_in_` (and `feature_names_in_`),
-    and later ones must have as many steps. No other form has a number of features: rows may have any length.
+    and later arrays must have as many steps. Other forms have no number of features: rows may have any length.
 
-    Raises InputError, and scikit-learn's own errors for arrays (n, T) that are none.
+    Raises InputError, and scikit-learn's own errors for bad arrays (n, T).
     """
     X = _form(X)
     if fitting:
@@ -47,7 +47,7 @@ def read_rows(estimator: BaseEstimator, X: Any, reading: Reading, fitting: bool)
 
 @contextmanager
 def python_words() -> Iterator[None]:
-    """The command's messages name flags; here they are parameters: `--fill-missing` is `fill_missing`."""
+    """Turns flags in the command's messages into parameters: `--fill-missing` becomes `fill_missing`."""
     try:
         yield
     except InputError as error:
@@ -60,8 +60,8 @@ def in_python(message: str) -> str:
 
 
 def _form(X: Any) -> Any:
-    """An array, a list of rows, a sparse matrix or a DataFrame, whatever held them."""
-    if issparse(X):  # some are dictionaries, too
+    """X as an array, a list of rows, a sparse matrix or a DataFrame."""
+    if issparse(X):  # some sparse matrices are dictionaries, too
         return X
     if X is None or isinstance(X, (str, bytes, dict)) or np.isscalar(X):
         raise InputError(f"{FORMS}; it is a {type(X).__name__}")
@@ -85,7 +85,7 @@ def _form(X: Any) -> Any:
 
 
 def _as_array(rows: Any) -> np.ndarray[Any, Any] | None:
-    """A list of numbers, or of lists of as many numbers each, as an array; None for what is neither."""
+    """A list of numbers, or of equally long lists of numbers, as an array; None for anything else."""
     try:
         array = np.array(rows)
     except (ValueError, OverflowError):  # of different lengths
@@ -94,5 +94,5 @@ def _as_array(rows: Any) -> np.ndarray[Any, Any] | None:
 
 
 def _is_matrix(X: Any) -> bool:
-    """Is it for scikit-learn to check? Arrays of three dimensions are not, and lists of rows."""
+    """Whether scikit-learn checks X: not if it is an array of three dimensions or a list of rows."""
     return not isinstance(X, list) and not (isinstance(X, np.ndarray) and X.ndim > 2)

@@ -21,10 +21,10 @@ from backcast.estimator.rows import in_python, python_words
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class SupervisedEstimator(BackcastEstimator):
-    """Besides `BackcastEstimator`'s parameters:
+    """Parameters besides those of `BackcastEstimator`:
 
-    validation  share of the rows with a label held out to choose the epoch; not where `fit` is given X_val
-    patience    epochs without a better one, as the validation rows see it, after which training ends; None: all epochs
+    validation  share of the labelled rows to hold out to choose the epoch; not used where `fit` is given X_val
+    patience    epochs without a better one, judged by the validation rows, after which training ends; None: all epochs
     """
 
     recompute: bool = False
@@ -36,15 +36,15 @@ class SupervisedEstimator(BackcastEstimator):
     patience: int | None = None
 
     def pretrain(self, X: Any) -> Self:
-        """Phase 1 alone, on rows without labels; every `fit` that follows starts from it and does phase 2 alone.
+        """Trains phase 1 only, on rows without labels; every later `fit` starts from it and trains phase 2 only.
 
-        What the statistics and the symbols are is settled here, too. `clone` forgets it. Raises InputError.
+        It also fixes the statistics and the symbols. `clone` forgets all this. Raises InputError.
         """
         self.pretrained_ = self._phase_1(X)
         return self
 
     def _phase_2(self, rows: Sequences, validation: Sequences | None, config: Config, outputs: int) -> None:
-        """Trains on rows with labels or targets, some of which are held out where there are no `validation` rows."""
+        """Trains on rows with labels or targets; holds some of them out where there are no `validation` rows."""
         if self.patience is not None and (not isinstance(self.patience, Integral) or self.patience < 1):
             raise InputError(f"patience={self.patience!r}: must be a whole number at least 1, or None")
         watch = self._watch(self.patience)
@@ -62,7 +62,7 @@ class SupervisedEstimator(BackcastEstimator):
         self.history_ = watch.epochs
 
     def _training_config(self) -> Config:
-        """Of `fit`: behind `pretrain`, phase 2 alone, on rows that are read alike."""
+        """The settings for `fit`: after `pretrain`, only phase 2, on rows read in the same way."""
         config = self._config()
         if (start := getattr(self, "pretrained_", None)) is not None:
             config = replace(config, kind=start.preprocessing.reads, pretrain_epochs=0)
@@ -72,7 +72,7 @@ class SupervisedEstimator(BackcastEstimator):
 
 
 def row_weights(sample_weight: Any, count: int) -> NDArray[np.float64]:
-    """(count,) checked. Raises InputError."""
+    """`sample_weight` as (count,) checked numbers. Raises InputError."""
     if sample_weight is None:
         return np.ones(count)
     try:
@@ -95,7 +95,7 @@ def row_weights(sample_weight: Any, count: int) -> NDArray[np.float64]:
 
 
 def with_weights(rows: Sequences, weights: NDArray[np.float64]) -> Sequences:
-    """The rows that count, with their weights: 1 on average over those with a label. Equal weights are none."""
+    """The rows that count, with weights whose mean over labelled rows is 1; no weights where those are all equal."""
     rows = replace(rows, weights=weights).select(np.flatnonzero(weights))
     assert rows.weights is not None
     own = rows.weights[rows.labelled]
@@ -107,7 +107,7 @@ def with_weights(rows: Sequences, weights: NDArray[np.float64]) -> Sequences:
 
 
 def require_pairs(X_val: Any, y_val: Any) -> bool:
-    """Are there validation rows? Raises InputError where one of both is missing."""
+    """Whether there are validation rows. Raises InputError where only one of the two is given."""
     if (X_val is None) != (y_val is None):
         raise InputError("X_val and y_val belong together: give both or neither")
     return X_val is not None

@@ -1,7 +1,8 @@
-"""From C++ to a shared library, once a user and machine, in a cache that nobody else can write.
+"""From C++ to a shared library, once per user and machine, in a cache that nobody else can write.
 
 What is loaded runs with the user's rights. So the cache's own folder and the library must belong to the user and be
-writable by nobody else (the folders above are the user's to keep), and the library must have the checksum that was noted when it was built.
+writable by nobody else (the folders above are the user's responsibility), and the library must have the checksum that
+was noted when it was built.
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ BUILD_SECONDS = 120.0  # it takes about 3; a compiler that hangs must not hang u
 
 
 class BuildError(Exception):
-    """Why there is no library: one line."""
+    """Why there is no library, in one line."""
 
 
 def cache_folder() -> Path:
-    """`$XDG_CACHE_HOME/backcast/kernel`, by default below `~/.cache`."""
+    """`$XDG_CACHE_HOME/backcast/kernel`, by default under `~/.cache`."""
     base = os.environ.get("XDG_CACHE_HOME")
     try:
         return (Path(base) if base else Path.home() / ".cache") / "backcast" / "kernel"
@@ -39,7 +40,7 @@ def cache_folder() -> Path:
 
 
 def library(name: str, flags: tuple[str, ...], processor: str) -> Path:
-    """The library built from `SOURCES` with `flags`, from the cache or new.
+    """The library built from `SOURCES` with `flags`, from the cache or newly built.
 
     Raises BuildError where there is no compiler, it fails or hangs, or the cache cannot be trusted or written.
     """
@@ -69,7 +70,7 @@ def library(name: str, flags: tuple[str, ...], processor: str) -> Path:
 
 
 def forget(path: Path) -> None:
-    """So that a library that cannot be loaded is built anew the next time."""
+    """Makes sure that a library that cannot be loaded is rebuilt next time."""
     path.with_suffix(".sha256").unlink(missing_ok=True)
 
 

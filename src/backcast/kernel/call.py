@@ -15,7 +15,7 @@ Pointer = ctypes.c_void_p
 
 
 def usable(*tensors: Tensor) -> bool:
-    """Can the kernel work on these: is there one, are they float32 (or symbols) on the CPU, is no autocast on?"""
+    """Can the kernel work on these: is there one, are they float32 (or symbols) on the CPU, and is autocast off?"""
     return (
         all(part.device.type == "cpu" and part.dtype in (torch.float32, torch.int64) for part in tensors)
         and not torch.is_autocast_enabled("cpu")
@@ -24,17 +24,17 @@ def usable(*tensors: Tensor) -> bool:
 
 
 def fields(integers: str, pointers: str) -> list[tuple[str, Any]]:
-    """The fields of a structure: int64 first, then pointers; names with spaces between them."""
+    """The fields of a structure: int64 first, then pointers; names separated by spaces."""
     return [(name, Integer) for name in integers.split()] + [(name, Pointer) for name in pointers.split()]
 
 
 def addresses(*tensors: Tensor | None) -> list[int | None]:
-    """Where the tensors lie. They must live, and be dense, as long as the address is in use."""
+    """The tensors' addresses. The tensors must be dense, and stay alive as long as these are in use."""
     return [None if tensor is None else tensor.data_ptr() for tensor in tensors]
 
 
 def threads_for(rows: int) -> int:
-    """As many as PyTorch would use, and no more than there are rows."""
+    """As many threads as PyTorch would use, but no more than there are rows."""
     return max(1, min(torch.get_num_threads(), rows))
 
 
@@ -46,13 +46,13 @@ def functions() -> ctypes.CDLL:
 
 
 def run(function: Any, *structures: ctypes.Structure) -> None:
-    """Calls one of the library's functions on `structures`. Raises MemoryError where it could not have what it needs."""
+    """Calls a function of the library on `structures`. Raises MemoryError where it cannot allocate what it needs."""
     if function(*map(ctypes.byref, structures)):
         raise MemoryError("out of memory in the recurrence kernel")
 
 
 def require_symbols(x: Tensor, count: int) -> None:
-    """Raises IndexError where x holds what is no symbol: the kernel looks nothing up twice."""
+    """Raises IndexError where x holds anything but symbols, which the kernel does not check."""
     if x.numel() and not 0 <= int(x.min()) <= int(x.max()) < count:
         raise IndexError(f"symbols must be 0 .. {count - 1}, not {int(x.min())} .. {int(x.max())}")
 

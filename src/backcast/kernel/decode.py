@@ -37,13 +37,13 @@ def decode(
     top: Maps | None,
     feedforward: list[Tensor],
 ) -> Tensor:
-    """What the decoder is fed: the truth, or what it gave at the step before, (N, L[, C]) as `truth`; no graph.
+    """What the decoder is fed: the truth, or its own output of the step before; (N, L[, C]) like `truth`, no graph.
 
     truth        (N, L, C), or symbols (N, L); the first element is always fed
     feed_truth   (N, L) bool
-    uniform      (N, L) in [0, 1): a symbol of its own is where the running sum of its softmax passes this
+    uniform      (N, L) in [0, 1): its own symbol is the one where the running sum of its softmax passes this
     h, c         (N, H), the bottom layer's first state
-    feedforward  weight and bias of its three layers
+    feedforward  weight and bias of each of its three layers
     """
     symbols = truth.ndim == 2
     rows, length = truth.shape[:2]

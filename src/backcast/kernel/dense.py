@@ -27,7 +27,7 @@ class _Backward(ctypes.Structure):
 
 
 def dense(x: Tensor, weight: Tensor, bias: Tensor, relu: bool) -> Tensor:
-    """x (..., I) · weightᵀ (O, I) + bias (O,), cut at 0 from below where `relu`: (..., O), with gradients."""
+    """x (..., I) · weightᵀ (O, I) + bias (O,), clamped at 0 from below if `relu`: (..., O), with gradients."""
     return _DenseFunction.apply(x.reshape(-1, x.shape[-1]), weight, bias, relu).reshape(
         *x.shape[:-1], len(bias)
     )

@@ -54,7 +54,7 @@ def lstm(
     h: Tensor,
     c: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """What `reference.lstm` computes, with gradients in everything but symbols; no `lengths`: all steps."""
+    """What `reference.lstm` computes, with gradients for everything but symbols; `lengths` None: all steps."""
     floats = (x, input_map, recurrent_map, base, h, c)
     keep = torch.is_grad_enabled() and any(part is not None and part.requires_grad for part in floats)
     ends = None if lengths is None else torch.from_numpy(np.array(lengths, dtype=np.int64))
@@ -73,8 +73,8 @@ def sweep(
 ) -> tuple[Tensor, Tensor]:
     """The states of each row of x (N, T[, I]) after its own `steps` (N, m), 0 .. T: h and c (N·m, H), no graph.
 
-    Each row is read to the largest of its steps; nothing else is stored. `half`: the products with the state are
-    in bf16 and their sums in float32, where the processor has an instruction for that; else it has no effect.
+    Each row is read up to its largest step; nothing else is stored. `half`: the products with the state are in
+    bf16 and their sums in float32, where the processor has an instruction for that; otherwise it has no effect.
     """
     rows, wanted = steps.shape
     steps = steps.astype(np.int64)
@@ -137,7 +137,7 @@ class _LSTM(torch.autograd.Function):
         call, alive = _call(*read)
         call.threads = (
             ctx.threads
-        )  # what was kept lies in the order of the threads, and the widths of the kernel
+        )  # what was kept is laid out by thread, and by the kernel's vector width
         x, _, *others = read
         given = [None if part is None else part.contiguous() for part in (d_h, d_c, d_outputs)]
         d_x = x.new_zeros(x.shape) if ctx.needs_input_grad[0] else None
@@ -160,7 +160,7 @@ def _call(
     h: Tensor,
     c: Tensor,
 ) -> tuple[Any, tuple[Tensor | None, ...]]:
-    """The structure that the kernel reads, and the tensors behind it, which must live as long as it is in use."""
+    """The structure that the kernel reads, and the tensors it points to, which must stay alive while it is in use."""
     symbols = x.ndim == 2
     rows, steps = x.shape[:2]
     hidden = h.shape[-1]

@@ -40,12 +40,12 @@ NAMES = ("auto", *FLAGS, "off")
 
 
 class KernelWarning(UserWarning):
-    """The kernel cannot be had, and nn.LSTM takes its place."""
+    """The kernel is unavailable, and nn.LSTM takes its place."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The kernel in use; `functions` is None where there is none, and `reason` says why. `half`: sweeps in bf16?"""
+    """The kernel in use; `functions` is None where there is none, and `reason` says why. `half`: bf16 sweeps?"""
 
     name: str
     reason: str
@@ -54,15 +54,15 @@ class Choice:
     half: bool = False
 
 
-_chosen: list[str] = []  # the innermost `using`, last
+_chosen: list[str] = []  # the names of the `using` blocks in effect, the innermost last
 
 
 @contextmanager
 def using(name: str) -> Iterator[None]:
-    """The kernel `name` ("auto", "avx512", "avx2", "portable" or "off") inside, as before outside.
+    """Uses the kernel `name` ("auto", "avx512", "avx2", "portable" or "off") inside the block.
 
-    For the whole process, in which nothing else should run meanwhile. Raises InputError where there is none
-    of that name, or it cannot be had here.
+    After it, the previous one is in use again. This affects the whole process, in which nothing else should run
+    meanwhile. Raises InputError where there is no kernel of that name, or it is unavailable here.
     """
     _choose(name)
     _chosen.append(name)
@@ -73,7 +73,7 @@ def using(name: str) -> Iterator[None]:
 
 
 def choice() -> Choice:
-    """What is in use. Raises InputError where BACKCAST_KERNEL asks for what is not there."""
+    """The kernel in use. Raises InputError where BACKCAST_KERNEL asks for one that is unavailable."""
     return _choose(_chosen[-1] if _chosen else os.environ.get(VARIABLE) or "auto")
 
 

@@ -1,4 +1,4 @@
-"""What the kernel computes, step by step in plain PyTorch. Slow; nothing but tests runs it."""
+"""What the kernel computes, step by step in plain PyTorch. Slow; only tests run it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 def lstm(
     x: Tensor, lengths: Tensor, input_map: Tensor, recurrent_map: Tensor, base: Tensor, h: Tensor, c: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """All outputs (N, T, H), zero behind a row's end, and the states (N, H) at the rows' ends.
+    """All outputs (N, T, H), zero past a row's end, and the states (N, H) at the rows' ends.
 
     x              (N, T, I) real vectors, or (N, T) symbols
     lengths        (N,) steps of each row, 0 .. T

@@ -1,1 +1,1 @@
-"""The networks: what reads, what classifies, what reconstructs and predicts."""
+"""The networks: those that read, classify, reconstruct and predict."""

@@ -1,4 +1,4 @@
-"""What the two attention networks share: input, attention over heads, a layer around it, and the average."""
+"""What the two attention networks share: the input, multi-head attention, a layer around it, and the average."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from backcast.nn.decoder import sine_features
 from backcast.nn.embedding import Embedding
 
-WIDER = 4  # the feed-forward network's hidden layer, in widths
+WIDER = 4  # the feed-forward hidden layer's width, as a multiple of the network's
 EPSILON = 1e-6  # of the norms, as in Tensor2Tensor
 
 Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -22,7 +22,7 @@ Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 class Dropout(NamedTuple):
-    """Sets numbers to zero at `rate` and rescales the others, by masks from `generator`; None: leaves all."""
+    """Zeroes numbers at `rate` and rescales the others, with masks from `generator`; None: changes nothing."""
 
     rate: float
     generator: torch.Generator | None
@@ -35,7 +35,7 @@ class Dropout(NamedTuple):
 
 
 class Attention(nn.Module):
-    """Attention of several heads (Vaswani et al. 2017, section 3.2.2). No biases, as in Tensor2Tensor."""
+    """Multi-head attention (Vaswani et al. 2017, section 3.2.2). No biases, as in Tensor2Tensor."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -61,10 +61,10 @@ class Attention(nn.Module):
 class AttentionLayer(nn.Module):
     """Attention, then a feed-forward network with ReLU at each step, both as pre-norm residual branches.
 
-    A branch is x + dropout(f(norm(x))); one more dropout is behind the ReLU. None on the attention weights,
-    where Tensor2Tensor has 0.1: on a CPU torch would store all T × M of them for it.
+    A branch is x + dropout(f(norm(x))); another dropout follows the ReLU. There is none on the attention
+    weights, where Tensor2Tensor has 0.1: on a CPU torch would store all T × M of them for it.
 
-    shorten  (B, T, width) to the (B, M, width) that is attended to; None: the steps themselves
+    shorten  maps (B, T, width) to the (B, M, width) that is attended to; None: the steps themselves
     """
 
     def __init__(self, width: int, heads: int, shorten: nn.Module | None = None) -> None:
@@ -88,8 +88,8 @@ class AttentionLayer(nn.Module):
 def embed(embedding: Embedding, x: Tensor, dropout: Dropout) -> Tensor:
     """x (B, T[, C]) embedded, plus the timing signal (Vaswani et al. 2017, section 3.5): (B, T, width).
 
-    Tensor2Tensor multiplies a table by √width that begins with a deviation of 1/√width, and does not multiply
-    what a linear map made of real vectors. Our table begins with a deviation of 1, so nothing is multiplied.
+    Tensor2Tensor starts a table with a deviation of 1/√width and multiplies it by √width; what a linear map makes
+    of real vectors is not multiplied. Our table starts with a deviation of 1, so nothing is multiplied.
     """
     embedded = embedding(x)
     exact = torch.promote_types(embedded.dtype, torch.float32)  # bf16 is too coarse for positions

@@ -15,7 +15,7 @@ from backcast.nn.lstm import LSTMLayer, LSTMState
 
 
 class DecoderState(NamedTuple):
-    """The states of the decoder's layers; `top` is None where it has one layer only."""
+    """The states of the decoder's layers; `top` is None where there is only one."""
 
     bottom: LSTMState
     top: LSTMState | None
@@ -29,12 +29,12 @@ class Decoder(nn.Module):
     """r-LSTM's decoder (section 3): two LSTM layers, then a feed-forward network at every step.
 
     The bottom layer starts from the main network's state at the anchor, the top layer from zeros. Its weights
-    are its own, but for the embedding (whether that is shared is not stated in the paper).
+    are its own, except the embedding's (whether that is shared is not stated in the paper).
 
     hidden_size   the main network's width by default
-    bridged       a linear map carries the main network's state to the bottom layer's: for another width, or another cell
+    bridged       a linear map turns the main network's state into the bottom layer's: for another width or kind of cell
     num_layers    2 in the paper; 1 for the ablation
-    position_cue  add sine features of the place that is to be reconstructed to the input (ours)
+    position_cue  add sine features of the place to be reconstructed to the input (ours)
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Decoder(nn.Module):
         bridged: bool,
     ) -> None:
         super().__init__()
-        self._shared = (embedding,)  # not registered as a part: it belongs to the main network
+        self._shared = (embedding,)  # not registered as a submodule: it belongs to the main network
         self.position_cue = position_cue
         self.bridge_h = nn.Linear(state_size, hidden_size) if bridged else None
         self.bridge_c = nn.Linear(state_size, hidden_size) if bridged else None
@@ -60,16 +60,16 @@ class Decoder(nn.Module):
 
     @property
     def embedding(self) -> Embedding:
-        """The main network's own."""
+        """The main network's embedding."""
         return self._shared[0]
 
     @property
     def weights_dtype(self) -> torch.dtype:
-        """The precision of the weights; under autocast that of a state is lower, too low for positions."""
+        """The precision of the weights; under autocast a state's is lower, too low for positions."""
         return self.output.last.weight.dtype
 
     def initial_state(self, state: tuple[Tensor, ...]) -> DecoderState:
-        """The decoder's state at its first step, from the main network's at the anchor: (B, H), one part or two."""
+        """The decoder's first state, from the main network's at the anchor: one part or two, each (B, H)."""
         h, c = state[0], state[-1]
         if self.bridge_h is not None and self.bridge_c is not None:
             h, c = self.bridge_h(h), self.bridge_c(c)
@@ -88,7 +88,7 @@ class Decoder(nn.Module):
         fed     (N, L[, C]) the elements that are fed
         is_fed  (L,) 1.0 where an element is fed, 0.0 where the decoder gets nothing; None: fed everywhere
         places  (N, L) int64, the position of each step's target in its row; only the position cue reads it
-        returns (N, L, output_size) and the state behind the last step
+        returns (N, L, output_size) and the state after the last step
         """
         hidden, bottom = self._bottom(fed, is_fed, places, state.bottom)
         top = state.top
@@ -104,9 +104,9 @@ class Decoder(nn.Module):
         state: tuple[Tensor, ...],
         second_weight: Tensor,
     ) -> Tensor | None:
-        """By the kernel, what is fed where the decoder gets its own output in place of some of the truth.
+        """What the decoder is fed where its own output replaces some of the truth, computed by the kernel.
 
-        Arguments as of `kernel.decode`; `state` is the main network's at the anchor. None where the kernel cannot.
+        Arguments as for `kernel.decode`; `state` is the main network's at the anchor. None where the kernel cannot.
         """
         identity = not self.embedding.symbols and self.embedding.map is None
         with torch.no_grad(), torch.autocast("cpu", enabled=False):

@@ -15,7 +15,7 @@ class InputMap(NamedTuple):
     """What an element adds to the 4H gate units of a layer.
 
     weight  (4H, C) for real vectors; None for symbols
-    base    (4H,), added to every step, or for symbols (symbols, 4H), a row for each
+    base    (4H,), added at every step; for symbols (symbols, 4H), one for each
     """
 
     weight: Tensor | None
@@ -51,9 +51,9 @@ class Embedding(nn.Module):
     def fold(self, weight: Tensor, bias: Tensor, x: Tensor) -> InputMap | None:
         """The linear map `weight`·embed(x) + `bias` as one map of x (B, L[, C]), where that is cheaper.
 
-        For pixels that is a product with 1 or 3 columns in place of one with 128, for symbols a table; only our
-        kernel reads tables, and one for more symbols than x has elements costs more than it saves. On a GPU
-        nothing is folded: cuDNN wants a layer's own weights.
+        For pixels that is a product with 1 or 3 columns instead of 128, for symbols a table. Only our kernel reads
+        tables, and a table of more symbols than x has elements costs more than it saves. On a GPU nothing is
+        folded: cuDNN wants a layer's own weights.
         """
         if x.is_cuda:
             return None

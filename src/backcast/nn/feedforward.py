@@ -15,7 +15,7 @@ class FeedForward(nn.Module):
     """Two hidden layers with ReLU, then a linear map; DropConnect on the second layer's weights.
 
     The paper (section 4): widths (256, 256, outputs), DropConnect 0.5 on the second; ReLU is not stated.
-    DropConnect (Wan et al. 2013) sets weights to zero at random and rescales the others; one mask a step.
+    DropConnect (Wan et al. 2013) sets weights to zero at random and rescales the others; one mask per training step.
     """
 
     def __init__(self, input_size: int, hidden_size: int, output_size: int, dropconnect: float) -> None:
@@ -26,7 +26,7 @@ class FeedForward(nn.Module):
         self.last = nn.Linear(hidden_size, output_size)
 
     def drop(self, generator: torch.Generator) -> Tensor:
-        """The second layer's weights under a mask from `generator`, to be given to `forward`; in evaluation, all of them."""
+        """The second layer's weights under a mask from `generator`, for `forward`; in evaluation, all of them."""
         weight = self.second.weight
         if not self.dropconnect or not self.training:
             return weight
@@ -43,7 +43,7 @@ class FeedForward(nn.Module):
 
 
 def _linear_relu(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """By our kernel where it is worth it: for many rows and not few outputs."""
+    """Linear map and ReLU, by our kernel where it pays: for many rows and not too few outputs."""
     many = x.numel() >= FEWEST_ROWS * x.shape[-1] and len(bias) >= FEWEST_OUTPUTS
     if many and kernel.usable(x, weight):
         return kernel.dense(x, weight, bias, relu=True)

@@ -1,4 +1,4 @@
-"""A gated recurrent unit in the place of the LSTM: the method does not depend on the network (ours)."""
+"""A gated recurrent unit in place of the LSTM: the method does not depend on the network (ours)."""
 
 from __future__ import annotations
 
@@ -31,6 +31,6 @@ class EmbeddedGRU(nn.Module):
         return GRUState(self.gru.all_weights[0][1].new_zeros(batch_size, self.gru.hidden_size))
 
     def forward(self, x: Tensor, state: GRUState) -> tuple[Tensor, GRUState]:
-        """x (N, L[, C]) to outputs (N, L, H) and the state behind the last step."""
+        """x (N, L[, C]) to outputs (N, L, H) and the state after the last step."""
         outputs, h = self.gru(self.embedding(x), state.h[None])
         return outputs, GRUState(h[0])

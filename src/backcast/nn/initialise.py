@@ -13,10 +13,10 @@ from backcast import rng
 
 @torch.no_grad()
 def initialise(model: nn.Module, seed: int) -> None:
-    """Sets every parameter of `model`: torch's distributions, the LSTMs' forget-gate bias at 1.
+    """Sets every parameter of `model`: from torch's distributions, with the LSTMs' forget-gate bias at 1.
 
-    Not stated in the paper; 1 is what TensorFlow's cell added at the time. A parameter's numbers depend on
-    its name alone, so the same main network begins with the same weights whatever stands beside it.
+    Not stated in the paper; 1 is what TensorFlow's cell added at the time. A parameter's numbers depend only
+    on its name, so the same main network starts with the same weights whatever else the model contains.
     """
     own = dict(_first_weights(model, seed))
     for module_name, module in model.named_modules():
@@ -42,10 +42,10 @@ def initialise(model: nn.Module, seed: int) -> None:
 
 @runtime_checkable
 class OwnFirstWeights(Protocol):
-    """A network whose source says how its weights begin."""
+    """A network whose source says how its weights start."""
 
     def first_weights(self, name: str, shape: torch.Size, generator: torch.Generator) -> Tensor | None:
-        """Of the parameter `name`; None: as any other."""
+        """The first values of the parameter `name`; None: as for any other."""
 
 
 def _first_weights(model: nn.Module, seed: int) -> Iterator[tuple[nn.Parameter, Tensor]]:

@@ -1,4 +1,4 @@
-"""The iRNN: ReLU units whose recurrent weights begin as the identity (Le, Jaitly, Hinton 2015)."""
+"""The iRNN: ReLU units whose recurrent weights start as the identity (Le, Jaitly, Hinton 2015)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class EmbeddedIRNN(nn.Module):
         return IRNNState(self.rnn.all_weights[0][1].new_zeros(batch_size, self.rnn.hidden_size))
 
     def forward(self, x: Tensor, state: IRNNState) -> tuple[Tensor, IRNNState]:
-        """x (N, L[, C]) to outputs (N, L, H) and the state behind the last step."""
+        """x (N, L[, C]) to outputs (N, L, H) and the state after the last step."""
         outputs, h = self.rnn(self.embedding(x), state.h[None])
         return outputs, IRNNState(h[0])
 

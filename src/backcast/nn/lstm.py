@@ -31,8 +31,8 @@ class LSTMState(NamedTuple):
 class LSTMLayer(nn.Module):
     """One LSTM layer over (N, L, input_size), from any state, to (N, L, hidden_size).
 
-    On a CPU in float32 and for more than a few steps it is computed by our kernel where there is one
-    (`backcast doctor` says), else by `nn.LSTM`, whose parameters it has.
+    On a CPU, in float32 and for more than a few steps, it is computed by our kernel where there is one
+    (`backcast doctor` says so), else by `nn.LSTM`, whose parameters it has.
     """
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
@@ -51,12 +51,12 @@ class LSTMLayer(nn.Module):
         return LSTMState(zeros, zeros)
 
     def fold(self, embedding: Embedding, x: Tensor) -> InputMap | None:
-        """`embedding` and the layer's own input map as one map of x, where there is one and it is cheaper."""
+        """`embedding` and the layer's own input map as one map of x, where there is such a map and it is cheaper."""
         weight, _, bias_ih, bias_hh = self.weights
         return embedding.fold(weight, bias_ih + bias_hh, x)
 
     def maps(self, folded: InputMap | None = None) -> kernel.Maps:
-        """The weights as the kernel takes them, `folded` in place of the layer's own input map."""
+        """The weights as the kernel takes them; `folded` replaces the layer's own input map."""
         weight, recurrent, bias_ih, bias_hh = self.weights
         input_map, base = folded or InputMap(weight, bias_ih + bias_hh)
         return kernel.Maps(input_map, recurrent, base)
@@ -68,11 +68,11 @@ class LSTMLayer(nn.Module):
         folded: InputMap | None = None,
         lengths: NDArray[np.int64] | None = None,
     ) -> tuple[Tensor, LSTMState]:
-        """Outputs (N, L, H), and the state behind the last step.
+        """Outputs (N, L, H), and the state after the last step.
 
-        x        (N, L, input_size); with `folded`, which stands in place of the layer's own input map, what that
-                 maps: (N, L, C) or (N, L)
-        lengths  (N,) 0 .. L: the state is that behind each row's own last step. Needs the kernel
+        x        (N, L, input_size); with `folded`, which replaces the layer's own input map, the input of that map:
+                 (N, L, C) or (N, L)
+        lengths  (N,) 0 .. L: the state is that after each row's own last step. Needs the kernel
         """
         recurrent = self.weights[1]
         table = folded is not None and folded.weight is None  # which only the kernel reads
@@ -97,7 +97,7 @@ class EmbeddedLSTM(nn.Module):
     """Embedding, then one LSTM layer: a `RecurrentEncoder` (the paper's main LSTM, section 4).
 
     On a CPU the embedding and the input map are folded into one; on a GPU cuDNN wants the layer's own weights.
-    Both compute the same thing, and a test holds them together.
+    Both compute the same thing, as a test ensures.
     """
 
     def __init__(self, embedding: Embedding, hidden_size: int) -> None:
@@ -107,7 +107,7 @@ class EmbeddedLSTM(nn.Module):
 
     @staticmethod
     def around(lstm: nn.LSTM) -> EmbeddedLSTM:
-        """Somebody else's LSTM, without an embedding; the weights are shared. Raises InputError for one of another form."""
+        """A user's LSTM, without an embedding; the weights are shared. Raises InputError for one of another form."""
         form = {"num_layers": 1, "bias": True, "batch_first": True, "bidirectional": False, "proj_size": 0}
         for name, wanted in form.items():
             if getattr(lstm, name) != wanted:
@@ -129,16 +129,16 @@ class EmbeddedLSTM(nn.Module):
     def forward(
         self, x: Tensor, state: LSTMState, lengths: NDArray[np.int64] | None = None
     ) -> tuple[Tensor, LSTMState]:
-        """x (N, L[, C]) to outputs (N, L, H) and the state behind the last step, or behind `lengths` of them."""
+        """x (N, L[, C]) to outputs (N, L, H) and the state after the last step, or after `lengths` steps."""
         folded = self.layer.fold(self.embedding, x)
         return self.layer(x if folded else self.embedding(x), state, folded, lengths)
 
     def sweep(
         self, x: Tensor, steps: NDArray[np.int64], state: tuple[Tensor, ...] | None = None
     ) -> LSTMState | None:
-        """The states of each row of x (B, T[, C]) after its own `steps` (B, m) by the kernel, (B·m, H), no graph.
+        """The states (B·m, H) of each row of x (B, T[, C]) after its own `steps` (B, m), by the kernel, no graph.
 
-        From `state`, or zeros. None where the kernel cannot. Under autocast in bf16, where the processor can.
+        From `state`, or zeros. None where the kernel cannot. Under bf16 autocast, in bf16 where the processor can.
         """
         half = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
         start = self.zero_state(len(x)) if state is None else LSTMState(*state)
@@ -150,15 +150,16 @@ class EmbeddedLSTM(nn.Module):
             return LSTMState(*kernel.sweep(elements, steps, *self.layer.maps(folded), *start, half))
 
     def run_to_ends(self, x: Tensor, state: LSTMState, lengths: NDArray[np.int64]) -> LSTMState | None:
-        """The states behind the first `lengths` (N,) steps of each row of x by the kernel, or None as above."""
+        """The states after the first `lengths` (N,) steps of each row of x, by the kernel; None as above."""
         return self(x, state, lengths)[1] if kernel.usable(x, *self.layer.weights, *state) else None
 
 
 class FixedLSTM:
-    """An `EmbeddedLSTM` whose weights do not change any more, for streams: its maps are folded once.
+    """An `EmbeddedLSTM` whose weights no longer change, for streams: its maps are folded once.
 
-    What is best was measured (one thread, 128 cells): for a step of one row torch's cell, 28 µs, where the kernel takes 75
-    and `nn.LSTM` 95; from 4 steps, or 16 elements of all rows, on the kernel, a fourth of the cell's time at 1,024 rows.
+    The fastest choice was measured (one thread, 128 cells): for one step of one row, torch's cell, 28 µs, where the
+    kernel takes 75 and `nn.LSTM` 95; from 4 steps, or 16 elements over all rows, the kernel, which takes a quarter of
+    the cell's time at 1,024 rows.
     """
 
     @torch.no_grad()
@@ -178,7 +179,7 @@ class FixedLSTM:
 
     @torch.no_grad()
     def __call__(self, x: Tensor, state: LSTMState, lengths: NDArray[np.int64]) -> LSTMState | None:
-        """The states behind the first `lengths` (N,), at least 1, steps of each row of x (N, L[, C]), no graph.
+        """The states after the first `lengths` (N,) >= 1 steps of each row of x (N, L[, C]), no graph.
 
         None where `EmbeddedLSTM` does better: without the kernel, for more than a few steps or for unequal ones.
         """

@@ -13,10 +13,10 @@ from backcast.nn.feedforward import FeedForward
 
 
 class Model(nn.Module):
-    """A main network, a classifier on what it gives, and what the auxiliary losses need.
+    """A main network, a classifier on its output, and what the auxiliary losses need.
 
     encoder       reads the sequence: a `RecurrentEncoder`, or an `AveragedEncoder`
-    classifier    its last or averaged output (B, H) to logits (B, classes); None where nothing is classified (pretraining)
+    classifier    last or averaged output (B, H) to logits (B, classes); None where nothing is classified (pretraining)
     decoder       r-LSTM's, or None
     predictor     p-LSTM's, or None
     next_element  outputs to the next element, for the losses of Dai & Le, or None
@@ -33,7 +33,7 @@ class Model(nn.Module):
         symbols: int = 0,
     ) -> None:
         super().__init__()
-        self.encoder: Any = encoder  # one of two protocols; nn.Module says nothing of either
+        self.encoder: Any = encoder  # one of two protocols; nn.Module declares neither
         self.classifier = classifier
         self.decoder = decoder
         self.predictor = predictor
@@ -58,5 +58,5 @@ class Model(nn.Module):
 
 
 def full_precision(x: Tensor) -> Tensor:
-    """Losses are never computed in bf16: float32 in its place, other dtypes as they are."""
+    """bf16 as float32, because losses are never computed in bf16; other dtypes as they are."""
     return x.float() if x.dtype == torch.bfloat16 else x

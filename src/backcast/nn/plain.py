@@ -1,7 +1,7 @@
-"""A trained network in plain operations that exporters know: a piece of the input and a state in, logits and the state out.
+"""A trained network in plain operations that exporters know: input and a state in, logits and the state out.
 
-Neither our kernel nor the fold is in it. torch.export unrolls `nn.LSTM` over the example's steps, so the loop over time is
-`scan`; in an ONNX graph LSTM, GRU and iRNN are ONNX's own operators, which every runtime has.
+It uses neither our kernel nor the folded input map. torch.export unrolls `nn.LSTM` over the example's steps, so the
+loop over time is `scan`; in an ONNX graph LSTM, GRU and iRNN are ONNX's own operators, which every runtime has.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from backcast.nn.urnn import ROOM, EmbeddedURNN
 
 
 class PlainModel(nn.Module):
-    """x (B, T[, C]), T at least 1, and the state (B, H) each, to logits (B, classes) and the state behind the last step.
+    """x (B, T[, C]), T at least 1, and a state, (B, H) each, to logits (B, classes) and the state after the last step.
 
-    mean, std  of the channels; x is in the user's units. Not read for symbols, whose x are int64 numbers of the vocabulary
+    mean, std  of the channels; x is in the user's units. Not read for symbols: their x is int64, from the vocabulary
     """
 
     mean: Tensor
@@ -32,7 +32,7 @@ class PlainModel(nn.Module):
     def __init__(self, model: Model, mean: Tensor, std: Tensor) -> None:
         super().__init__()
         self.symbols = model.symbols
-        # The mean in two parts: float32 alone would lose a small spread about a large mean.
+        # The mean in two parts: a single float32 would lose a small spread around a large mean.
         self.register_buffer("mean", mean.float())
         self.register_buffer("rest", (mean - mean.float()).float())
         self.register_buffer("std", std.float())
@@ -67,7 +67,7 @@ class _Layer(nn.Module):
         )
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """x (T, B, inputs) and the state to the last output (B, outputs) and the state behind it."""
+        """x (T, B, inputs) and the state to the last output (B, outputs) and the state after it."""
         if torch.onnx.is_in_onnx_export():
             state = self.operator(x, state)
         else:
@@ -75,17 +75,17 @@ class _Layer(nn.Module):
         return state[0], state
 
     def step(self, state: State, inputs: Tensor) -> State:
-        """The state behind a step, from what the input adds to the gates (B, gates · H)."""
+        """The state after a step, from what the input adds to the gates (B, gates · H)."""
         raise NotImplementedError
 
     def operator(self, x: Tensor, state: State) -> State:
-        """The same by one operator of ONNX, of x (T, B, inputs)."""
+        """The state after all steps of x (T, B, inputs), by one ONNX operator."""
         raise NotImplementedError
 
     def _operator(
         self, name: str, order: tuple[int, ...], x: Tensor, state: State, **attributes: Any
     ) -> State:
-        """`order`: of the gates, as ONNX has them."""
+        """`order`: our gates, in ONNX's order."""
 
         def arranged(part: Tensor) -> Tensor:
             gates = part.chunk(len(order))
@@ -173,7 +173,7 @@ def _plain_layer(encoder: nn.Module) -> nn.Module:
 
 
 def _scan(step: Callable[[State, Tensor], State], inputs: Tensor, state: State) -> State:
-    """`step` over the first dimension of `inputs` (T, B, ...); the state behind the last."""
+    """The state after `step` has run over the first dimension of `inputs` (T, B, ...)."""
     from torch._higher_order_ops.scan import scan
 
     def body(carried: State, at: Tensor) -> tuple[State, Tensor]:

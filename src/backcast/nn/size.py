@@ -1,4 +1,4 @@
-"""How many parameters a network has, and how wide another one is that has as many."""
+"""How many parameters a network has, and how wide another must be to have as many."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from torch import nn
 from backcast.nn.embedding import Embedding
 from backcast.nn.lstm import EmbeddedLSTM
 
-WIDEST = 2**16  # in heads
+WIDEST = 2**16  # in multiples of `heads`
 
 
 def lstm_parameters(symbols: int, channels: int, embedding_size: int, hidden_size: int) -> int:
-    """The number of parameters of the main LSTM with its embedding; arguments as of those."""
+    """The number of parameters of the main LSTM with its embedding; arguments as theirs."""
     with torch.device("meta"):
         return parameters(EmbeddedLSTM(Embedding(symbols, channels, embedding_size), hidden_size))
 

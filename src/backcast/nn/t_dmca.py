@@ -1,4 +1,4 @@
-"""T-DMCA, a Transformer decoder for long rows: local attention and attention to a compressed memory in turn."""
+"""T-DMCA, a Transformer decoder for long rows: local attention alternates with attention to a compressed memory."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class TDMCAEncoder(nn.Module):
     """Liu et al. 2018 (section 4.2.3), as a network that reads: no step sees a later one.
 
     The layers are local, compressed, local, ...: five in that article, whose experts are left out. We keep the
-    five: with as many parameters as the paper's LSTM the network is then 44 wide, and with three it would be 56
-    wide and look only once beyond a block. Memory grows with the length of the rows, not with its square. How
-    the paper's authors set theirs is not stated.
+    five: with as many parameters as the paper's LSTM the network is then 44 wide; with three it would be 56
+    wide and look beyond a block only once. Memory grows with the length of the rows, not with its square. How
+    the paper's authors configured theirs is not stated.
 
     embedding  its width is the network's. Raises ValueError where that is not a multiple of `heads`
-    block      steps that see each other in a local layer, each those up to itself
-    dropout    on the input, the branches and behind the ReLU
+    block      steps in a block of a local layer; each sees those of its block up to itself
+    dropout    on the input, the branches and after the ReLU
     """
 
     def __init__(
@@ -49,11 +49,11 @@ class TDMCAEncoder(nn.Module):
     def forward(
         self, x: Tensor, lengths: NDArray[np.int64], generator: torch.Generator | None = None
     ) -> Tensor:
-        """The average of each row's outputs over its `lengths` (B,) >= 1, (B, output_size); else as `outputs`."""
+        """The average (B, output_size) of each row's outputs over its `lengths` (B,) >= 1 steps; else as `outputs`."""
         return average(self.outputs(x, generator), lengths)
 
     def outputs(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """The outputs at every step, (B, T, output_size). Padding needs no mask: it lies behind a row's steps.
+        """The outputs at every step, (B, T, output_size). Padding needs no mask: it comes after a row's steps.
 
         x          (B, T, C) real vectors or (B, T) int64 symbols
         generator  of the dropout masks, on x's device; None: no dropout
@@ -67,10 +67,10 @@ class TDMCAEncoder(nn.Module):
 
 
 class Compression(nn.Module):
-    """The memory: the first step as it is, then an element for each whole group of three steps.
+    """The memory: the first step as it is, then one element per complete group of three steps.
 
-    One convolution before keys and values are made of it, as in Tensor2Tensor; in the article there is one
-    behind each. The first step stands in front, as there, so that steps 0 and 1 see something.
+    One convolution comes before the maps to keys and values, as in Tensor2Tensor; the article has one after
+    each. The first step is put in front, as there, so that steps 0 and 1 see something.
     """
 
     def __init__(self, width: int) -> None:
@@ -86,10 +86,10 @@ class Compression(nn.Module):
 
 
 def local_attention(queries: Tensor, keys: Tensor, values: Tensor, block: int) -> Tensor:
-    """Attention within blocks of `block` steps, to the steps up to one's own. All (B, heads, T, d)."""
+    """Attention within blocks of `block` steps, of each step to those up to itself. All (B, heads, T, d)."""
     steps = queries.shape[2]
     block = min(block, steps)
-    behind = -steps % block  # which no step of the row sees
+    behind = -steps % block  # padding, which no step of the row sees
 
     def in_blocks(x: Tensor) -> Tensor:
         return F.pad(x, (0, 0, 0, behind)).unflatten(2, (-1, block)).flatten(1, 2)
@@ -101,10 +101,10 @@ def local_attention(queries: Tensor, keys: Tensor, values: Tensor, block: int) -
 
 
 def compressed_attention(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    """Attention to the elements of a `Compression` that are made of steps up to one's own, without a mask.
+    """Attention of each step to those elements of a `Compression` that are made of steps up to its own, without a mask.
 
-    Step t sees elements 0 .. (t + 1) // 3. So every third step sees one element more than the one before it:
-    taken by the remainder of t + 1, the steps are three causal attentions, as many queries as elements in each.
+    Step t sees elements 0 .. (t + 1) // 3, so every third step sees one element more than the step before it.
+    Grouped by the remainder of t + 1, the steps form three causal attentions, each with as many queries as elements.
     (In Tensor2Tensor the last step of a group does not see the group's element.)
 
     queries       (B, heads, T, d)

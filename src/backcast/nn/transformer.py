@@ -1,4 +1,4 @@
-"""The Transformer encoder, the paper's rival that sees every step from every step."""
+"""The Transformer encoder, the paper's rival in which every step sees every step."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from backcast.nn.embedding import Embedding
 
 
 class TransformerEncoder(nn.Module):
-    """Vaswani et al. 2017 as Tensor2Tensor has it by default: pre-norm, with one norm more behind the last layer.
+    """Vaswani et al. 2017 as Tensor2Tensor has it by default: pre-norm, with one more norm after the last layer.
 
-    Table 3 of the paper compares with Tensor2Tensor's; its size there is not stated. Layers and heads are
+    Table 3 of the paper compares with Tensor2Tensor's, whose size is not stated. Layers and heads are
     those of `transformer_small`; `width_like` chooses the width. No dropout on attention weights.
 
     embedding  its width is the network's. Raises ValueError where that is not a multiple of `heads`
-    dropout    on the input, the branches and behind the ReLU
+    dropout    on the input, the branches and after the ReLU
     """
 
     def __init__(self, embedding: Embedding, layers: int = 2, heads: int = 4, dropout: float = 0.1) -> None:
@@ -38,13 +38,13 @@ class TransformerEncoder(nn.Module):
     def forward(
         self, x: Tensor, lengths: NDArray[np.int64], generator: torch.Generator | None = None
     ) -> Tensor:
-        """The average of each row's outputs, (B, output_size). Arguments as of `outputs`."""
+        """The average of each row's outputs, (B, output_size). Arguments as for `outputs`."""
         return average(self.outputs(x, lengths, generator), lengths)
 
     def outputs(
         self, x: Tensor, lengths: NDArray[np.int64], generator: torch.Generator | None = None
     ) -> Tensor:
-        """The outputs at every step, (B, T, output_size); what lies behind a row's end means nothing.
+        """The outputs at every step, (B, T, output_size); those past a row's end mean nothing.
 
         x          (B, T, C) real vectors or (B, T) int64 symbols
         lengths    (B,) 1 .. T
@@ -59,7 +59,7 @@ class TransformerEncoder(nn.Module):
 
 
 def _own_steps(x: Tensor, lengths: NDArray[np.int64]) -> Tensor | None:
-    """Which steps are no padding, (B, 1, 1, T); None where none is: without a mask attention is faster."""
+    """Which steps are not padding, (B, 1, 1, T); None where there is no padding: attention is faster without a mask."""
     steps = x.shape[1]
     if (lengths == steps).all():
         return None

@@ -12,7 +12,7 @@ from torch.autograd.function import once_differentiable
 from backcast import rng
 from backcast.nn.embedding import Embedding
 
-ROOM = 1e-5  # under the root of the modulus, whose gradient at zero has none
+ROOM = 1e-5  # added under the root of the modulus, which has no gradient at zero
 
 
 class URNNState(NamedTuple):
@@ -29,12 +29,12 @@ class EmbeddedURNN(nn.Module):
 
     with diagonal matrices D of phases, reflections R = I - 2 v v*/|v|², the unitary Fourier transform F, a fixed
     permutation Π, and modReLU(z) = ReLU(|z| + b) z/|z|. Outputs are the real, then the imaginary parts.
-    Its weights are real numbers, so the optimizer is any. Arjovsky et al. feed pixels without an
+    Its weights are real numbers, so any optimizer will do. Arjovsky et al. feed pixels without an
     embedding (`--embedding-size 0`) and train the first state; here it is drawn once, from the seed, and kept,
-    as its gradient is cut off by every truncation.
+    as every truncation cuts off its gradient.
 
-    Within a call W is put together once and is then an ordinary matrix: H² products a step in place of H log H, but
-    one operation in place of a dozen, which is what takes the time here.
+    Each call builds W once and then uses it as an ordinary matrix: H² products per step instead of H log H, but
+    one operation instead of a dozen, and operations are what takes the time here.
     """
 
     permutation: Tensor
@@ -70,14 +70,14 @@ class EmbeddedURNN(nn.Module):
         return rows.T
 
     def turn(self) -> Tensor:
-        """W for real numbers, (2H, 2H): [real, imaginary parts] of the rows of h times it are those of W h."""
+        """W as a real matrix, (2H, 2H): rows of [real, imaginary parts] of h times it are those of W h."""
         turned = self.unitary().T
         return torch.cat(
             [torch.cat([turned.real, turned.imag], dim=1), torch.cat([-turned.imag, turned.real], dim=1)]
         )
 
     def forward(self, x: Tensor, state: URNNState) -> tuple[Tensor, URNNState]:
-        """x (N, L[, C]) to outputs (N, L, 2H) and the state behind the last step."""
+        """x (N, L[, C]) to outputs (N, L, 2H) and the state after the last step."""
         with torch.autocast(x.device.type, enabled=False):
             inputs = self.embedding(x) @ self.input_map.T
             turn = self.turn()
@@ -86,7 +86,10 @@ class EmbeddedURNN(nn.Module):
         return outputs, URNNState(*last.chunk(2, dim=1))
 
     def first_weights(self, name: str, shape: torch.Size, generator: torch.Generator) -> Tensor | None:
-        """Phases uniform in ±π, reflections in ±1, V as Glorot & Bengio, b zero, a first state of length about 1 (their section 4)."""
+        """Each parameter's first values (their section 4).
+
+        Phases uniform in ±π, reflections in ±1, V as Glorot & Bengio, b zero, a first state of length about 1.
+        """
         bounds = {
             "phases": math.pi,
             "reflections": 1.0,
@@ -105,9 +108,10 @@ class EmbeddedURNN(nn.Module):
 
 
 class _Turns(torch.autograd.Function):
-    """h_t = modReLU(h_{t-1} turn + inputs_t) for all steps, with a gradient written out: autograd's takes up to three times as long.
+    """h_t = modReLU(h_{t-1} turn + inputs_t) for all steps, with its gradient written out.
 
-    With r = 1 / |z| and s = ReLU(1 + b r), modReLU(z) = s z; with g the gradient of h and d = ⟨g, z⟩ of each complex unit,
+    Autograd's takes up to three times as long. With r = 1 / |z| and s = ReLU(1 + b r), modReLU(z) = s z; with g the
+    gradient of h, and d = ⟨g, z⟩ for each complex unit,
 
         dz = s g - b r³ d z,    db = r d, where 1 + b r > 0.
     """

@@ -1,4 +1,4 @@
-"""The supervised loss of a class."""
+"""The supervised loss for a class label."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Classification(LastOutput):
 
 @dataclass(frozen=True)
 class AveragedClassification(AveragedOutput):
-    """Cross-entropy of the label, from the average of the outputs. `weights` as of `Classification`."""
+    """Cross-entropy of the label, from the average of the outputs. `weights` as for `Classification`."""
 
     weights: tuple[float, ...] | None = None
     name: str = "classification"
@@ -49,7 +49,7 @@ def _label_loss(
     states: State,
     draw: Draw,
 ) -> Term:
-    """The classifier's cross-entropy over the rows that have a label, by the weights of their classes and their own."""
+    """The classifier's cross-entropy over the rows that have a label, weighted by class and by row."""
     labelled = (batch.labels >= 0).nonzero()[:, 0]
     if not len(labelled):
         return Term(torch.zeros((), device=batch.device), 0, 0)

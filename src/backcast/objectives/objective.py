@@ -1,8 +1,8 @@
-"""What an objective is: it plans, a sweep carries the state, it gives a loss.
+"""What an objective is: it plans, a sweep carries the state, it returns a loss.
 
-An objective first *plans*: integers only, which says where its windows begin. One sweep without a graph then
-carries the state there for all objectives at once. Then each objective runs its windows with a graph and
-returns a sum and a count, never a mean, so that batches can be split and put together again.
+An objective first *plans*, in integers only, where its windows begin. One sweep without a graph then carries
+the state there for all objectives at once. Finally each objective runs its windows with a graph and returns
+a sum and a count, never a mean, so that batches can be split and put together again.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Draw:
     step: int
 
     def uniform(self, purpose: str, rows: NDArray[np.int64], columns: int) -> NDArray[np.float64]:
-        """Numbers in [0, 1), (len(rows), columns), each row's own."""
+        """Numbers in [0, 1), (len(rows), columns); each row has its own."""
         return rng.uniform(rows, columns, self.seed, purpose, self.epoch)
 
     def generator(self, purpose: str, device: torch.device) -> torch.Generator:
@@ -40,7 +40,7 @@ class Draw:
 
 
 class Plan(NamedTuple):
-    """`starts` (B, m): the steps at which a state is needed. `segments`: where there are any."""
+    """`starts` (B, m): the steps at which a state is needed. `segments`: the objective's, if it has any."""
 
     starts: NDArray[np.int64]
     segments: windows.Segments | None = None
@@ -48,7 +48,7 @@ class Plan(NamedTuple):
 
 @dataclass(frozen=True)
 class Term:
-    """One objective's loss over a batch: the sum (with a graph), over how many, and how many were right."""
+    """One objective's loss over a batch: the sum (with a graph), how many it sums, and how many were right."""
 
     total: Tensor
     count: int
@@ -56,11 +56,11 @@ class Term:
 
 
 class Objective(Protocol):
-    """Something to learn: it says where it needs a state, and gives a loss from there on."""
+    """Something to learn: it says where it needs a state, and returns a loss from there on."""
 
     @property
     def name(self) -> str:
-        """What it is called in the metrics."""
+        """Its name in the metrics."""
 
     @property
     def supervised(self) -> bool:
@@ -72,13 +72,13 @@ class Objective(Protocol):
     def loss(self, model: Model, batch: Batch, plan: Plan, states: State, draw: Draw) -> Term:
         """The loss over its windows, with a graph: a sum and a count.
 
-        plan    what `plan` gave, for the same batch and draw
-        states  the states at `plan.starts` (B, m), without a graph: each part (B × m, ...), row after row
+        plan    what `plan` returned for the same batch and draw
+        states  the states at `plan.starts` (B, m), without a graph: each part (B × m, ...), row by row
         """
 
 
 def losses(model: Model, objectives: Sequence[Objective], batch: Batch, draw: Draw) -> dict[str, Term]:
-    """Every objective's loss over `batch`, by its name: plans, one sweep for all of them, then their windows.
+    """Every objective's loss over `batch`, by name: plans, one sweep for all of them, then their windows.
 
     Raises ValueError where two objectives have the same name.
     """
@@ -91,7 +91,7 @@ def losses(model: Model, objectives: Sequence[Objective], batch: Batch, draw: Dr
     for objective, plan in zip(objectives, plans, strict=True):
         count = plan.starts.shape[1]
         own = [part.unflatten(0, starts.shape)[:, first : first + count] for part in states]
-        own = [part.flatten(0, 1).contiguous() for part in own]  # cuDNN takes no other
+        own = [part.flatten(0, 1).contiguous() for part in own]  # cuDNN takes only contiguous states
         terms[objective.name] = objective.loss(model, batch, plan, like(states, own), draw)
         first += count
     return terms

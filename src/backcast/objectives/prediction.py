@@ -15,7 +15,7 @@ from backcast.sweep import State
 
 @dataclass(frozen=True)
 class Prediction:
-    """p-LSTM's auxiliary loss (section 3): the next l elements behind a random anchor, each from the one before.
+    """p-LSTM's auxiliary loss (section 3): the next l elements after a random anchor, each from the one before.
 
     The main network itself reads the segment with a graph, from a state that carries no gradient.
     """

@@ -20,14 +20,14 @@ from backcast.sweep import State, run_to_ends
 class Reconstruction:
     """r-LSTM's auxiliary loss (section 3): decode a segment from the state at a random anchor.
 
-    anchors             n segments a row, each with its own anchor and place
+    anchors             n, the segments per row, each with its own anchor and place
     segment_length      l, the number of targets
     truncation          steps before the anchor that carry a gradient, at least 1
-    decoder_truncation  cut the gradient inside the decoder every so many steps; None: not cut
-    decoder_input       what the decoder is fed behind the first element: `fed` the truth (teacher forcing),
+    decoder_truncation  cut the gradient inside the decoder at intervals of this many steps; None: not cut
+    decoder_input       what the decoder is fed after the first element: `fed` the truth (teacher forcing),
                         `scheduled` the truth or its own output, `unfed` nothing (ours)
-    sampling_steps      with `scheduled`, the chance of the truth falls linearly from 1 to 0 over so many
-                        training steps of both phases together
+    sampling_steps      with `scheduled`, the chance of the truth falls linearly from 1 to 0 over this many
+                        training steps, both phases together
     backwards           decode the segment from its end
     predict_future, distant_past   where the segment may lie, see `windows.draw_reconstruction`
     """
@@ -79,7 +79,7 @@ class Reconstruction:
     def decode(
         self, decoder: Decoder, fed: Tensor, places: Tensor, state: State, second_weight: Tensor | None
     ) -> Tensor:
-        """All steps of the segments (N, L) at once, on inputs that are known: (N, L, output_size)."""
+        """All steps of the segments (N, L) at once, from known inputs: (N, L, output_size)."""
         length = fed.shape[1]
         is_fed = None
         if self.decoder_input == "unfed":
@@ -108,8 +108,8 @@ class Reconstruction:
     ) -> Tensor:
         """Scheduled sampling (Bengio et al. 2015), exactly: which elements the decoder is fed, (N, L[, C]).
 
-        A first pass without a graph, step by step. The ordinary pass on its result has the same gradients
-        as sampling on the way, because what is fed back carries none.
+        This is a first pass, step by step and without a graph. The ordinary pass on its result has the same
+        gradients as sampling along the way would, because what is fed back carries none.
         """
         assert model.decoder is not None
         chance_of_truth = max(0.0, 1.0 - draw.step / self.sampling_steps)
@@ -144,8 +144,8 @@ def sample_inputs(
 ) -> Tensor:
     """What the decoder is fed, (N, L[, C]), step by step: the truth (N, L[, C]), or its own last output.
 
-    feed_truth (N, L) bool, uniform (N, L) in [0, 1) for `own_output`. The definition of `Decoder.sample_inputs`,
-    and what runs where the kernel cannot.
+    feed_truth (N, L) bool, uniform (N, L) in [0, 1) for `own_output`. This defines what `Decoder.sample_inputs`
+    computes, and runs where the kernel cannot.
     """
     decoder = model.decoder
     assert decoder is not None

@@ -1,4 +1,4 @@
-"""The supervised loss of a number."""
+"""The supervised loss for a number."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from backcast.sweep import State
 
 @dataclass(frozen=True)
 class Regression(LastOutput):
-    """Squared error of the target (`Batch.targets`), from the last output of the row; the model's classifier has one output.
+    """Squared error of the target (`Batch.targets`), from the last output of the row.
 
-    Targets are to be standardised: an untrained network says about 0.
+    The model's classifier has one output. Targets should be standardised: an untrained network gives about 0.
     """
 
     name: str = "regression"
@@ -46,7 +46,7 @@ def _target_loss(
     states: State,
     draw: Draw,
 ) -> Term:
-    """Over the rows that have a target, by their weights."""
+    """The squared error over the rows that have a target, weighted by row."""
     assert batch.targets is not None
     taught = (~batch.targets.isnan()).nonzero()[:, 0]
     if not len(taught):

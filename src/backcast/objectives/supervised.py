@@ -1,4 +1,4 @@
-"""What a supervised loss reads: a recurrent network's output at the end of a row, or the average of another's."""
+"""What a supervised loss reads: a recurrent network's output at a row's end, or the average of another's outputs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class LastOutput:
 
     truncation  steps before the end of the row that carry a gradient; None: all of them (full BPTT);
                 0: no supervised gradient reaches the main network (section 4, figure 4)
-    recompute   with truncation None: the same gradient, in memory of the square root of the length
+    recompute   with truncation None: the same gradient, in memory that grows with the square root of the length
     """
 
     truncation: int | None
@@ -36,7 +36,7 @@ class LastOutput:
     def outputs(
         self, model: Model, batch: Batch, plan: Plan, states: State, taught: Tensor, draw: Draw
     ) -> Tensor:
-        """(n, H) of the rows numbered `taught` (n,), with a graph."""
+        """The outputs (n, H) of the rows numbered `taught` (n,), with a graph."""
         if self.recompute:
             return recompute.last_outputs(model.encoder, batch)[taught]
         with torch.no_grad() if self.truncation == 0 else nullcontext():
@@ -48,7 +48,7 @@ class LastOutput:
 
 
 def head(model: Model, output: Tensor, draw: Draw) -> Tensor:
-    """What the classifier says of outputs (n, H), under this step's DropConnect."""
+    """The classifier applied to outputs (n, H), under this step's DropConnect."""
     assert model.classifier is not None
     second_weight = model.classifier.drop(draw.generator("dropconnect/classifier", output.device))
     return full_precision(model.classifier(output, second_weight))
@@ -64,7 +64,7 @@ class AveragedOutput:
     def outputs(
         self, model: Model, batch: Batch, plan: Plan, states: State, taught: Tensor, draw: Draw
     ) -> Tensor:
-        """As of `LastOutput`."""
+        """As in `LastOutput`."""
         x = batch.slice(0, int(batch.lengths.max()))[taught]
         generator = draw.generator("dropout/encoder", batch.device)
         output: Tensor = model.encoder(x, batch.lengths[taught.cpu().numpy()], generator)

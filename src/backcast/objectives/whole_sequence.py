@@ -1,4 +1,4 @@
-"""The rivals' pretraining (Dai & Le 2015): every next element of the whole sequence."""
+"""The rivals' pretraining (Dai & Le 2015): predicting every next element of the whole sequence."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from backcast.sweep import State, like, run_to_ends
 
 @dataclass(frozen=True)
 class WholeSequence:
-    """Each element of a row from the one before, over the whole row, by the main network and one linear map.
+    """Predicts each element of a row from the one before, over the whole row, by the main network and one linear map.
 
-    from_end     False: a language model, from zeros. True: a sequence autoencoder; the same network first reads the row and
-                 then repeats it from the state at its end (encoder and decoder share their weights, as in Dai & Le)
-    truncation   the row is read in chunks of so many steps; the state goes from one to the next without its
-                 gradient, each chunk has its own backward. Of the autoencoder's reading, the last so many
-                 steps carry a gradient, which only the first chunk sends there. None: one chunk, no cut. 0 is taken as 1
+    from_end     False: a language model, from zeros. True: a sequence autoencoder; the same network first reads the
+                 row, then repeats it from the state at its end (encoder and decoder share weights, as in Dai & Le)
+    truncation   the row is read in chunks of this many steps; the state passes from one to the next without its
+                 gradient, and each chunk has its own backward. When the autoencoder reads, as many steps at the end
+                 carry a gradient, which only the first chunk sends there. None: one chunk, no cut. 0 is taken as 1
 
-    How the paper truncates these two to 100 steps is not stated. Memory is that of a chunk.
+    How the paper truncates these two to 100 steps is not stated. Memory is that of one chunk.
     """
 
     truncation: int | None
@@ -49,7 +49,7 @@ class WholeSequence:
         return Term(sum_of_chunks(model, lambda: self._chunks(model, batch, plan, states)), count)
 
     def _chunks(self, model: Model, batch: Batch, plan: Plan, states: State) -> Iterator[Tensor]:
-        """The loss of one chunk after the other."""
+        """The loss of each chunk in turn."""
         assert model.next_element is not None
         state, chunk, last = states, self._chunk(batch), int(batch.lengths.max()) - 1
         if self.from_end:

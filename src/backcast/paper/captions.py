@@ -1,4 +1,4 @@
-"""What stands above a table or figure, so that a small run can never pass for a reproduction."""
+"""The caption of a table or figure, so worded that a small run can never pass for a reproduction."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _at_once(finished: list[RunResult]) -> str:
 
 
 def _other_rows(found: Outcomes) -> list[str]:
-    """Runs on one data set, read alike, must have had the same rows; which rows keep their label goes with the seed."""
+    """Runs that read a data set alike must have had the same rows; which rows keep their label depends on the seed."""
     read: dict[tuple[Any, ...], set[str]] = {}
     for outcome in found.values():
         settings = outcome.cell.settings

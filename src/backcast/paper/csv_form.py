@@ -1,4 +1,4 @@
-"""An experiment as CSV: a line a cell, every number as it is, unrounded."""
+"""An experiment as CSV: one line per cell, every number unrounded."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ COLUMNS = (
     "loss", "loss_low", "loss_high", "loss_pairs", "paper", "paper_loss", "paper_approximate",
     "seconds_per_step", "paper_seconds_per_step", "parameters", "train_rows", "test_rows", "status", "reason", "checksum",
 )  # fmt: skip
-"""quantity: of mean … high and paper, percent. loss: points against an ablation's first row, paired by seed;
+"""quantity: of mean … high and paper, in percent. loss: points against an ablation's first row, paired by seed;
 paper_loss: the paper's. deviation: standard deviation (n - 1). low, high: 95 % interval of the mean."""
 
 

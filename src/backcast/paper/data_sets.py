@@ -18,7 +18,7 @@ TITLE = "Table 1: data sets"
 class DataSet:
     """One data set as it was read.
 
-    name         the paper's, then what sets it apart after a comma: "Stanford Dogs, 40×40", "MNIST, 20,000 rows"
+    name         the paper's, then after a comma what sets it apart: "Stanford Dogs, 40×40", "MNIST, 20,000 rows"
     mean_length  steps of a training row
     """
 
@@ -30,7 +30,7 @@ class DataSet:
 
 
 def data_set_table(sets: Sequence[DataSet]) -> Table:
-    """A line a data set, and the paper's line above the first of those that share it."""
+    """One line per data set, with the paper's line above the first of those that share it."""
     lines: list[Line] = []
     told: set[str] = set()
     for one in sets:
@@ -49,7 +49,7 @@ def data_set_table(sets: Sequence[DataSet]) -> Table:
 
 
 def data_set_csv(sets: Sequence[DataSet]) -> str:
-    """A line a data set, unrounded, the paper's numbers in columns of their own."""
+    """One line per data set, unrounded, with the paper's numbers in columns of their own."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     ours = ("name", "mean_length", "classes", "train_rows", "test_rows")

@@ -1,4 +1,4 @@
-"""What is written of an experiment: NAME.md, NAME.csv and NAME.svg; and of all of them, claims.md."""
+"""The files written for each experiment, NAME.md, NAME.csv and NAME.svg, and for all of them, claims.md."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Document:
 
 
 def document(experiment: Experiment, found: Found, command: str, note: str | None = None) -> Document:
-    """Everything there is to say of an experiment. `note`: a sentence more in its caption."""
+    """Everything there is to say about an experiment. `note`: one more sentence for its caption."""
     results = outcomes(experiment, found)
     return Document(
         experiment,
@@ -59,7 +59,7 @@ def document(experiment: Experiment, found: Found, command: str, note: str | Non
 
 
 def write_experiment(what: Document, folder: Path) -> None:
-    """NAME.md, NAME.csv and NAME.svg into the folder. Raises InputError where it cannot be written."""
+    """Writes NAME.md, NAME.csv and NAME.svg into the folder. Raises InputError where it cannot be written."""
     name = what.experiment.name
     write_into(folder, f"{name}.svg", file_content(what.figure))
     write_into(folder, f"{name}.csv", what.csv.encode())
@@ -67,7 +67,7 @@ def write_experiment(what: Document, folder: Path) -> None:
 
 
 def write_claims(documents: Sequence[Document], folder: Path, command: str, note: str | None = None) -> None:
-    """claims.md into the folder: every claim with its answer, and where it stands. Raises InputError."""
+    """Writes claims.md into the folder: every claim with its answer, below its experiment. Raises InputError."""
     every = [verdict for one in documents for verdict in one.verdicts]
     parts = [f"# {CLAIMS_TITLE}", _first_words([one.warning for one in documents], note), counts(every)]
     for ours, title in ((False, "The paper's claims"), (True, "Our own questions")):
@@ -87,7 +87,7 @@ def write_claims(documents: Sequence[Document], folder: Path, command: str, note
 def write_data_sets(
     sets: Sequence[DataSet], folder: Path, command: str, scale: str, note: str | None = None
 ) -> None:
-    """table1.md and table1.csv into the folder. Raises InputError where it cannot be written."""
+    """Writes table1.md and table1.csv into the folder. Raises InputError where it cannot be written."""
     write_into(folder, "table1.csv", data_set_csv(sets).encode())
     table = markdown(data_set_table(sets))
     parts = [f"# {TITLE}", _first_words([warning(scale)], note), table, f"Made by `{command}`."]
@@ -95,7 +95,7 @@ def write_data_sets(
 
 
 def write_into(folder: Path, name: str, content: bytes) -> None:
-    """A file, atomically; makes the folder. Raises InputError."""
+    """Writes a file atomically; makes the folder. Raises InputError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_atomically(folder / name, content)

@@ -1,4 +1,4 @@
-"""What an experiment is, and what is found when it is run: the words that the rest of this folder uses."""
+"""What an experiment is, and what running it finds: the terms that the rest of this folder uses."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class Published(NamedTuple):
 
 @dataclass(frozen=True)
 class Cell:
-    """One place of a table, or one point of a figure: a configuration, run once a seed.
+    """One place of a table, or one point of a figure: a configuration, run once per seed.
 
-    row, column  where it stands; the names of the experiment's `rows` and `columns`
-    settings     of `backcast.config.Config`, all that differ from the defaults but the seed
+    row, column  its place: names from the experiment's `rows` and `columns`
+    settings     of `backcast.config.Config`: all that differ from the defaults, except the seed
     published    the paper's number there, None where it has none
-    x            where it stands on a figure's axis (steps), None in a table
+    x            its position on a figure's axis (steps), None in a table
     """
 
     row: str
@@ -50,7 +50,7 @@ class Cell:
 
     @cached_property
     def checksum(self) -> str:
-        """Names the configuration, defaults included: rows of different tables that are the same run have the same."""
+        """Names the configuration, defaults included: cells of different tables that are the same run share it."""
         whole = resolve([self.settings]).to_dict()
         settings = {name: value for name, value in whole.items() if name not in NOT_THE_CONFIGURATION}
         text = json.dumps([RESULTS_VERSION, settings], sort_keys=True)
@@ -59,7 +59,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Claim:
-    """What is said of two cells: that `better` has the higher accuracy (the lower error) of the two.
+    """A statement about two cells: that `better` has the higher accuracy (the lower error) of the two.
 
     better, worse   (row, column)
     text            as a sentence, "r-LSTM beats a truncated LSTM on MNIST"
@@ -77,12 +77,12 @@ class Experiment:
     """A table or a figure of the paper (or one of ours in the same form), at one scale.
 
     name        "table2", "figure4", "extension-gru"
-    title       a line; what the paper calls it
+    title       one line: what the paper calls it
     form        how it is drawn: a table, curves over training, accuracy against `Cell.x`, or losses of accuracy in
                 points against the first row (the ablation)
     quantity    what a table shows, percent of the test rows
-    caption     what a reader must know of this scale: data, rows, epochs, lengths
-    rows, columns   in the order of the paper
+    caption     what a reader must know about this scale: data, rows, epochs, lengths
+    rows, columns   in the paper's order
     """
 
     name: str
@@ -103,7 +103,7 @@ class Experiment:
         return any(number is not None and number.approximate for number in numbers)
 
     def cell(self, row: str, column: str) -> Cell | None:
-        """The one at this place, None where there is none (the paper's dash)."""
+        """The cell at this place, None where there is none (the paper's dash)."""
         return next((cell for cell in self.cells if (cell.row, cell.column) == (row, column)), None)
 
 
@@ -119,12 +119,12 @@ class CurvePoint(NamedTuple):
 class RunResult:
     """One run of a configuration with one seed.
 
-    status    "failed", "infeasible" (a row alone does not fit the memory budget) and "no data" have a `reason` and no numbers
+    status    "failed", "infeasible" (one row exceeds the memory budget) and "no data" have a `reason` and no numbers
     accuracy  on the test rows, 0 .. 1
     seconds   of training; `seconds_per_step` is the median of a step of the last phase
     device    "AMD EPYC …, 1 thread" or the GPU's name
-    jobs      runs that went on at once on that machine
-    kept_bytes  of a step on one row for its backward pass, where it was measured
+    jobs      runs at a time on that machine
+    kept_bytes  what a step on one row keeps for backward, where it was measured
     data_sha256 of the training rows
     command   that runs it again
     """
@@ -153,4 +153,4 @@ class RunResult:
 
 
 Found = Mapping[str, tuple[RunResult, ...]]
-"""Results by the checksum of their cell, in order of the seeds."""
+"""Results by the checksum of their cell, in the order of the seeds."""

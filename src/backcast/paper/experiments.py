@@ -241,5 +241,5 @@ def choose(name: str, scale: Scale) -> list[Experiment]:
 
 
 def _beside(own: str, theirs: str) -> str:
-    """The name of a column, with what it stands for in the paper where that is something else."""
+    """Our name of a row or column, with the paper's where that differs."""
     return own if own == theirs else f"{own} (paper: {theirs})"

@@ -30,7 +30,7 @@ def mnist(scale: Scale) -> Experiment:
 
 
 def truncation(scale: Scale) -> Experiment:
-    """Figure 4 where the length is real, with the row that it lacks: is it the auxiliary loss that holds the accuracy up?"""
+    """Figure 4 at the real length, with the row that it lacks: is it the auxiliary loss that holds the accuracy up?"""
     base = scale.data["MNIST"]
     rows = {"LSTM": LSTM, "r-LSTM": R, "p-LSTM": P}
     steps = (base["truncation"], base["truncation"] // 3, 1, 0)
@@ -52,7 +52,7 @@ def truncation(scale: Scale) -> Experiment:
 
 
 def segments(scale: Scale) -> Experiment:
-    """Table 5 where the length is real, and with the usual supervised gradient, too."""
+    """Table 5 at the real length, and with the usual supervised gradient, too."""
     base = scale.data["MNIST"]
     steps = {"1 step": 1, f"{base['truncation']} steps": base["truncation"]}
     split = {count: max(1, base["segment_length"] // count) for count in (1, 10, 20, 100)}
@@ -73,7 +73,7 @@ def segments(scale: Scale) -> Experiment:
 
 
 def mnist_ablation(scale: Scale) -> Experiment:
-    """Figure 6 where the length is real."""
+    """Figure 6 at the real length."""
     title = "Points lost with one factor of r-LSTM off, MNIST"
     return ablation(scale, "extension-ablation", title, "MNIST", {})
 
@@ -111,7 +111,7 @@ def gru(scale: Scale) -> Experiment:
 
 
 def labels(scale: Scale) -> Experiment:
-    """Phase 1 on all rows, phase 2 on those with a label alone: for all rows of the table as many updates."""
+    """Phase 1 on all rows, phase 2 only on those with a label, with the same number of updates in every cell."""
     rows: dict[str, Settings] = {"LSTM": {**LSTM, "pretrain_epochs": 0}, "r-LSTM": R, "p-LSTM": P}
     shares = {"1 %": 0.01, "10 %": 0.1, "100 %": 1.0}
     base, count = scale.data["CIFAR-10"], scale.cifar_rows
@@ -143,7 +143,7 @@ def _ours(
     columns: tuple[str, ...],
     pairs: list[tuple[str, str]],
 ) -> Experiment:
-    """An experiment that the paper does not have; `pairs`: (better, worse), which we ask of every column."""
+    """An experiment that the paper does not have; `pairs`: (better, worse), asked of every column."""
     claims = [
         Claim(f"{better} beats {worse} on {data}", (better, data), (worse, data), ours=True)
         for better, worse in pairs

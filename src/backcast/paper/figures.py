@@ -1,4 +1,4 @@
-"""The figures, in the paper's forms. The paper's numbers stand in panels of their own, open marks and dashed lines."""
+"""The figures, in the paper's forms. The paper's numbers have panels of their own, with open marks and dashed lines."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ def experiment_figure(experiment: Experiment, found: Outcomes) -> str:
 
 
 def file_content(image: str) -> bytes:
-    """What an image that is data has in it, to be written into a file."""
+    """The bytes of an image that is given as data, to be written into a file."""
     return base64.b64decode(image.partition(",")[2])
 
 
 def _table(figure: Figure, experiment: Experiment, found: Outcomes) -> None:
-    """A band a row, in it a line a column: every seed a dot, their mean and its interval."""
+    """One band per row, in it one line per column: every seed a dot, their mean and its interval."""
     ours, paper = two_panels(figure, experiment, found)
     rows, columns = experiment.rows, experiment.columns
     for axes in filter(None, (ours, paper)):
@@ -96,7 +96,7 @@ def _ablation(figure: Figure, experiment: Experiment, found: Outcomes) -> None:
 
 
 def _curves(figure: Figure, experiment: Experiment, found: Outcomes) -> None:
-    """Training and test accuracy, the mean over seeds in a band from the lowest to the highest; the paper's ends."""
+    """Training and test accuracy: the mean over seeds in a band from lowest to highest; the paper's final values."""
     has_paper = any(outcome.published for outcome in found.values())
     panels = figure.subplots(1, 3 if has_paper else 2, width_ratios=[3, 3, 1.6] if has_paper else [1, 1])
     train, test = panels[:2]
@@ -170,7 +170,7 @@ def _against_length(figure: Figure, experiment: Experiment, found: Outcomes) -> 
 
 
 def _length_axis(axes: Axes, lengths: list[int]) -> None:
-    """Logarithmic, a tick a length."""
+    """Logarithmic, one tick per length."""
     axes.set_xscale("log")
     axes.minorticks_off()
     axes.set_xticks(lengths, [f"{length:,}" for length in lengths], rotation=60, fontsize=7.5)
@@ -207,7 +207,7 @@ def _against_steps(figure: Figure, experiment: Experiment, found: Outcomes) -> N
 
 
 def _level(ours: Axes, paper: Axes | None, outcome: Outcome, colour: str) -> None:
-    """A horizontal line, its interval a band."""
+    """A horizontal line, with its interval as a band."""
     level = outcome.spread
     if level:
         ours.axhline(level.mean, color=colour, lw=1.4)

@@ -23,13 +23,13 @@ FACTORS: Mapping[str, Settings] = {
     "reversed reconstruction": {"backwards": False},
     "second decoder layer": {"decoder_layers": 1},
 }
-"""Of figure 6, and what a run without each differs in."""
+"""The factors of figure 6, and the settings that switch each one off."""
 
 
 def run_settings(scale: Scale, base: Settings, *more: Settings) -> Settings:
-    """`base` with changes, without what does not matter to the method; two that run alike are equal.
+    """`base` with changes, without what does not matter to the method; settings that run alike are equal.
 
-    Where the scale says so, a method without an auxiliary loss trains as many epochs as the others in both phases.
+    Where the scale says so, a method without an auxiliary loss trains for as many epochs as the others in both phases.
     """
     settings = {**base}
     for change in more:
@@ -84,7 +84,7 @@ def experiment(
 def ablation(
     scale: Scale, name: str, title: str, data: str, known: Mapping[tuple[str, str], Published]
 ) -> Experiment:
-    """Each row but the first has one factor off; `known` are losses in points. Without a known loss it is a question of ours."""
+    """Each row but the first has one factor off. `known`: losses in points; rows without one ask a question of ours."""
     base, whole = scale.data[data], "r-LSTM, all on"
     off = {"auxiliary loss": LSTM, **{factor: {**R, **change} for factor, change in FACTORS.items()}}
     cells = [Cell(whole, data, run_settings(scale, base, R))]

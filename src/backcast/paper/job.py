@@ -36,14 +36,14 @@ class Job:
     """What a process is told to run.
 
     name        names the configuration, for a person
-    checksum    of the cell; of phase 1 alone its own
-    settings    of the run but the seed
+    checksum    of the cell; phase 1 on its own has another
+    settings    of the run, except the seed
     out         its folder
     pretrained  the folder of phase 1 if another run has done it
-    measure     False for phase 1 alone: nothing is measured
+    measure     False for phase 1 on its own: nothing is measured
     budget      bytes that a step on one row may keep for its backward pass; None: any
     curve_rows  test rows that are read after every epoch; None: all
-    jobs        runs that go on at once
+    jobs        runs at a time
     command     that runs it again
     """
 
@@ -67,9 +67,9 @@ class Job:
 
 
 def run_job(job: Job, advance: Callable[[int], None], stop: Callable[[], bool]) -> RunResult:
-    """Trains and measures. Whatever goes wrong is a result, too, with its reason: the other runs go on. Interrupted is not.
+    """Trains and measures. Whatever goes wrong but Interrupted is a result, with its reason: the other runs continue.
 
-    advance  told the training steps that are done, once at the start and at each step
+    advance  told how many training steps are done, once at the start and at each step
     """
     try:
         return _run(job, advance, stop)
@@ -139,7 +139,7 @@ def _run(job: Job, advance: Callable[[int], None], stop: Callable[[], bool]) -> 
 
 
 def _seconds_per_step(epochs: list[dict[str, Any]]) -> float | None:
-    """The median over the epochs of the last phase but the run's first; where there is only one, its mean."""
+    """The median over the last phase's epochs, without the run's first; where there is only one epoch, its mean."""
     last = epochs[-1]
     found = [
         (now["seconds"] - before["seconds"]) / (now["step"] - before["step"])

@@ -17,12 +17,12 @@ from backcast.report.figures import COLOURS
 
 PAPER: dict[str, Any] = {"mfc": "white", "alpha": 0.75, "ls": "--", "lw": 1.0, "ms": 5}
 """How the paper's numbers look, besides their colour and mark."""
-NAME_WIDTH = 22  # characters of a row's name, before it is broken
+NAME_WIDTH = 22  # characters in a line of a row's name
 MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 
 def colour(at: int) -> str:
-    """Of the row or column with this number."""
+    """The colour of the row or column with this number."""
     return COLOURS[at % len(COLOURS)]
 
 
@@ -47,7 +47,7 @@ def draw_paper(axes: Axes, points: list[tuple[int, float]], colour: str, mark: s
 
 
 def draw_dots(axes: Axes, values: dict[int, float], y: float, colour: str) -> None:
-    """A mean with its interval, lying, and every seed a small dot."""
+    """A mean with its horizontal interval, and every seed a small dot."""
     found = spread(values)
     if found is None:
         return
@@ -67,7 +67,7 @@ def write_word(axes: Axes, outcome: Outcome, y: float, colour: str) -> None:
 
 
 def two_panels(figure: Figure, experiment: Experiment, found: Outcomes) -> tuple[Axes, Axes | None]:
-    """Ours and, where it has any of these numbers, the paper's: each on a scale of its own."""
+    """Our panel and, where the paper has any of these numbers, the paper's: each with its own scale."""
     if any(outcome.published for outcome in found.values()):
         ours, paper = figure.subplots(1, 2)
         paper.set_title("paper" + " (some ~, read off)" * experiment.read_off)
@@ -78,13 +78,13 @@ def two_panels(figure: Figure, experiment: Experiment, found: Outcomes) -> tuple
 
 
 def ours_title(experiment: Experiment) -> str:
-    """The title of our panels: no number of a small scale stands there without its name."""
+    """The title of our panels: it names the scale, so that no number of a small one appears without it."""
     known = {"paper": "ours, scale paper", SMOKE: "ours, scale smoke"}
     return known.get(experiment.scale, f"ours, scale {experiment.scale}:\nnot the paper's setting")
 
 
 def say_nothing(axes: Axes, experiment: Experiment, found: Outcomes, quantity: Literal["x", "y"]) -> None:
-    """Where a panel of ours has no number at all: says so, and takes the numbers off the axis of the quantity."""
+    """Where a panel of ours has no number at all: says so, and removes the numbers from the quantity's axis."""
     if any(outcome.values for outcome in found.values()):
         return
     text = NOT_MEASURED.replace(": ", ":\n") if experiment.scale == SMOKE else "no run has finished"
@@ -93,7 +93,7 @@ def say_nothing(axes: Axes, experiment: Experiment, found: Outcomes, quantity: L
 
 
 def bands(axes: Axes, names: list[str]) -> None:
-    """A band a row from the top, every other one shaded; names at the left panel only."""
+    """One band per row from the top, every other one shaded; names in the left panel only."""
     for at in range(0, len(names), 2):
         axes.axhspan(at - 0.5, at + 0.5, color="#f2f5fa", lw=0, zorder=0)
     first = axes.get_subplotspec().is_first_col()  # type: ignore[union-attr]
@@ -104,19 +104,19 @@ def bands(axes: Axes, names: list[str]) -> None:
 
 
 def offset(at: int, count: int) -> float:
-    """Of one of several lines within a band of height 1."""
+    """The offset of one of several lines within a band of height 1."""
     return 0.7 * ((at + 0.5) / count - 0.5)
 
 
 def outcomes_of(experiment: Experiment, found: Outcomes, row: str) -> list[Outcome]:
-    """A row's, in order of the columns."""
+    """A row's outcomes, in the order of the columns."""
     return [found[row, column] for column in experiment.columns if (row, column) in found]
 
 
 def legend(
     figure: Figure, names: Sequence[str], marks: Sequence[str], line: str = "-", note: str | None = None
 ) -> None:
-    """Below all panels: a name, its colour and its mark, in order."""
+    """Below all panels: each name with its colour and mark, in order."""
     handles = [
         Line2D([], [], color=colour(at), ls=line, marker=one, ms=5, label=name)
         for at, (name, one) in enumerate(zip(names, marks, strict=True))

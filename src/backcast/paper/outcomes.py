@@ -1,4 +1,4 @@
-"""What was found of each cell of an experiment: its values by seed, or in words why there are none."""
+"""What was found for each cell of an experiment: its values by seed, or in words why there are none."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from backcast.paper.statistics import Spread, paired, spread
 
 SMOKE = "smoke"
 NOT_MEASURED = "smoke: nothing is measured here"
-"""What stands in the place of a number of that scale, where a run only shows that it runs."""
+"""Shown instead of a number at that scale, where a run only shows that it runs."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was found of one cell.
+    """What was found for one cell.
 
     values    by seed, percent of the test rows: accuracy, or error where that is the experiment's quantity
     seconds   of a training step, by seed
-    losses    by seed, points lost against the first row; an ablation's alone
+    losses    by seed, points lost against the first row; only in an ablation
     runs      finished or not
-    status    "finished" where there is at least one value; otherwise the reason for there being none, in words
+    status    "finished" where there is at least one value; otherwise in words why there is none
     """
 
     cell: Cell
@@ -56,7 +56,7 @@ class Outcome:
 
 
 Outcomes = dict[tuple[str, str], Outcome]
-"""Of an experiment, by (row, column), row by row."""
+"""An experiment's outcomes by (row, column), row by row."""
 
 
 def outcomes(experiment: Experiment, found: Found) -> Outcomes:
@@ -66,7 +66,7 @@ def outcomes(experiment: Experiment, found: Found) -> Outcomes:
 
 
 def most_seeds(all_outcomes: Outcomes) -> int:
-    """How many values the cell has that has most."""
+    """The most values that any cell has."""
     return max((len(outcome.values) for outcome in all_outcomes.values()), default=0)
 
 
@@ -122,7 +122,7 @@ def _values(experiment: Experiment, cell: Cell, runs: tuple[RunResult, ...]) -> 
 
 
 def _losses(experiment: Experiment, found: Found, values: dict[int, float], cell: Cell) -> dict[int, float]:
-    """Of an ablation's row, against the first."""
+    """The points, by seed, that an ablation's row loses against the first; empty for anything else."""
     first = experiment.cell(experiment.rows[0], cell.column)
     if experiment.form != "ablation" or first is None or first == cell:
         return {}

@@ -43,7 +43,7 @@ class Request:
     note: str | None
 
     def command(self, name: str | None = None, only: tuple[str, ...] | None = None) -> str:
-        """What asks for it again, or for another experiment or other rows in the same folder: `--resume` goes on."""
+        """The command for this again, or for another experiment or other rows, in the same folder: it resumes."""
         words = [
             "backcast",
             "reproduce",
@@ -66,14 +66,14 @@ class Request:
 
 
 class Place(NamedTuple):
-    """Where a configuration first stands."""
+    """Where a configuration first occurs."""
 
     experiment: str
     cell: Cell
 
 
 def places(request: Request, experiments: list[Experiment]) -> list[Place]:
-    """The cells that are to be run, each configuration once. Raises InputError for a row that is not there."""
+    """The cells to run, each configuration once. Raises InputError for a row that does not exist."""
     rows = {row for experiment in experiments for row in experiment.rows}
     for row in request.only:
         if row not in rows:
@@ -96,7 +96,7 @@ def config_of(request: Request, settings: Any, seed: int = 0) -> Config:
 def sizes_of_data(
     request: Request, wanted: list[Place], say: Callable[[str], None]
 ) -> tuple[dict[str, int], dict[str, str]]:
-    """Training rows by the cells' checksums; and for those whose data are not there, why.
+    """Training rows by the cells' checksums; and for cells whose data are missing, why.
 
     This imports every data set once, before several processes ask for it.
     """
@@ -121,7 +121,7 @@ def sizes_of_data(
 
 
 def is_done(request: Request, result: RunResult) -> bool:
-    """Does nothing have to be run again? What was infeasible may fit another budget."""
+    """Is it done, so that nothing is run again? What was infeasible may fit another budget."""
     if result.status == "infeasible":
         return result.kept_bytes is not None and result.kept_bytes > request.memory * 1e9
     return result.status == "finished"
@@ -130,10 +130,10 @@ def is_done(request: Request, result: RunResult) -> bool:
 def tasks(
     request: Request, of: Scale, wanted: list[Place], done: set[tuple[str, int]], jobs: int
 ) -> list[Task]:
-    """What is to be run, seed by seed: phase 1 on its own wherever several runs share it or it is there, then those runs.
+    """What to run, seed by seed: phase 1 on its own where several runs share it or it exists already, then those runs.
 
     done  (checksum, seed) of what has a result
-    jobs  runs that will go on at once
+    jobs  runs at a time
     """
     planned: list[Task] = []
     for seed in range(request.seeds):
@@ -156,7 +156,7 @@ def tasks(
 
 
 def steps_of(job: Job, rows: int) -> int:
-    """Training steps of a job on so many rows, roughly."""
+    """Training steps of a job on that many rows, roughly."""
     config, total = job.config, 0
     for phase in phases(config):
         read = rows * config.labeled if phase.supervised else rows

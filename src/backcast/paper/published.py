@@ -60,7 +60,7 @@ TABLE5: Numbers = {
     **_line("1 step", SAMPLES, 46.0, 46.0, 48.0, 47.7, 47.2, 46.2),
     **_line("0 steps", SAMPLES, 37.4, 40.6, 41.6, 41.0, 40.1, 37.9),
 }
-"""Test accuracy of r-LSTM on CIFAR-10, with so many steps of supervised BPTT; n segments × their length."""
+"""Test accuracy of r-LSTM on CIFAR-10, by steps of supervised BPTT and by n segments × their length."""
 
 SIDES = ("40", "48", "56", "72", "80", "96", "112", "128")
 LENGTHS = {side: int(side) ** 2 for side in SIDES}
@@ -118,7 +118,7 @@ FIGURE6: Numbers = {
     **_line("reversed reconstruction", LOSS, 1.2),
     **_line("second decoder layer", LOSS, 1.05),
 }
-"""Points of test accuracy that r-LSTM loses without this."""
+"""Points of test accuracy that r-LSTM loses without each."""
 
 PUBLISHED: Mapping[str, Numbers] = {
     "table2": TABLE2,
@@ -133,4 +133,4 @@ PUBLISHED: Mapping[str, Numbers] = {
 """By the name of the experiment."""
 
 PUBLISHED_WORDS: Mapping[str, Mapping[tuple[str, str], str]] = {"figure3": FIGURE3_WORDS}
-"""What the paper says in the place of a number."""
+"""What the paper says instead of a number."""

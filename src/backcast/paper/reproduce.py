@@ -33,8 +33,8 @@ MOST_JOBS = 8
 def reproduce(request: Request, *, stop: Callable[[], bool], say: Callable[[str], None]) -> int:
     """Runs what is missing into `request.out` and writes the documents; returns how many of these have no number.
 
-    Raises InputError, before anything is run; RunError; Interrupted when `stop` says so, with a checkpoint of every run
-    that had begun and the documents of what was done.
+    Raises InputError, before anything is run; RunError; Interrupted when `stop` says so, leaving a checkpoint of every
+    run that had begun and the documents of what was done.
     """
     path = request.out / RESULTS
     if request.render and not path.exists():
@@ -112,7 +112,7 @@ def _run(
 def _results(
     planned: list[Task], jobs: int, threads: int, on_steps: Callable[[int], None], stop: Callable[[], bool]
 ) -> Iterator[tuple[Task, RunResult]]:
-    """Side by side; where a process is killed, what it may have run is tried again alone, and the others go on."""
+    """Runs tasks side by side; where a process is killed, each it may have run is retried alone; the rest continue."""
     waiting = {task.name: task for task in planned}
     while waiting:
         try:
@@ -139,7 +139,7 @@ def _workers(request: Request) -> tuple[int, int]:
 
 
 def _with_dogs(request: Request, results: list[RunResult]) -> bool:
-    """Is figure 3 about Stanford Dogs? As the results have it, else where they are there."""
+    """Is figure 3 about Stanford Dogs? The results decide; where they do not, whether the data are there."""
     there = {result.checksum for result in results}
     for dogs in (True, False):
         cells = EXPERIMENTS["figure3"](scale(request.scale, dogs)).cells
@@ -155,7 +155,7 @@ def _with_dogs(request: Request, results: list[RunResult]) -> bool:
 
 
 def _say_foreign(request: Request, results: list[RunResult], say: Callable[[str], None]) -> None:
-    """Results that no table of this version can show are never mixed into one; which they are is said."""
+    """Reports results that no table of this version can show: they are never mixed into one."""
     known = {
         cell.checksum
         for name in SCALES
@@ -178,7 +178,7 @@ def _write(
     results: list[RunResult],
     say: Callable[[str], None],
 ) -> None:
-    """All documents of the folder again, and those of the experiments that were asked for: they share runs."""
+    """Rewrites all documents of the folder, and writes those of the experiments asked for: they share runs."""
     names = {experiment.name for experiment in experiments}
     shown = [
         experiment

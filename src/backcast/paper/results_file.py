@@ -1,4 +1,4 @@
-"""`results.jsonl`: what was run, a line a run, in the order in which the runs ended."""
+"""`results.jsonl`: what was run, one line per run, in the order in which the runs ended."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ RESULTS = "results.jsonl"
 
 
 def read_results(path: Path) -> list[RunResult]:
-    """All lines, the last one of each configuration and seed; none where there is no file. Raises InputError."""
+    """The last line of each configuration and seed; none where there is no file. Raises InputError."""
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")[:-1]  # a line without its end was being written
+        lines = path.read_text(encoding="utf-8").split("\n")[:-1]  # an unfinished last line was being written
     except (FileNotFoundError, NotADirectoryError):
         return []
     except (OSError, UnicodeDecodeError) as error:
@@ -35,7 +35,7 @@ def read_results(path: Path) -> list[RunResult]:
 
 
 def append_result(path: Path, result: RunResult) -> None:
-    """Adds a line, in the place of one that was cut off. Raises RunError where it cannot be written."""
+    """Adds a line, replacing one that was cut off. Raises RunError where it cannot be written."""
     line = json.dumps(dataclasses.asdict(result), separators=(",", ":"), default=str) + "\n"
     try:
         with path.open("ab+") as file:
@@ -47,7 +47,7 @@ def append_result(path: Path, result: RunResult) -> None:
 
 
 def find(results: Iterable[RunResult], cells: Iterable[Cell]) -> Found:
-    """The results of these cells, all seeds that there are. Whatever has another checksum is left out."""
+    """The results of these cells, for all seeds there are. Anything with another checksum is left out."""
     by_checksum: dict[str, dict[int, RunResult]] = {cell.checksum: {} for cell in cells}
     for result in results:
         if result.checksum in by_checksum:

@@ -1,9 +1,9 @@
-"""The settings of every data set at every scale: what a cell of a table differs from.
+"""The settings of every data set at every scale, from which the cells of a table differ.
 
-`paper` is the paper's settings to the letter, as far as they are known. `small` keeps its proportions on less data,
-for two cores: a smaller network, smaller batches, few epochs, CIFAR-10 at 16 × 16; truncation and segments have the
-paper's ratio to the length (table 5: n × l has), and scheduled sampling ends after the same share of training. `smoke` runs
-everything once, in seconds, and measures nothing.
+`paper` has the paper's settings to the letter, as far as they are known. `small` keeps their proportions on less data,
+for two cores: a smaller network, smaller batches, few epochs, CIFAR-10 at 16 × 16; truncation and segments (in table
+5, n × l) have the paper's ratio to the length, and scheduled sampling ends after the same share of training. `smoke`
+runs everything once, in seconds, and measures nothing.
 """
 
 from __future__ import annotations
@@ -53,15 +53,15 @@ class Scale:
 
     data           the base of every run on a data set: "MNIST", "pMNIST", "CIFAR-10", "DBpedia"
     all_of_mnist   the base of extension-mnist's runs
-    attention      the base of table 3's runs, as `data`
-    dogs           the base of figure 3's runs, by the side of the pictures; in the order of the paper's
+    attention      the base of table 3's runs, like `data`
+    dogs           the base of figure 3's runs by the side of the pictures, in the paper's order
     segments       n × l at one cost, table 5's columns
     steps          of the supervised gradient, figure 4's columns
     irnn_units, urnn_units   their sources' at the paper's scale
     cifar_rows     training rows of CIFAR-10
-    alone_as_long_as_both    do methods without an auxiliary loss train as many epochs as the others in both phases?
+    alone_as_long_as_both    do methods without an auxiliary loss train for as many epochs as the others in both phases?
     curve_rows     test rows that are read after every epoch, for figure 5; None: all
-    about          what a reader must know of an experiment, by its name; `OTHERS` of those that have no words of their own
+    about          what a reader must know about an experiment, by its name; `OTHERS`: for those without an entry
     """
 
     name: str
@@ -81,7 +81,7 @@ class Scale:
 
 
 def scale(name: str, dogs_are_there: bool) -> Scale:
-    """The scale called `name`; without Stanford Dogs, figure 3 is run on CIFAR-10 but at the scale `paper`."""
+    """The scale called `name`; without Stanford Dogs, figure 3 is run on CIFAR-10, except at the scale `paper`."""
     return {"smoke": _smoke, "small": _small, "paper": _paper}[name](dogs_are_there)
 
 
@@ -119,7 +119,7 @@ def _paper(dogs_are_there: bool) -> Scale:
 
 def _small(dogs_are_there: bool) -> Scale:
     quarter = {"truncation": 75, "segment_length": 150, "decoder_truncation": 75}
-    # T runs over a sixteenth of the paper's lengths; truncation and segments do, too.
+    # T is a sixteenth of the paper's lengths; so are truncation and segments.
     sixteenth = {"truncation": 19, "segment_length": 38, "decoder_truncation": 19}
     dogs = {
         **SMALL,
@@ -211,7 +211,7 @@ def _smoke(dogs_are_there: bool) -> Scale:
         for name, data in (("MNIST", "mnist"), ("pMNIST", "pmnist"), ("CIFAR-10", "cifar10"))
     }
     dogs = {**SMOKE, "data": "stanford-dogs" if dogs_are_there else "cifar10"}
-    smallest = 10 if dogs_are_there else 4  # they are read from 10 × 10 on
+    smallest = 10 if dogs_are_there else 4  # dogs are read from 10 × 10 upwards
     return Scale(
         name="smoke",
         data={

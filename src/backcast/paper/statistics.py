@@ -13,7 +13,7 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Spread:
-    """A few values of one quantity, a value a seed.
+    """A few values of one quantity, one per seed.
 
     deviation   standard deviation (n - 1); None for one value
     low, high   95 % interval of the mean, by Student's t; None for one value
@@ -27,7 +27,7 @@ class Spread:
 
 
 def spread(values: Mapping[int, float]) -> Spread | None:
-    """Of values by seed; None where there are none."""
+    """The spread of values by seed; None where there are none."""
     numbers = np.array(list(values.values()), np.float64)
     count = len(numbers)
     if count == 0:
@@ -41,5 +41,5 @@ def spread(values: Mapping[int, float]) -> Spread | None:
 
 
 def paired(one: Mapping[int, float], other: Mapping[int, float]) -> dict[int, float]:
-    """one - other, of the seeds that both have."""
+    """`one` - `other`, for the seeds that both have."""
     return {seed: one[seed] - other[seed] for seed in sorted(one.keys() & other.keys())}

@@ -12,7 +12,7 @@ from backcast.paper.statistics import Spread, spread
 
 @dataclass(frozen=True)
 class Line:
-    """A row of a table: its name, a text a column; `paper` where the numbers are the paper's."""
+    """A row of a table: its name and one text per column; `paper` where the numbers are the paper's."""
 
     name: str
     cells: tuple[str, ...]
@@ -37,7 +37,7 @@ def tables(experiment: Experiment, found: Outcomes) -> list[Table]:
 
 
 def markdown(table: Table) -> str:
-    """As a table of pipes, under its title."""
+    """The table in Markdown, under its title."""
     lines = [["", *table.columns], *([line.name, *line.cells] for line in table.lines)]
     escaped = ["| " + " | ".join(text.replace("|", "\\|") for text in line) + " |" for line in lines]
     rule = "|---|" + "---:|" * len(table.columns)
@@ -45,7 +45,7 @@ def markdown(table: Table) -> str:
 
 
 def reasons(found: Outcomes) -> list[str]:
-    """Why runs have no number, a line for every reason a cell has."""
+    """Why runs have no number, one line per reason and cell."""
     lines = []
     for outcome in found.values():
         seeds: dict[tuple[str, str], list[int]] = {}
@@ -120,7 +120,7 @@ def _seconds(experiment: Experiment, found: Outcomes) -> Table:
 
 
 def _ablation(experiment: Experiment, found: Outcomes) -> Table:
-    """A line a factor."""
+    """One line per factor."""
     most, (column,) = most_seeds(found), experiment.columns
     lines = []
     for number, row in enumerate(experiment.rows):
@@ -134,7 +134,7 @@ def _ablation(experiment: Experiment, found: Outcomes) -> Table:
 
 
 def _text(outcome: Outcome | None, most: int, digits: int) -> str:
-    """Mean ± standard deviation, and how many seeds where others have more; words where there is no number."""
+    """Mean ± standard deviation, and the number of seeds where others have more; words where there is no number."""
     if outcome is None:
         return "–"
     values = outcome.spread
@@ -158,7 +158,7 @@ def _seconds_text(outcome: Outcome | None) -> str:
 
 
 def _word(outcome: Outcome) -> str:
-    """Why there is no number; of a smoke run the title says it once for all cells."""
+    """Why there is no number; for a smoke run the title says it once for all cells."""
     return SMOKE if outcome.status == NOT_MEASURED else outcome.status
 
 

@@ -1,4 +1,4 @@
-"""What our runs say of the paper's claims: one of three outcomes, and the numbers behind it."""
+"""What our runs say about the paper's claims: one of three outcomes, and the numbers behind it."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Verdict:
                 better; None without a seed that both have
     published   the same difference in the paper, None where it does not print both
     reason      why it is not decided; empty where it is
-    cells       the checksums of the two: what is said twice counts once
-    digits      behind the point, of ours
+    cells       the checksums of the two: a claim made twice counts once
+    digits      after the decimal point, in `ours`
     """
 
     claim: Claim
@@ -69,7 +69,7 @@ def verdicts(experiment: Experiment, found: Found) -> list[Verdict]:
 
 
 def counts(all_verdicts: Sequence[Verdict]) -> str:
-    """ "Of 3 claims of the paper our runs agree with 1, …", and of ours, as sentences; two claims of the same runs are one."""
+    """How the paper's claims and our questions came out, as sentences; two claims about the same runs count once."""
     sentences = []
     for ours, what in (
         (False, "claims of the paper, our runs agree with"),

@@ -16,7 +16,7 @@ from backcast.report.symbols import shortened, visible
 
 MOST_COUNTED = 20  # classes whose counts are written into the cells
 LONGEST_NAME = 18
-SMALLEST_NAME = 3.7  # points; where that does not fit, only every so many classes are named
+SMALLEST_NAME = 3.7  # points; where that does not fit, only every nth class is named
 
 
 def confusion_figure(group: Group) -> str | None:
@@ -36,7 +36,7 @@ def confusion_figure(group: Group) -> str | None:
 
 
 def draw_confusion(axes: Axes, confusion: NDArray[np.int64], names: list[str], cell: float) -> None:
-    """Shares of the true class as shade; counts where there is room. `cell` is one's side in points.
+    """Shares of the true class as shade; counts where there is room. `cell` is a cell's side in points.
 
     The row of a class that none of the measured rows has is hatched: there is no share to show.
     """
@@ -69,7 +69,7 @@ def draw_confusion(axes: Axes, confusion: NDArray[np.int64], names: list[str], c
 
 
 def _side(classes: int) -> float:
-    """Inches of the matrix: with names and page it must stay legible, on a wide screen at least."""
+    """The matrix's side in inches: with names and page it must stay legible, at least on a wide screen."""
     if classes <= MOST_COUNTED:
         return min(max(0.36 * classes, 1.4), 5.2)
     return 5.4 if classes <= 40 else 7.4

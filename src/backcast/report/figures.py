@@ -55,7 +55,7 @@ def memory_figure(results: Results) -> str:
 
 
 def draw_memory(axes: Axes, results: Results) -> None:
-    """Error of the linear readout against distance into the past, a line a group (its first seed)."""
+    """Error of the linear readout against distance into the past, one line per group (its first seed)."""
     for colour, group in coloured(results.groups):
         curve = group.runs[0].memory
         label = f"{_wrapped(group.name)}: remembers {group.remembers}"
@@ -71,9 +71,10 @@ def draw_memory(axes: Axes, results: Results) -> None:
 
 
 def curve_figure(results: Results, quantity: str, label: str) -> str | None:
-    """One quantity over training steps, a colour a group, a line a seed; None where nobody measured it.
+    """One quantity over training steps, a colour per group, a line per seed; None where no group measured it.
 
-    A ring is the epoch that a run kept, on the curve that chose it. Pretraining is shaded as far as the shortest of it goes that anyone had; a dotted line ends each group's own.
+    A ring marks the epoch that a run kept, on the curve that chose it. Pretraining is shaded up to the end of the
+    shortest that any group had; a dotted line marks the end of each group's own.
     """
     have = [
         (colour, group)
@@ -146,7 +147,7 @@ def picture_figure(
 
 
 def line_figure(recall: Recall, most_channels: int = 3) -> str:
-    """A row of real vectors: truth, reconstruction of the past and prediction, a column an anchor."""
+    """A row of real vectors: truth, reconstruction of the past and prediction, one column per anchor."""
     channels = min(recall.truth.shape[1], most_channels)
 
     def draw(figure: Figure) -> None:
@@ -181,7 +182,7 @@ def accuracy_figure(results: Results) -> str | None:
 
 
 def draw_accuracy(axes: Axes, results: Results) -> None:
-    """A bar a group, every seed a dot, chance dotted."""
+    """One bar per group, every seed a dot, chance a dotted line."""
     scored = [(c, g) for c, g in coloured(results.groups) if g.runs[0].accuracy is not None]
     for place, (colour, group) in enumerate(scored):
         values = [100 * run.accuracy for run in group.runs if run.accuracy is not None]

@@ -1,15 +1,15 @@
-"""The memory curve: how much of the past a network's last output still says, and its one number.
+"""The memory curve: how much of the past a network's last output still holds, and its one number.
 
 Independent of the method, so that a plain LSTM can be measured as well. From the network's output at the end of a row,
-which is what the classifier sees, a linear readout gives the element d steps back, x[T-d], for every distance d. Its error
-is squared error over variance: 0 is perfect, 1 knows no more than the mean. The number, "remembers N steps", is the
-largest distance at which the readout still explains a quarter of the variance (error at most 0.75); 0 where
+which is what the classifier sees, a linear readout gives the element d steps back, x[T-d], for every distance d. Its
+error is squared error over variance: 0 is perfect, 1 knows no more than the mean. The number, "remembers N steps", is
+the largest distance at which the readout still explains a quarter of the variance (error at most 0.75); 0 where
 there is none. Where the input does not vary (blank steps) there is nothing to remember, and no error.
 
-The readout is a ridge regression on the outputs as they are, with a ridge of at least 1e-4 a row. That is the same as
+The readout is a ridge regression on the outputs as they are, with a ridge of at least 1e-4 per row. That is the same as
 noise of 0.01 on every unit: echoes far below that, which even an untrained network keeps, do not count as memory.
 
-Symbols are one-hot up to 300 of them. Of more, each gets a fixed random vector of 300 signs in its place, which is a
+Up to 300 symbols are one-hot. Where there are more, each gets a fixed random vector of 300 signs instead, which is a
 random projection of one-hot: 50,000 words then cost what 300 do, and the error over variance is the same but for a
 few percent of noise, because such a projection keeps squared distances on average and the readout is linear.
 
@@ -31,9 +31,9 @@ from backcast.inference import last_outputs
 
 FIT_ROWS, TEST_ROWS, MOST_DISTANCES = 2_000, 1_000, 2_000
 MOST_NUMBERS = 5_000_000  # of targets at a time; 256 symbols over 2,000 steps would not fit in memory
-MOST_SYMBOLS = 300  # that are one-hot: bytes are
+MOST_SYMBOLS = 300  # that are one-hot; bytes are
 EXPLAINED = 0.25
-RIDGES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)  # a row; at least 0.01 squared
+RIDGES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)  # per row; at least 0.01 squared
 
 Array = NDArray[np.float64]
 
@@ -56,8 +56,9 @@ def memory_curve(model: TrainedModel, fit_rows: Sequences, test_rows: Sequences)
     """Fitted on up to 2,000 rows, the ridge chosen on a fifth of them; measured on up to 1,000 other rows.
 
     Distances go up to the median length of the fitted or of the measured rows, whichever is shorter (rows that do
-    not reach so far are left out), at most 2,000 of them, evenly chosen. The error at a distance is pooled over a
-    32nd of all distances around it. Targets are what the network reads: standardised vectors, or symbols as `symbol_vectors`.
+    not reach that far are left out); at most 2,000 of them, evenly spaced. The error at a distance is pooled over a
+    32nd of all distances, around it. Targets are what the network reads: standardised vectors, or symbols as
+    `symbol_vectors`.
     """
     reach = int(min(np.median(fit_rows.lengths), np.median(test_rows.lengths)))
     distances = np.unique(np.linspace(1, reach, min(reach, MOST_DISTANCES)).round().astype(np.int64))
@@ -104,7 +105,7 @@ def _outputs_and_elements(
 
 
 def symbol_vectors(symbols: int) -> NDArray[Any] | None:
-    """A target vector for each symbol, (symbols, at most 300), a byte a number; None where there are no symbols.
+    """A target vector for each symbol, (symbols, at most 300), one byte per number; None where there are no symbols.
 
     Signs are not scaled to length 1: that cancels in error over variance.
     """
@@ -116,7 +117,7 @@ def symbol_vectors(symbols: int) -> NDArray[Any] | None:
 
 
 def _as_vectors(elements: NDArray[Any], table: NDArray[Any] | None) -> Array:
-    """Elements (n, D[, C]) as what a regression can aim at: (n, D, C)."""
+    """Elements (n, D[, C]) as targets of a regression: (n, D, C)."""
     return (elements if table is None else table[elements]).astype(np.float64)
 
 

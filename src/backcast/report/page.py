@@ -40,7 +40,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Memory:
-    """What one group remembers, shown: images, or text for symbols; `letters` without gaps between them."""
+    """What one group remembers, as images, or as text for symbols; `letters`: without gaps between symbols."""
 
     name: str
     images: list[str]
@@ -58,7 +58,7 @@ def write_report(
 ) -> None:
     """Measures the runs and writes one self-contained HTML file. Raises InputError, and then writes nothing.
 
-    interactive  where to write the interactive page, too, in the same folder: it is linked to
+    interactive  where to write the interactive page, too, in the same folder: the report links to it
     """
     check_place(runs, out)
     results = collect(runs, data_dir, say)
@@ -126,7 +126,7 @@ def _memories(group: Group, results: Results) -> list[Memory]:
 
 
 def _curves(results: Results) -> list[str]:
-    """A figure a quantity that was measured; balanced accuracy where it chose an epoch."""
+    """One figure per quantity that was measured; balanced accuracy only where it chose an epoch."""
     wanted = dict(QUANTITIES)
     if all(run.chosen_by == "validation_accuracy" for group in results.groups for run in group.runs):
         del wanted["validation_balanced_accuracy"]
@@ -135,7 +135,7 @@ def _curves(results: Results) -> list[str]:
 
 
 def _texts(found: Recall, names: list[str]) -> list[Text]:
-    """Truth and answer, the last 60 elements of each answer at most."""
+    """Truth and answers, at most the last 60 elements of each answer."""
     texts = []
     for kind, answers in (("reconstructed", found.past), ("predicted", found.future)):
         for anchor, answer in zip(
@@ -151,7 +151,7 @@ def _texts(found: Recall, names: list[str]) -> list[Text]:
 
 
 def _began_with(run: RunResult) -> str:
-    """The command that trained the run, as its folder tells."""
+    """The command that trained the run, according to its folder."""
     words = run.environment.get("command") or []
     if not words:
         return "not known"

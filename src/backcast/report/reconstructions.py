@@ -1,7 +1,7 @@
 """What the auxiliary networks say when they run free: segments of the past, and of what comes next.
 
-The decoder gets a segment's first element and, behind it, its own outputs (or nothing, if it was trained so), never
-a later truth. What is fed back of symbols is the most likely one.
+The decoder gets a segment's first element and, after it, its own outputs (or nothing, if it was trained so), never
+a later truth. Of symbols, the most likely one is fed back.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Recall:
     truth     (T, C), or (T,) symbols, in the order in which the network reads, in the data's own units
     anchors   (A,) steps
     past      (A, T, C): what the decoder reconstructs from the state at each anchor; nan where it was not asked
-    future    (A, T, C): what the predictor expects behind each anchor; nan elsewhere
+    future    (A, T, C): what the predictor expects after each anchor; nan elsewhere
     """
 
     truth: NDArray[np.float64]
@@ -48,7 +48,7 @@ def recall(
 
     anchors        (A,) steps, 1 .. row length; None: the row's quarters
     most_segments  reconstructed from each anchor; None: all of its past
-    nearest        so many of these are those nearest to the anchor, the others evenly chosen, the first among them
+    nearest        how many of these are the nearest to the anchor; the others are evenly chosen, the first among them
     """
     batch = model.preprocessing.batch(rows, np.array([which]), model.device)
     total = int(batch.lengths[0])
@@ -72,7 +72,7 @@ def recall(
 
 
 def evenly(total: int, count: int) -> NDArray[np.int64]:
-    """At most `count` steps of 1 .. total, evenly apart; the last is `total`."""
+    """At most `count` steps of 1 .. total, evenly spaced; the last is `total`."""
     return np.unique(np.ceil(total * np.arange(1, count + 1) / count).astype(np.int64))
 
 
@@ -119,7 +119,7 @@ def _reconstruct(
 
 
 def spread(firsts: range, most: int | None, nearest: int = 1) -> list[int]:
-    """At most `most` of them, in order: the last `nearest`, and of the others evenly chosen ones, the first among them."""
+    """At most `most` of them, in order: the last `nearest`, and evenly chosen others, the first among these."""
     if most is None or len(firsts) <= most:
         return list(firsts)
     near = min(nearest, most)
@@ -130,7 +130,7 @@ def spread(firsts: range, most: int | None, nearest: int = 1) -> list[int]:
 def _predict(
     model: TrainedModel, x: Tensor, states: State, anchors: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """What comes behind x[a], which is read; then the network reads its own predictions: (A, T[, C])."""
+    """What comes after x[a], which is read; then the network reads its own predictions: (A, T[, C])."""
     predictor = model.network.predictor
     assert predictor is not None
     result = np.full((len(anchors), *x.shape), np.nan)

@@ -1,4 +1,4 @@
-"""The runs of a report, read and measured: groups of runs that differ in their seed alone."""
+"""The runs of a report, read and measured: groups of runs that differ only in their seed."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class RunResult:
 
 @dataclass(frozen=True)
 class Group:
-    """Runs that differ in their seed alone."""
+    """Runs that differ only in their seed."""
 
     name: str
     runs: list[RunResult]
@@ -123,7 +123,7 @@ class Group:
 
     @property
     def epochs(self) -> str:
-        """Of each phase that it has: "20 + 100"."""
+        """The epochs of each phase that it has: "20 + 100"."""
         return " + ".join(str(phase.epochs) for phase in phases(self.config))
 
     @property
@@ -142,7 +142,7 @@ class Results:
     """All groups; the rows of the first run, those trained on (with all labels) and those measured.
 
     split  what the latter are called: test, validation or training
-    fixed  the data bring them, so that they are the same for every seed
+    fixed  the data bring the latter, so that they are the same for every seed
     """
 
     groups: list[Group]
@@ -156,7 +156,7 @@ def collect(paths: list[Path], data_dir: str | None, say: Callable[[str], None])
     """Reads and measures the runs.
 
     Raises InputError for what is no finished run, for runs on different data, and where DATA no longer holds the
-    rows that a run was trained on: what it held out then can no longer be told from what it learned.
+    rows that a run was trained on: what it held out can then no longer be told from what it learned.
     """
     paths = list({path.resolve(): path for path in paths}.values())  # the same run twice is no second seed
     configs = [read_config(path) for path in paths]
@@ -198,7 +198,7 @@ def collect(paths: list[Path], data_dir: str | None, say: Callable[[str], None])
 
 
 def describe_rows(results: Results) -> list[str]:
-    """A line on the rows trained on, and one on those measured."""
+    """One line about the rows trained on, and one about those measured."""
 
     def line(name: str, rows: Sequences) -> str:
         low, high = int(rows.lengths.min()), int(rows.lengths.max())
@@ -250,7 +250,7 @@ def _rows(config: Config, data_dir: str | None, loaded: dict[tuple[Any, ...], Sp
 def _require_same_rows(path: Path, config: Config, environment: dict[str, Any], rows: _Rows) -> None:
     """Compares the checksum of training and validation rows with that of the run; test rows are not in it.
 
-    It costs one reading of rows that are in memory; files know theirs. Not compared are runs of other versions,
+    It costs one pass over rows that are in memory; files know theirs. Not compared are runs of other versions,
     which may read the same file differently, and those with --unlabeled, whose rows the report does not need.
     """
     same_version = environment.get("backcast") == version("backcast")
@@ -265,7 +265,7 @@ def _require_same_rows(path: Path, config: Config, environment: dict[str, Any], 
 
 
 def _groups(runs: list[RunResult]) -> list[Group]:
-    """By the settings but the seed; a seed that is there again belongs to a group of its own: it is no spread over seeds."""
+    """By all settings but the seed; a repeated seed goes into another group, because it adds no spread over seeds."""
     found: dict[tuple[Any, ...], list[RunResult]] = {}
     again: Counter[tuple[Any, ...]] = Counter()
     for run in runs:
@@ -281,7 +281,7 @@ def _groups(runs: list[RunResult]) -> list[Group]:
 
 
 def _setting(config: Config, name: str) -> Any:
-    """Its value, so that two names of one file are equal."""
+    """The setting's value, with two names of one file made equal."""
     value = getattr(config, name)
     return identity(value) if name == "unlabeled" else value
 

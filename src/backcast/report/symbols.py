@@ -9,17 +9,17 @@ from backcast.data.sequences import Kind
 
 UNKNOWN = "�"
 SIGNS = {"␣": "a blank", "↵": "a new line", "⇥": "a tab", UNKNOWN: "any symbol the training rows lack"}
-"""What stands for something that cannot be seen, or has no name."""
+"""Signs for what cannot be seen or has no name."""
 LONGEST_WORD = 24
 
 
 def symbol_names(vocabulary: tuple[Any, ...], kind: Kind) -> list[str]:
-    """How each of the model's symbols is shown, that behind the last, the unknown one, among them."""
+    """How each of the model's symbols is shown; the unknown one follows the last."""
     return [*(_shown(symbol, kind) for symbol in vocabulary), UNKNOWN]
 
 
 def legend(texts: list[str]) -> str:
-    """What the signs mean that stand in `texts`; empty where there are none."""
+    """What the signs in `texts` mean; empty where there are none."""
     present = set("".join(texts))
     return ", ".join(f"{sign} is {meaning}" for sign, meaning in SIGNS.items() if sign in present)
 

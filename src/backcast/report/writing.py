@@ -14,7 +14,7 @@ from backcast.run import read_config
 
 
 def check_place(runs: list[Path], out: Path) -> None:
-    """Raises InputError for what is no run, which is said first (by default the page lies in it), or where `out` cannot be."""
+    """Raises InputError for what is no run, checked first (by default the page goes there), or if `out` cannot be."""
     for run in runs:
         read_config(run)
     if not out.absolute().parent.is_dir() or out.is_dir():
@@ -36,6 +36,6 @@ def write_page(out: Path, page: str) -> None:
 
 
 def command(runs: list[Path], out: Path, data_dir: str | None, *flags: str) -> str:
-    """The line that makes the page again."""
+    """The command line that makes the page again."""
     given = [] if data_dir is None else ["--data-dir", data_dir]
     return shlex.join(["backcast", "report", *map(str, runs), *flags, *given, "--out", str(out)])

@@ -1,1 +1,1 @@
-"""What a contender computes, inside its process. Each file has a class `Work`; its name is the file's."""
+"""What a contender computes, inside its process. Each file has a class `Work`, and `Contender.work` names the file."""

@@ -14,11 +14,11 @@ class Work:
         self.settings = settings
 
     def prepare(self, tiny: bool) -> int:
-        """Makes the input, `tiny` or in full size, in place of the one before; its bytes."""
+        """Makes the input, `tiny` or in full size, in place of the one before; returns its bytes."""
         raise NotImplementedError
 
     def run(self) -> dict[str, float]:
-        """Once; seconds under names."""
+        """Runs once; returns seconds by name."""
         raise NotImplementedError
 
     def kept(self) -> int | None:

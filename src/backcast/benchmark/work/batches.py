@@ -14,7 +14,7 @@ from backcast.sweep import DISK_PIECE
 
 
 class Work(Base):
-    """Settings: rows, length, shortest (rows have shortest .. length steps), batch. One channel of bytes, as MNIST's."""
+    """Settings: rows, length, shortest (rows have shortest .. length steps), batch. One channel of bytes, as MNIST."""
 
     def prepare(self, tiny: bool) -> int:
         settings = self.settings
@@ -40,7 +40,7 @@ class Work(Base):
         return values.nbytes
 
     def run(self) -> dict[str, float]:
-        """Seconds of preparing all rows once, and how many steps they have."""
+        """Seconds for preparing all rows once, and how many steps they have."""
         taken = seconds(self._prepare_all)
         return {"seconds": taken, "elements": float(self.rows.lengths.sum())}
 

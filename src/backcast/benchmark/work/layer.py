@@ -22,10 +22,10 @@ EMBEDDING = 128
 class Work(Base):
     """Settings: input, hidden, batch, length, and
 
-    layer  `backcast`: an LSTM behind its embedding, or without one for inputs as wide; `torch`: nn.LSTM
+    layer  `backcast`: an LSTM after its embedding, or without one where inputs are as wide; `torch`: nn.LSTM
     what   `sweep`: only the states at the end; `half`: the same under autocast in bf16; `train`: all outputs,
            and the gradients of a random projection
-    pieces `torch` sweeps in calls of so many steps; None: in one call
+    pieces `torch` sweeps in calls of this many steps; None: in one call
     """
 
     def __init__(self, settings: dict[str, Any]) -> None:

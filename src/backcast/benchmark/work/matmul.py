@@ -1,4 +1,4 @@
-"""The peak of the machine's matrix product, which a recurrence cannot beat: GFLOP/s in float32."""
+"""The machine's peak in matrix products, which a recurrence cannot beat: GFLOP/s in float32."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROWS, WIDTH = 16_384, 256
 class Work(Base):
     """The best of torch's product in three sizes and of our kernel's, each the best of three runs.
 
-    Both, because torch's library is not at home on every processor.
+    Both, because torch's library is not tuned for every processor.
     """
 
     def prepare(self, tiny: bool) -> int:

@@ -23,7 +23,7 @@ DRAW = Draw(seed=0, epoch=0, step=50_000)
 
 
 class Work(TrainingStep):
-    """`config`: settings over the paper's."""
+    """`config`: settings that override the paper's."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
         super().__init__(settings)

@@ -22,8 +22,9 @@ CLASSES = tuple(range(10))
 
 
 class Work(Base):
-    """Settings: layer (`backcast`, `torch`, or `session`: a whole StreamSession, from raw values to probabilities), batch, steps of a
-    call, channels, hidden, and for how long to go on: `duration`, or until `total` steps of all rows were read."""
+    """Settings: layer (`backcast`, `torch`, or `session`: a whole StreamSession, from raw values to probabilities),
+    batch, steps of a call, channels, hidden, and how long to continue: `duration`, or until `total` steps of all rows
+    were read."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
         super().__init__(settings)
@@ -43,7 +44,7 @@ class Work(Base):
 
     @torch.no_grad()
     def run(self) -> dict[str, float]:
-        """Seconds of one step of the time axis; of a session, also by how much memory grew behind the first tenth."""
+        """Seconds per step of the time axis; for a session, also by how much memory grew after the first tenth."""
         if self.settings["layer"] == "session":
             return self._run_session()
         calls, began, state = 0, time.perf_counter(), None

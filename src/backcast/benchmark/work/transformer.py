@@ -1,4 +1,4 @@
-"""A training step of torch's own Transformer encoder: two layers, as many parameters as the LSTM it stands beside.
+"""A training step of torch's own Transformer encoder: two layers, as many parameters as the LSTM beside it.
 
 No dropout, with which torch would store every attention weight on a CPU (memory in proportion to T squared).
 """

@@ -1,1 +1,1 @@
-"""The forms in which rows come: tables, arrays, `.ts` files, folders, the Hub, Python's objects."""
+"""The forms that data come in: tables, arrays, `.ts` files, folders, the Hub, Python objects."""

@@ -63,9 +63,9 @@ def from_arrays(
 
 
 def read_npz(path: Path, reading: Reading) -> Sequences:
-    """`.npz` with `x`, and optionally `y`, `lengths` and `ids`; `.npy` with x alone. See `from_arrays`.
+    """`.npz` with `x`, and optionally `y`, `lengths` and `ids`; `.npy` with `x` only. See `from_arrays`.
 
-    Read piece by piece into the cache. Pickled objects are refused: nothing that is loaded can run code.
+    Read piece by piece into the cache. Pickled objects are refused: loading a file never runs code.
     """
     name = str(path)
     with _arrays(path) as arrays:
@@ -91,7 +91,7 @@ def read_npz(path: Path, reading: Reading) -> Sequences:
 
 
 def _array(values: ArrayLike, name: str) -> NDArray[Any]:
-    """An array. Lists of different types stay what they are: NumPy would make 1 and "a" two strings."""
+    """An array. Lists of mixed types keep them: NumPy would make 1 and "a" two strings."""
     try:
         found = np.asarray(values)
         if found.dtype.kind == "U" and not hasattr(values, "__array__"):
@@ -104,7 +104,7 @@ def _array(values: ArrayLike, name: str) -> NDArray[Any]:
 
 
 class _Plan:
-    """What stands beside x, checked."""
+    """What comes with x, checked: lengths, labels and ids."""
 
     def __init__(
         self,
@@ -141,7 +141,7 @@ class _Plan:
             self.ids = given.tolist()
 
     def write(self, writer: RowWriter, chunks: Any) -> None:
-        """Hands the rows of `chunks`, arrays (m, T[, C]) behind each other, to the writer."""
+        """Hands the rows of `chunks`, consecutive arrays (m, T[, C]), to the writer."""
         row = 0
         for chunk in chunks:
             for values in chunk:
@@ -165,7 +165,7 @@ class _Member:
             )
             shape, self.fortran, self.dtype = header(file)
             self.shape = tuple(map(int, shape))  # it may say True
-        except Exception as error:  # Python's parser raises many kinds for damaged headers
+        except Exception as error:  # Python's parser raises all kinds of errors for damaged headers
             raise InputError(f"{name}: cannot be read: {' '.join(str(error).split())[:150]}") from None
         if self.dtype.hasobject:
             raise InputError(f"{name}: it holds Python objects, which are not loaded; save plain arrays")
@@ -180,7 +180,7 @@ class _Member:
             )
 
     def column(self, count: int) -> NDArray[Any]:
-        """(count,): one value a row. Raises InputError for any other shape, before it is read."""
+        """(count,): one value per row. Raises InputError for any other shape, before it is read."""
         if self.shape != (count,):
             raise InputError(
                 f"{self.name} has the shape {self.shape}; there are {count} rows, so it must be ({count},)"
@@ -193,7 +193,7 @@ class _Member:
         return array.reshape(self.shape, order="F" if self.fortran else "C")
 
     def mapped(self) -> NDArray[Any]:
-        """The array of a file that holds nothing else, memory-mapped."""
+        """The array of a file that holds only that array, memory-mapped."""
         assert self.path is not None
         if self.fortran:
             return np.memmap(self.path, self.dtype, "r", self.begin, self.shape, order="F")
@@ -208,7 +208,7 @@ class _Member:
                 yield whole[first : first + at_a_time]
                 release(whole)
             return
-        if self.fortran:  # the rows do not lie behind each other
+        if self.fortran:  # the rows are not contiguous
             yield self.whole()
             return
         for first in range(0, self.shape[0], at_a_time):
@@ -219,7 +219,7 @@ class _Member:
                     f"{self.name}: ends in row {first + len(content) // row_bytes}; the file is cut"
                 )
             yield np.frombuffer(content, self.dtype).reshape(count, *self.shape[1:])
-        self.file.read(1)  # at its end a zip member's checksum is checked
+        self.file.read(1)  # at the end of a zip member its checksum is checked
 
 
 @contextmanager
@@ -289,7 +289,7 @@ def _checked_shape(shape: tuple[int, ...], dtype: np.dtype[Any], name: str) -> t
 
 
 def stored(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """The type in which values are kept: their own, but for halves, booleans and other byte orders."""
+    """The type in which values are kept: their own, except for halves, booleans and other byte orders."""
     if dtype.kind == "b":
         return np.dtype(np.uint8)
     return np.dtype(np.float32) if dtype.itemsize == 2 and dtype.kind == "f" else dtype.newbyteorder("=")
@@ -312,7 +312,7 @@ def _lengths(lengths: ArrayLike | None, count: int, steps: int, name: str) -> ND
 
 
 def read_array(path: Path) -> NDArray[Any]:
-    """One `.npy` file as one row, (T,) or (T, C), memory-mapped. Raises InputError for what is none."""
+    """One `.npy` file as one row, (T,) or (T, C), memory-mapped. Raises InputError for anything else."""
     with _arrays(path) as arrays:
         member = arrays["x"]
         if member.dtype.kind not in "fiub" or len(member.shape) not in (1, 2) or not all(member.shape):

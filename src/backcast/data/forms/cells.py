@@ -23,7 +23,7 @@ MISSING_WORDS = frozenset({"", "?", "na", "n/a", "nan", "null", "none"})
 
 
 def numbers(words: Sequence[str]) -> NDArray[Any] | None:
-    """Words as int64, or as float64 where one is not whole or missing; None where one is no number."""
+    """Words as int64, or as float64 if one is missing or not whole; None if one is no number."""
     stripped = [word.strip() for word in words]
     known = [None if word.lower() in MISSING_WORDS else word for word in stripped]
     try:
@@ -39,12 +39,12 @@ def numbers(words: Sequence[str]) -> NDArray[Any] | None:
 
 
 def first_no_number(words: Sequence[str]) -> int:
-    """The place of the first word that is none."""
+    """The place of the first word that is no number."""
     return next(i for i, word in enumerate(words) if numbers([word]) is None)
 
 
 def parse_list(text: str, kind: str, table: str, place: str) -> Elements:
-    """A list written in a field: `1 2.5 3`, `[1, 2]`, `1;2`, `[[1, 2], [3, 4]]`, or words in the same way."""
+    """A list written in a field: `1 2.5 3`, `[1, 2]`, `1;2`, `[[1, 2], [3, 4]]`, or words in the same forms."""
     text = text.strip()
     if text.startswith(("[[", '["', "['")) and text.endswith("]"):
         try:
@@ -62,7 +62,7 @@ def parse_list(text: str, kind: str, table: str, place: str) -> Elements:
 
 
 def from_words(words: list[str], kind: str, table: str, place: str) -> Elements:
-    """Numbers where the first word is one (then all must be), else the words themselves, as for `symbols` always."""
+    """Numbers if the first word is one (then all must be), else the words themselves; always words for `symbols`."""
     if kind == "symbols":
         return words
     found = numbers(words)
@@ -102,16 +102,16 @@ def from_list(values: Any, kind: str, table: str, place: str) -> Elements:
 
 
 def shown(value: Any) -> str:
-    """How a message shows anything: short, and without going down into deeply nested lists."""
+    """A value as messages show it: short, and without descending into deeply nested lists."""
     return reprlib.repr(value)
 
 
-# Others are not read: Pillow hands PostScript to a program that runs it.
+# Other formats are not read: Pillow hands PostScript to a program that runs it.
 PICTURES = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
 
 
 class Pictures:
-    """Decodes pictures, one pixel a step, line by line; all of one size, or scaled to side × side.
+    """Decodes pictures, one pixel per step, line by line; all of one size, or scaled to side × side.
 
     rgb  grey pictures become RGB, too: three channels throughout
     """
@@ -121,13 +121,13 @@ class Pictures:
         self.picture: Picture | None = None
 
     def decode(self, content: bytes, table: str, place: str) -> NDArray[np.uint8]:
-        """(height · width, 1 or 3): grey or RGB. Raises InputError for what is no picture, or has another size."""
+        """(height · width, 1 or 3): grey or RGB. Raises InputError for what is no picture, or differs in size."""
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 warnings.simplefilter("error", Image.DecompressionBombWarning)
                 with Image.open(io.BytesIO(content), formats=PICTURES) as image:
-                    if image.mode.startswith(("I", "F")):  # Pillow would make all that is above 255 white
+                    if image.mode.startswith(("I", "F")):  # Pillow would make everything above 255 white
                         raise ValueError("more than 8 bits a channel; save it with 8, or as .npy")
                     grey = not self.rgb and image.mode in ("1", "L")
                     converted = image.convert("L" if grey else "RGB")
@@ -136,7 +136,7 @@ class Pictures:
                     pixels = np.asarray(converted)
         except UnidentifiedImageError:
             raise InputError(f"{table}: {place} is no picture ({', '.join(PICTURES)})") from None
-        except Exception as error:  # Pillow's readers raise many kinds for damaged files
+        except Exception as error:  # Pillow's readers raise all kinds of errors for damaged files
             raise InputError(f"{table}: {place} holds no readable picture ({str(error)[:120]})") from None
         shape = Picture(*pixels.shape[:2])
         self.picture = self.picture or shape
@@ -149,23 +149,23 @@ class Pictures:
 
 
 class Sounds:
-    """Decodes WAV sound: integers or floats as they are, one step a sample, one channel each; all of one rate and format."""
+    """Decodes WAV sounds: integers or floats as they are, one step per sample; all of one rate and format."""
 
     def __init__(self) -> None:
         self.rate: int | None = None
         self.format: np.dtype[Any] | None = None
 
     def decode(self, content: bytes, table: str, place: str) -> NDArray[Any]:
-        """(T, channels). Raises InputError for what is no WAV file, or has another rate or format."""
+        """(T, channels). Raises InputError for what is no WAV file, or differs in rate or format."""
         from scipy.io import wavfile
 
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", wavfile.WavFileWarning)  # chunks of notes, cover pictures
-                if content[4:8] != b"\xff\xff\xff\xff":  # as programs write that do not know the size yet
+                if content[4:8] != b"\xff\xff\xff\xff":  # written by programs that do not know the size yet
                     warnings.filterwarnings("error", "Reached EOF prematurely", wavfile.WavFileWarning)
                 rate, samples = wavfile.read(io.BytesIO(content))
-        except Exception as error:  # scipy's reader raises many kinds for damaged headers
+        except Exception as error:  # scipy's reader raises all kinds of errors for damaged headers
             raise InputError(f"{table}: {place} holds no readable WAV sound ({str(error)[:80]})") from None
         if not samples.size:
             raise InputError(f"{table}: {place} holds no samples")

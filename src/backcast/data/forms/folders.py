@@ -1,4 +1,4 @@
-"""A folder with a sub-folder a class: text files, pictures, WAV sounds, arrays or any bytes, one file a sequence."""
+"""A folder with a sub-folder per class: texts, pictures, WAV sounds, arrays or any bytes, one file per sequence."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ DTYPES = {"text": np.float64, "pictures": np.uint8, "bytes": np.uint8}
 
 
 def read_folder(folder: Path, reading: Reading) -> Sequences:
-    """Every file is a row: its class is the sub-folder it lies in (none, where it lies in `folder` itself), its id the path.
+    """Every file is a row: its class is its sub-folder (none for a file in `folder` itself), its id the path.
 
-    What the files are follows from their endings and must be the same throughout; endings that are not known are read
-    as bytes. Hidden files are left out. Raises InputError with the file for what cannot be read.
+    What the files are follows from their endings and must be the same throughout; files with unknown endings are read
+    as bytes. Hidden files are left out. Raises InputError, naming the file, for what cannot be read.
     """
     files = files_of(folder)
     if not files:
@@ -86,7 +86,7 @@ def files_of(folder: Path) -> list[Path]:
 
 
 def _below(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
-    """`above`: the folders on the way here, which a link back to one of them does not enter again."""
+    """`above`: the folders that lead here; a link back to one of them is not followed."""
     for path in folder.iterdir():
         if path.name.startswith("."):
             continue

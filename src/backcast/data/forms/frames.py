@@ -19,16 +19,16 @@ import pyarrow.parquet as pq
 from backcast.errors import InputError
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".arrow", ".feather")
-LONGEST_LINE = 32 << 20  # bytes; a longer row belongs into another form
+LONGEST_LINE = 32 << 20  # bytes; a longer row belongs in another form
 ROWS_AT_A_TIME = 4096
 BYTES_AT_A_TIME = 16 << 20
 BOMB_BYTES, BOMB_RATIO = 1 << 30, 200
-NAMING_LINES = 101  # of JSON lines, in which every key must have come
+NAMING_LINES = 101  # of JSON lines, in which every key must occur
 STREAM_END = b"\xff\xff\xff\xff\0\0\0\0"
 
 
 class Frame(NamedTuple):
-    """Some rows of a table: `columns[name][i]` is Python's or Arrow's; `place(i)` says where row i stands."""
+    """Some rows of a table: `columns[name][i]` is a Python or Arrow value; `place(i)` says where row i is."""
 
     columns: dict[str, Any]
     rows: int
@@ -43,16 +43,16 @@ class Table(Protocol):
     from_text: bool
 
     def frames(self, columns: Sequence[str]) -> Iterator[Frame]:
-        """All rows in order, some at a time, of these columns alone."""
+        """All rows in order, some at a time, with these columns only."""
 
     def class_names(self, column: str) -> Sequence[Any] | None:
-        """The names behind a column of class numbers, where the file tells them (the Hub's do)."""
+        """The names for a column of class numbers, where the file has them (the Hub's do)."""
 
 
 def open_table(path: Path, header: bool = True, chooses: Callable[[str], bool] = lambda name: False) -> Table:
-    """A table by its ending. Raises InputError for a damaged one, here or while it is read.
+    """A table, by its ending. Raises InputError for a damaged one, now or while it is read.
 
-    chooses  whether a column that comes late in JSON lines would have been read (`Reading.chooses`); it is refused then
+    chooses  whether a column that appears late in JSON lines would be read (`Reading.chooses`), and so is refused
     """
     suffix = table_suffix(path)
     if suffix in (".csv", ".tsv"):
@@ -70,7 +70,7 @@ def require_distinct(names: Sequence[str], table: str, hint: str = "") -> None:
 
 
 def table_suffix(path: Path) -> str | None:
-    """The ending that says what table it is, without .gz; None where it is none."""
+    """The ending that says what table it is, without .gz; None where it is no table."""
     suffix = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
     known = suffix.lower() in TABLE_SUFFIXES and (
         path.suffix != ".gz" or suffix.lower() in TABLE_SUFFIXES[:4]
@@ -79,7 +79,7 @@ def table_suffix(path: Path) -> str | None:
 
 
 def lines(path: Path) -> Iterator[tuple[int, str]]:
-    """A UTF-8 text's lines with their numbers from 1. Raises InputError with the line for what is none."""
+    """The lines of a UTF-8 text, numbered from 1. Raises InputError, naming the line, for what is no text."""
     number = size = 0
     try:
         compressed = path.stat().st_size if path.suffix == ".gz" else 0
@@ -162,7 +162,7 @@ class _Delimited:
 
     def _records(self) -> Iterator[tuple[int, list[str]]]:
         with _field_limit():
-            number = begun = 0  # the last line, and that in which the record began
+            number = begun = 0  # the last line, and the one in which the record began
             size = 0  # its characters so far
 
             def numbered() -> Iterator[str]:
@@ -194,7 +194,7 @@ class _Delimited:
 
 @contextmanager
 def _field_limit() -> Iterator[None]:
-    """Python's csv allows 131,072 characters a field; a sequence has more. The limit is the process's: it is put back."""
+    """Lifts csv's limit of 131,072 characters per field, too few for a sequence; it is global, so it is restored."""
     before = csv.field_size_limit(LONGEST_LINE)
     try:
         yield
@@ -203,7 +203,7 @@ def _field_limit() -> Iterator[None]:
 
 
 class _JSONLines:
-    """One object a line."""
+    """One object per line."""
 
     from_text = False
 
@@ -244,13 +244,13 @@ class _JSONLines:
         return Frame(cells, len(records), lambda i: f"line {numbers[i]}")
 
     def _records(self) -> Iterator[tuple[int, dict[str, Any], int]]:
-        """The number of the line, its object, and how many characters it has."""
+        """The line's number, its object, and its length in characters."""
         for number, line in lines(self.path):
             if not line.strip():
                 continue
             try:
                 record = json.loads(line, object_pairs_hook=_object)
-                if "\\ud" in line.lower():  # half a surrogate pair is no text that could be written anywhere
+                if "\\ud" in line.lower():  # half a surrogate pair is text that cannot be written anywhere
                     json.dumps(record, ensure_ascii=False).encode()
             except (ValueError, RecursionError) as error:
                 raise InputError(f"{self.path}: line {number} is not JSON: {str(error)[:80]}") from None
@@ -269,7 +269,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 class ArrowTable:
-    """A table in memory: pandas and `datasets` come as one."""
+    """A table in memory, also from pandas and `datasets`."""
 
     from_text = False
 
@@ -304,7 +304,7 @@ class _Parquet:
         done = 0
         with _arrow_errors(self.path, "Parquet"), self._opened() as file:
             meta = file.metadata
-            # Not of its columns: asked for one of a damaged file, pyarrow aborts the process.
+            # Not the sizes of columns: asked for one of a damaged file, pyarrow aborts the process.
             size = max((meta.row_group(i).total_byte_size for i in range(meta.num_row_groups)), default=0)
             rows = max((meta.row_group(i).num_rows for i in range(meta.num_row_groups)), default=1)
             at_a_time = max(1, min(ROWS_AT_A_TIME, BYTES_AT_A_TIME * rows // max(size, 1)))
@@ -314,7 +314,7 @@ class _Parquet:
                 done += len(batch)
 
     def _opened(self) -> pq.ParquetFile:
-        """Only while it is read: there may be more files than a process may hold open."""
+        """The file, open only while it is read: there may be more files than a process may hold open."""
         return pq.ParquetFile(self.path, page_checksum_verification=True)
 
 
@@ -338,7 +338,7 @@ class _Arrow:
         with _arrow_errors(self.path, "Arrow"), self._batches() as (_, batches):
             for batch in batches:
                 batch = batch.select(list(columns))
-                batch.validate(full=True)  # offsets of a damaged file would lead out of its memory
+                batch.validate(full=True)  # offsets of a damaged file could point outside its memory
                 yield _arrow_frame(batch, done)
                 done += len(batch)
 
@@ -365,7 +365,7 @@ def _arrow_frame(batch: pa.RecordBatch, done: int) -> Frame:
 
 
 def _class_names(schema: pa.Schema, column: str) -> list[str] | None:
-    """The Hugging Face Hub's features, kept in the schema's metadata."""
+    """Class names from the Hugging Face Hub's features, kept in the schema's metadata."""
     try:
         saved = json.loads((schema.metadata or {})[b"huggingface"])
         return [str(name) for name in saved["info"]["features"][column]["names"]]

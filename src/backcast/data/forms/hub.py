@@ -1,4 +1,4 @@
-"""Data sets of the Hugging Face Hub, and folders in the same layout: a file or more a split."""
+"""Data sets on the Hugging Face Hub, and folders in the same layout: one or more files per split."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SPLITS = {
 
 
 def split_word(path: Path, folder: Path) -> str | None:
-    """The word of a file's name, or of a folder's above it, that says its split (`SPLITS`); None where there is none."""
+    """The word in the name of a file, or of a folder above it, that names its split (`SPLITS`); None if none does."""
     for part in reversed(path.relative_to(folder).parts):
         for word in re.split(r"[^a-z]+", part.lower()):
             if word in SPLITS:
@@ -29,9 +29,9 @@ def split_word(path: Path, folder: Path) -> str | None:
 
 
 def split_files(folder: Path, wanted: Collection[str] | None = None) -> dict[str, list[Path]]:
-    """A folder's data files by split; without any split's name in the files all are `train`. Empty where there are none.
+    """A folder's data files by split; if no file names a split, all are `train`. Empty where there are no files.
 
-    wanted  their paths in the folder; None: all
+    wanted  paths, within the folder, of the files to take; None: all
 
     Tables (Parquet, CSV, JSON lines, Arrow), `.npz` and `.ts` files count, at any depth but not in hidden folders.
     """
@@ -65,7 +65,7 @@ def split_files(folder: Path, wanted: Collection[str] | None = None) -> dict[str
 def fetch(name: str) -> tuple[Path, list[str]]:
     """Downloads `owner/name[:config]` (or finds it in the Hub's own cache): its folder and the files in it.
 
-    What other configurations left in the folder does not count. Raises InputError.
+    Files left in the folder by other configurations are ignored. Raises InputError.
     """
     repository, _, config = name.partition(":")
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
@@ -98,7 +98,7 @@ def fetch(name: str) -> tuple[Path, list[str]]:
 
 
 def file_of(repository: str, file: str, name: str) -> Path:
-    """One file of a built-in data set. Raises InputError that says where to put it by hand."""
+    """One file of a built-in data set. Raises InputError, which says where to put the file by hand."""
     try:
         return Path(
             _hub(repository, file, lambda hub: hub.hf_hub_download(repository, file, repo_type="dataset"))
@@ -110,7 +110,7 @@ def file_of(repository: str, file: str, name: str) -> Path:
 
 
 def _configs(files: list[str]) -> dict[str, list[str]]:
-    """Files by configuration: the first folder's name, where it is neither `data` nor a split's."""
+    """Files by configuration: the name of the first folder, unless that is `data` or names a split; else ""."""
     found: dict[str, list[str]] = {}
     for file in files:
         first = Path(file).parts[0] if len(Path(file).parts) > 1 else ""
@@ -123,10 +123,10 @@ def _hub(repository: str, what: str, ask: Callable[[Any], Any]) -> Any:
 
     logger = logging.getLogger("huggingface_hub")
     level = logger.level
-    logger.setLevel(logging.ERROR)  # its retries; what goes wrong in the end is said once, below
+    logger.setLevel(logging.ERROR)  # hides its retries; the final error is reported once, below
     try:
         return ask(hub)
-    except Exception as error:  # the hub's client raises many kinds; each means that the data are not here
+    except Exception as error:  # the hub's client raises all kinds of errors; each means that the data are not here
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
             f"hf:{repository}: could not fetch {what} from the Hugging Face Hub ({reason}); where there is no network, "

@@ -1,4 +1,4 @@
-"""Tables with one row a step: put together by id, sorted by time."""
+"""Tables with one row per step: grouped into sequences by id, sorted by time."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ EXACT = 2**53  # whole numbers below it are themselves as float64
 
 
 class LongRows:
-    """Reads a long table. Ids, times and labels are in memory (some 40 bytes a step), the features in a temporary file.
+    """Reads a long table. Ids, times and labels are in memory (about 40 bytes per step), features in a temporary file.
 
-    Sequences come in ascending id, numerically where all ids are numbers; steps in ascending time.
+    Sequences come in ascending order of id, numerically where all ids are numbers; steps in ascending order of time.
     """
 
     def __init__(self, table: Table, reading: Reading, folder: str | None = None) -> None:
@@ -48,11 +48,11 @@ class LongRows:
         return self.features
 
     def dtype(self) -> np.dtype[Any]:
-        """In which the numbers are kept."""
+        """The type in which the numbers are kept."""
         return np.dtype(np.float64)
 
     def read(self, writer: RowWriter) -> None:
-        """Raises InputError for a time that is missing or stands twice, and for a sequence with two labels."""
+        """All rows. Raises InputError for a time that is missing or occurs twice, and a sequence with two labels."""
         names = None if self.label is None else self.table.class_names(self.label)
         known: dict[Any, int] = {}
         labels: list[Any] = []
@@ -126,11 +126,11 @@ class LongRows:
             writer.add(elements, labels[number], ids[number], f"the sequence {shown(ids[number])}")
 
     def _one(self, values: NDArray[np.float64]) -> NDArray[Any]:
-        """A single feature of whole numbers is one of integers, as it would be in a list."""
+        """A single feature, as integers if all its numbers are whole, as in a list."""
         return values.astype(np.int64) if self._whole else values
 
     def _times(self, frame: Frame) -> NDArray[Any]:
-        """Numbers, or dates and times in units of their own, the same in all frames."""
+        """Numbers, or dates and times in units of their own; of the same kind in all frames."""
         column, table, place = frame.columns[self.time], self.table.name, frame.place
         kind = "number"
         values: NDArray[Any] | None
@@ -225,13 +225,13 @@ def _floats(column: Any, table: str) -> NDArray[Any] | None:
         isinstance(cell, (int, float)) and not isinstance(cell, bool) for cell in column if cell is not None
     ):
         values = np.array([np.nan if cell is None else cell for cell in column])
-        if values.dtype != object:  # whole numbers beyond 64 bits go on as words
+        if values.dtype != object:  # whole numbers beyond 64 bits continue as words
             return values
     return numbers(["" if cell is None else str(cell) for cell in column])
 
 
 def _dates(words: list[str]) -> tuple[str, NDArray[np.int64] | None]:
-    """Whether the dates are with or without a time zone, and their microseconds; None where they are none, or mixed."""
+    """Whether dates have a time zone, and their microseconds; None where they are no dates, or mixed."""
     for name, kind in (("date", pa.timestamp("us")), ("date with a time zone", pa.timestamp("us", "UTC"))):
         try:
             return name, pa.array(words).cast(kind).cast(pa.int64()).to_numpy(zero_copy_only=False)
@@ -241,7 +241,7 @@ def _dates(words: list[str]) -> tuple[str, NDArray[np.int64] | None]:
 
 
 def _joined(pieces: list[NDArray[Any]]) -> NDArray[Any]:
-    """All behind each other; they are many, so none is kept twice."""
+    """All pieces in one array; `pieces` is emptied, so that such large arrays are not kept twice."""
     whole = np.concatenate(pieces)
     pieces.clear()
     return whole

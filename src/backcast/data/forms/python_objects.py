@@ -1,4 +1,4 @@
-"""What Python users have: lists, NumPy, torch, pandas, `datasets`."""
+"""Data as Python objects: lists, NumPy, torch, pandas, `datasets`."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def from_python(data: Any, reading: Reading, y: Any = None, ids: Any = None) -> 
     """The rows of `data`; a dictionary of splits gives `train`, `test` and `validation`.
 
     data  an array or tensor (n, T) or (n, T, C); a list of arrays, lists, strings or bytes; a pandas DataFrame, whose
-          columns are chosen as a file's, or a column (Series) of them; a `datasets.Dataset` or `DatasetDict`
-    y     (n,) labels, None where there is none; for tables a column instead (`label`)
+          columns are chosen as in a file, or a column (Series) of them; a `datasets.Dataset` or `DatasetDict`
+    y     (n,) labels, None where there is none; tables have them in a column instead (`label`)
     ids   (n,)
 
     Raises InputError for anything else, and for rows that do not fit.

@@ -1,4 +1,4 @@
-"""Files of rows, by their endings; several files of one form are read behind each other."""
+"""Files of rows, by their endings; several files of one form are read one after the other."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def read_tables(
 
 
 class _Tables:
-    """Tables behind each other."""
+    """Several tables, read as one."""
 
     def __init__(self, tables: list[Table], name: str, class_names: Sequence[Any] | None) -> None:
         self.tables, self.name, self._class_names = tables, name, class_names

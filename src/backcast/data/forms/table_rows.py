@@ -1,4 +1,4 @@
-"""Tables with one row a sequence: a list in a cell, a text, a picture, a sound; or one column a step (wide)."""
+"""Tables with one row per sequence: a list in a cell, a text, a picture, a sound; or one column per step (wide)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from backcast.errors import InputError
 
 
 class TableRows:
-    """Reads a table row by row into a writer. Raises InputError for columns that cannot be told."""
+    """Reads a table row by row into a writer. Raises InputError where it is unclear which columns to read."""
 
     def __init__(self, table: Table, reading: Reading) -> None:
         self.table, self.reading = table, reading
@@ -34,7 +34,7 @@ class TableRows:
         self._pictures, self._sounds = Pictures(reading.side), Sounds()
 
     def dtype(self) -> np.dtype[Any]:
-        """In which the numbers are kept: that of pictures, sounds and floats; whole numbers may be missing, so not theirs."""
+        """The type of stored numbers: that of pictures, sounds and floats; not of integers, which may be missing."""
         for frame in self.table.frames(self.columns.elements):
             first = next(self._elements(frame.columns, 1, frame.place), None)
             if (
@@ -125,7 +125,7 @@ class TableRows:
         return np.stack(found, axis=1)
 
     def _wide(self, columns: dict[str, Any], count: int, place: Callable[[int], str]) -> Iterator[Elements]:
-        """A row ends with its last cell that is not empty."""
+        """Wide rows: each ends with its last cell that is not empty."""
         by_column = [plain(columns[name], self.table.name) for name in self.columns.elements]
         for i in range(count):
             row = [column[i] for column in by_column]
@@ -152,7 +152,7 @@ class TableRows:
 def named_labels(
     column: Any, names: Sequence[Any] | None, table: str, place: Callable[[int], str]
 ) -> list[Any]:
-    """A column of labels; of numbers into `names` (-1: none) these names. Raises InputError."""
+    """A column of labels; where they are numbers into `names` (-1: none), the names. Raises InputError."""
     labels = plain(column, table)
     if names is None:
         return labels
@@ -165,13 +165,13 @@ def named_labels(
 
 
 def plain(column: Any, table: str) -> list[Any]:
-    """A column as Python's numbers, booleans and texts, what is something else as it is written."""
+    """A column as Python numbers, booleans and texts; anything else as text."""
     if not isinstance(column, (pa.Array, pa.ChunkedArray)):
         return list(column)
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if pa.types.is_temporal(column.type) and not pa.types.is_interval(column.type):
-        column = column.cast(pa.string())  # Python has no nanoseconds, and ends with the year 9999
+        column = column.cast(pa.string())  # Python has no nanoseconds, and no year after 9999
     return [
         value if value is None or isinstance(value, (int, float, str, bool)) else str(value)
         for value in _objects(column, table)
@@ -195,12 +195,12 @@ def cells(column: Any, table: str) -> Any:
 def _objects(column: Any, table: str) -> list[Any]:
     try:
         return column.to_pylist()
-    except (ValueError, OverflowError) as error:  # a date that Python has not
+    except (ValueError, OverflowError) as error:  # a date that Python cannot represent
         raise InputError(f"{table}: a column of {column.type} cannot be read: {error}") from None
 
 
 def _typed(columns: dict[str, Any], names: tuple[str, ...]) -> bool:
-    """Arrow knows one type for all numbers; texts, lists of lists and Python's lists may differ from row to row."""
+    """Whether Arrow has one type for all numbers; texts, lists of lists and Python lists may differ from row to row."""
     kinds = {columns[name].type if isinstance(columns[name], pa.Array) else None for name in names}
     kind = kinds.pop()
     if kinds or kind is None:

@@ -1,4 +1,4 @@
-"""The UCR/UEA archive's `.ts` files (aeon, sktime): univariate, multivariate, of unequal lengths, with missing values."""
+"""The UCR/UEA archive's `.ts` files (aeon, sktime): uni- or multivariate, of unequal lengths, with missing values."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from backcast.errors import InputError
 
 
 def read_ts(path: Path, writer: RowWriter) -> None:
-    """Every line behind `@data` is a row: dimensions divided by colons, steps by commas, the label last.
+    """Every line after `@data` is a row: dimensions separated by colons, steps by commas, the label last.
 
-    Raises InputError with the line for what does not fit the header or the rows before it.
+    Raises InputError, naming the line, for what does not fit the header or the rows before it.
     """
     has_labels, classes, timestamps = None, frozenset[str](), False
     said: dict[str, str] = {}
@@ -88,7 +88,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def _series(text: str, timestamps: bool, place: str) -> NDArray[Any]:
-    """One dimension's steps, as float64; `?` and NaN are missing. With timestamps `(time,value),…`: the values."""
+    """One dimension's steps, as float64; `?` and NaN are missing. With timestamps, `(time,value),…`: only values."""
     if timestamps:
         pairs = text.strip().removeprefix("(").removesuffix(")").split("),(")
         words = [pair.rpartition(",")[2] for pair in pairs]

@@ -1,1 +1,1 @@
-"""The data sets of the paper, AG's News, and the demo's."""
+"""The paper's data sets, AG's News, and the demo's data set."""

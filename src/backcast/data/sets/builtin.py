@@ -1,4 +1,4 @@
-"""Where the built-in data sets lie: in `--data-dir`, or on the Hugging Face Hub."""
+"""Where the built-in data sets are: in `--data-dir`, or on the Hugging Face Hub."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def split_paths(
 ) -> list[Path]:
     """The files of one split of a built-in set.
 
-    repository, folder  of the Hub's data set, and the folder within
-    data_dir            a folder with `name`/train-*.parquet and test-*.parquet in it, or that folder itself; None: the Hub
+    repository, folder  the data set on the Hub, and the folder inside it
+    data_dir            a folder with `name`/train-*.parquet and test-*.parquet in it, or `name` itself; None: the Hub
     patterns            other names that the files may have, such as `train.csv`
 
     Raises InputError that says what to fetch and where to put it.

@@ -11,10 +11,10 @@ TEST_SHARE = 4  # one row in four, as in the first trials of this project
 
 
 def load_digits_silence() -> Splits:
-    """scikit-learn's 8×8 digits, one pixel a step, then 64 blank steps: T = 128, 10 classes.
+    """scikit-learn's 8×8 digits, one pixel per step, then 64 blank steps: T = 128, 10 classes.
 
-    All that matters lies 64 to 128 steps before the end. 1,347 rows to train on and 450 to test, split by
-    class, always in the same way.
+    All that matters lies 64 to 128 steps before the end. 1,347 rows to train on and 450 to test on, always split
+    in the same way, by class.
     """
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split

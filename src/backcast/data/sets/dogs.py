@@ -17,7 +17,7 @@ NAME = "stanford-dogs"
 SITE = "http://vision.stanford.edu/aditya86/ImageNetDogs"
 SMALLEST, LARGEST, DEFAULT = 10, 128, 40  # sides; the paper's go from 40 to 128
 PICTURE = re.compile(r"(n\d{8}-([^/\\\0]+))/[^/\\\0]+\.jpe?g", re.IGNORECASE)
-"""Folder and breed of a path in the lists. Nothing that matches leads out of `Images`."""
+"""Folder and breed of a path in the lists. No match leads out of `Images`."""
 REMEDY = f"fetch images.tar and lists.tar from {SITE}, unpack both into DIR/{NAME} and say --data-dir DIR"
 
 
@@ -30,13 +30,13 @@ class Listed:
 
 
 def load_dogs(data_dir: Path | None, side: int | None) -> Splits:
-    """Training and test pictures, RGB, scaled to side × side, one pixel a step, line by line; classes are the breeds.
+    """Training and test pictures, RGB, scaled to side × side, one pixel per step, line by line; classes are the breeds.
 
     data_dir  DIR with `Images/nXXXXXXXX-breed/*.jpg`, and `train_list.mat` and `test_list.mat` in it or in `lists`; or
-              the folder above one that is called stanford-dogs
+              the parent of such a folder that is called stanford-dogs
     side      10 to 128; None: 40, the paper's smallest
 
-    Raises InputError for what is not there or damaged, with what to fetch.
+    Raises InputError for what is missing or damaged, which says what to fetch.
     """
     side = DEFAULT if side is None else side
     if not SMALLEST <= side <= LARGEST:
@@ -68,7 +68,7 @@ def _list_file(folder: Path, split: str) -> Path:
 
 
 def _read_list(file: Path, numbers: dict[str, int]) -> list[Listed]:
-    """The pictures of one list, in its order. A breed has one number throughout; `numbers` takes it down."""
+    """The pictures of one list, in its order. A breed has one number in all lists; `numbers` collects them."""
     paths, labels = _variables(file)
     breeds = {number: breed for breed, number in numbers.items()}
     found = []
@@ -91,12 +91,12 @@ def _read_list(file: Path, numbers: dict[str, int]) -> list[Listed]:
 
 
 def _variables(file: Path) -> tuple[list[str], list[int]]:
-    """`file_list` and `labels` of a .mat file, of one length."""
+    """`file_list` and `labels` of a .mat file, equally long."""
     from scipy.io import loadmat
 
     try:
         content = loadmat(io.BytesIO(file.read_bytes()), variable_names=("file_list", "labels"))
-    except Exception as error:  # scipy's reader raises many kinds for damaged files
+    except Exception as error:  # scipy's reader raises all kinds of errors for damaged files
         raise InputError(
             f"{file}: cannot be read as a .mat file ({' '.join(str(error).split())[:80]}); "
             f"fetch lists.tar again from {SITE}"

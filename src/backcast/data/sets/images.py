@@ -31,18 +31,18 @@ SOURCES = {
 
 
 def load_images(name: str, data_dir: Path | None, side: int | None = None) -> Splits:
-    """The training and test pictures of `name`, one pixel a step, line by line.
+    """The training and test pictures of `name`, one pixel per step, line by line.
 
-    data_dir  a folder with `name`/train-*.parquet and test-*.parquet in it, or that folder itself; None: the Hub
+    data_dir  a folder with `name`/train-*.parquet and test-*.parquet in it, or `name` itself; None: the Hub
     side      scaled to side × side; None: as they are
     """
     return Splits(_read(name, "train", data_dir, side), _read(name, "test", data_dir, side))
 
 
 def permuted(splits: Splits, seed: int) -> Splits:
-    """The same rows, to be read in one random order of the pixels that follows from `seed` (pMNIST).
+    """The same rows, to be read in one random order of the pixels, determined by `seed` (pMNIST).
 
-    "pMNIST" names many permutations; this one is keyed by the seed alone, and its checksum is kept in the run.
+    "pMNIST" names many permutations; this one depends only on the seed, and its checksum is kept in the run.
     """
     length = int(splits.train.lengths[0])
     permutation = Permutation(f"pmnist seed {seed}", rng.permutation(length, seed, "pmnist"))

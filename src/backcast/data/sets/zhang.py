@@ -45,9 +45,9 @@ SOURCES = {
 
 
 def normalise(text: str) -> str:
-    """Lower case, and a blank for everything outside of the 70-character alphabet.
+    """Lower case, with a blank for everything outside the 70-character alphabet.
 
-    The blank is none of the 70 and shares the place of unknown characters, as in their code, where both are zeros.
+    The blank is not one of the 70 and is treated like an unknown character, as in their code, where both are zeros.
     """
     return "".join(character if character in ALPHABET else " " for character in text.lower())
 

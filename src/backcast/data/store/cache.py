@@ -1,12 +1,12 @@
-"""Data that were imported once: a folder of files each (`stored`), mapped into memory when they are used.
+"""The cache of imported data: one folder of files per import (`stored`), mapped into memory when used.
 
 Folders are named by what they hold (SHA-256 of the source's contents and of how it was to be read), so that a changed
-file is imported anew and a copied one is not. `BACKCAST_CACHE` names the place; `cache_entries` lists and cleans it.
+file is imported again and a copied one is not. `BACKCAST_CACHE` names the place; `cache_entries` lists and cleans it.
 
-    KEY/            an import, whole: it gets this name when all of it is written
-    KEY.part-PID/   one under way; whoever works on it holds the lock, so without a holder it is of a killed process
-    KEY.lock        saves work that would be done twice; what is read is right without it, too
-    checksums/      of files that stay as they are
+    KEY/            a whole import: it gets this name once all of it is written
+    KEY.part-PID/   one under way; its process holds the lock, so if nobody does, the process was killed
+    KEY.lock        only avoids doing work twice; what is read is right without it, too
+    checksums/      of source files, reused while a file is unchanged
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from backcast.data.store.writer import RowWriter
 from backcast.errors import InputError
 
 CHECKSUMS = "checksums"
-SETTLED = 2_000_000_000  # nanoseconds after which a file's times tell a change
+SETTLED = 2_000_000_000  # nanoseconds; a later change of a file this old shows in its times
 
 
 def cache_folder() -> Path:
-    """Where imported data lie: `BACKCAST_CACHE`, else `backcast/data` in the user's cache folder."""
+    """Where imported data are kept: `BACKCAST_CACHE`, else `backcast/data` in the user's cache folder."""
     if own := os.environ.get("BACKCAST_CACHE"):
         return Path(own)
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
@@ -55,14 +55,14 @@ def import_rows(
     picture: Callable[[], Picture | None] = lambda: None,
     columns: tuple[str, ...] = (),
 ) -> Sequences:
-    """The rows that `read` hands to a writer, from the cache where they are there already.
+    """The rows that `read` hands to a writer, from the cache where it has them already.
 
     files     all that `read` reads; their contents, and `options`, are the key
     picture   asked once the rows have been read
     columns   see `Sequences.columns`
 
-    Raises InputError for what cannot be read, or changes while it is, and where the cache cannot be written. An import
-    that is cut short leaves nothing that is used; two processes wait for each other.
+    Raises InputError for what cannot be read or changes meanwhile, and where the cache cannot be written. An unfinished
+    import leaves nothing that is used; a process waits for another that is importing the same data.
     """
     signs = {file: _sign(file) for file in files}
     checksums = [_checksum(file, sign) for file, sign in signs.items()]
@@ -90,7 +90,7 @@ def import_rows(
                         raise InputError(f"{file}: was changed while it was read; try again once it is whole")
                 _rename(part, folder)
             finally:
-                with suppress(OSError):  # what went wrong first is what is told; `clean` sees to the rest
+                with suppress(OSError):  # report what went wrong first; `clean` sees to the rest
                     remove(part)
             found = _use(folder, name)
     if found is None:
@@ -119,7 +119,7 @@ def memory_rows(
 
 
 def _use(folder: Path, name: str) -> Sequences | None:
-    """The rows in `folder`, which count as used now; None where they are not there, or not whole."""
+    """The rows in `folder`, which count as used now; None where there are none, or they are not whole."""
     found = open_rows(folder, name)
     if found is not None:
         with suppress(OSError):  # somebody else's, or read-only: good enough to read
@@ -128,7 +128,7 @@ def _use(folder: Path, name: str) -> Sequences | None:
 
 
 def _rename(part: Path, folder: Path) -> None:
-    """Gives a whole import its name; where another process was faster (locks may not work on a network's disk), its is taken."""
+    """Names a whole import; if another process was faster (locks may fail on network disks), its import is used."""
     try:
         os.replace(part, folder)
     except OSError:
@@ -137,7 +137,7 @@ def _rename(part: Path, folder: Path) -> None:
 
 
 class _Sign(NamedTuple):
-    """What changes with a file's content, but for changes at once: the times are not so fine."""
+    """What changes with a file's content, except for changes in quick succession: file times are too coarse."""
 
     place: str
     size: int
@@ -156,7 +156,7 @@ def _sign(file: Path) -> _Sign:
 
 
 def _checksum(file: Path, sign: _Sign) -> str:
-    """SHA-256 of a file; taken once for a file that stays as it is. Raises InputError."""
+    """SHA-256 of a file, computed once as long as it does not change. Raises InputError."""
     known = cache_folder() / CHECKSUMS / hashlib.sha256(repr([*sign]).encode()).hexdigest()[:32]
     try:
         with suppress(OSError, ValueError):
@@ -167,9 +167,9 @@ def _checksum(file: Path, sign: _Sign) -> str:
             digest = hashlib.file_digest(content, "sha256").hexdigest()
     except OSError as error:
         raise InputError(f"{file}: cannot be read: {error.strerror}") from None
-    if not settled:  # changed again at once, it could have the same size and times
+    if not settled:  # if changed again right away, it could have the same size and times
         return digest
-    with suppress(OSError):  # a note saves time, no more
+    with suppress(OSError):  # a note only saves time
         known.parent.mkdir(parents=True, exist_ok=True)
         part = known.with_suffix(f".{os.getpid()}")
         part.write_text(digest)

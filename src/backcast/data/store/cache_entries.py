@@ -1,4 +1,4 @@
-"""What `backcast cache` lists and removes; `cache` says what lies in the folder."""
+"""What `backcast cache` lists and removes; see `cache` for the layout of the folder."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from backcast.data.store.stored import META
 from backcast.errors import InputError
 
 OWN = re.compile(r"([0-9a-f]{32})(\.part-\d+|\.lock)?")
-"""Names of ours; nothing else in the folder is touched."""
+"""Our own names; nothing else in the folder is touched."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Entry:
 
 
 class Cleaned(NamedTuple):
-    """What `clean` removed: imports, remains of imports that were cut short, and the bytes of both."""
+    """What `clean` removed: imports, remains of unfinished imports, and the bytes of both."""
 
     entries: int
     remains: int
@@ -42,7 +42,7 @@ class Cleaned(NamedTuple):
 
 
 def entries() -> list[Entry]:
-    """What is in the cache, the last used first."""
+    """What is in the cache, the most recently used first."""
     found = []
     for meta in cache_folder().glob("*/" + META):
         try:
@@ -56,9 +56,9 @@ def entries() -> list[Entry]:
 
 
 def clean(older_than_days: float = 0.0) -> Cleaned:
-    """Removes what was not used for so many days, and whatever broken imports left. Raises InputError where it cannot.
+    """Removes what has not been used for so many days, and what broken imports left. Raises InputError where it cannot.
 
-    An import that is under way is left alone. A process that is reading an entry keeps it until it ends (on Linux
+    Imports under way are left alone. A process that is reading an entry keeps it until the process ends (on Linux
     and macOS).
     """
     before = time.time() - older_than_days * 86_400
@@ -79,7 +79,7 @@ def clean(older_than_days: float = 0.0) -> Cleaned:
                             remove(path)
                             whole = path == folder and key in known
                             removed, remains = removed + whole, remains + (not whole)
-                    with suppress(PermissionError):  # Windows keeps a file that is open
+                    with suppress(PermissionError):  # Windows keeps an open file
                         lock.unlink(missing_ok=True)
             except Timeout:
                 continue
@@ -90,7 +90,7 @@ def clean(older_than_days: float = 0.0) -> Cleaned:
 
 
 def listing() -> list[str]:
-    """A line for each import, the last used first, and their total."""
+    """One line per import, the most recently used first, and their total."""
     found = entries()
     lines = [
         f"{entry.rows:>11,} rows {entry.size / 1e6:>11,.1f} MB   used {_date(entry.used)}   {_named(entry.sources)}"
@@ -132,7 +132,7 @@ def _inside(folder: Path) -> list[Path]:
 
 def _size(folder: Path) -> int:
     total = 0
-    with suppress(FileNotFoundError):  # another process may give it its name, or remove it, meanwhile
+    with suppress(FileNotFoundError):  # another process may rename or remove it meanwhile
         for file in folder.rglob("*"):
             total += file.stat().st_size if file.is_file() else 0
     return total

@@ -21,9 +21,9 @@ def encode_labels(
 ) -> tuple[NDArray[np.int64], tuple[Any, ...]]:
     """Numbers into the sorted classes, and the classes; None, NaN and "" are no label (-1).
 
-    from_text  they were read from text, so that "3" may stand for the number: whole numbers throughout are read as such
+    from_text  they were read from text, where "3" may mean the number: if all are whole numbers, they are read as such
 
-    Raises InputError for names of different types, and for what is no name at all.
+    Raises InputError for labels of different types, and for what cannot be a label.
     """
     present = [i for i, label in enumerate(labels) if not is_missing(label)]
     names = [_plain(labels[i]) for i in present]
@@ -49,7 +49,7 @@ def encode_labels(
 
 
 def encode_ids(ids: Sequence[Any] | None, count: int, name: str, from_text: bool = False) -> NDArray[Any]:
-    """One id a row: whole numbers or strings, all different; 0 .. count-1 where there are none. Raises InputError."""
+    """One id per row: whole numbers or strings, all different; 0 .. count-1 where none are given. Raises InputError."""
     if ids is None:
         return np.arange(count)
     plain = [_plain(one) for one in ids]
@@ -61,7 +61,7 @@ def encode_ids(ids: Sequence[Any] | None, count: int, name: str, from_text: bool
                 f"{name}: row {row} has the id {reprlib.repr(one)}; ids must be whole numbers or strings"
             )
     whole = all(isinstance(one, int) and abs(one) < 2**63 for one in plain)
-    if not whole:  # as they will be printed: 1 and "1" are the same
+    if not whole:  # compared as printed: 1 and "1" are the same
         plain = [str(one) for one in plain]
     seen: dict[Any, int] = {}
     for row, one in enumerate(plain):
@@ -74,7 +74,7 @@ def encode_ids(ids: Sequence[Any] | None, count: int, name: str, from_text: bool
 
 
 def written(label: Any) -> str:
-    """A label as text; a whole number without its fraction, as a file of whole numbers would have it."""
+    """A label as text; a whole number without `.0`, as a file of whole numbers would have it."""
     text = str(label)
     whole, _, fraction = text.partition(".")
     return whole if fraction and not fraction.strip("0") and WHOLE.fullmatch(whole) else text
@@ -87,12 +87,12 @@ def _kind(label: Any) -> str | None:
 
 
 def _plain(value: Any) -> Any:
-    """NumPy's scalars as Python's."""
+    """NumPy's scalars as Python's; anything else as it is."""
     return value.item() if isinstance(value, np.generic) else value
 
 
 def is_missing(label: Any) -> bool:
-    """None, NaN (also as a text writes it) and "" stand for no label."""
+    """Whether it means "no label": None, NaN (also spelt as text) or ""."""
     if isinstance(label, str):
         return label == "" or label.lower() == "nan"
     if type(label).__name__ in ("NAType", "NaTType"):  # pandas'

@@ -31,7 +31,7 @@ def write_rows(
     picture: Callable[[], Picture | None],
     columns: tuple[str, ...],
 ) -> None:
-    """The rows that `read` hands to a writer, as files in `folder`, which is there already; see `cache.import_rows`.
+    """The rows that `read` hands to a writer, as files in `folder`, which exists already; see `cache.import_rows`.
 
     Raises InputError for what cannot be read, OSError where the disk is full.
     """
@@ -40,7 +40,7 @@ def write_rows(
         read(writer)
         written = writer.finish()
         sink.flush()
-        os.fsync(sink.fileno())  # the description comes last: where it is, the values are
+        os.fsync(sink.fileno())  # the description comes last: where it exists, so do the values
     ids = written.ids.tolist()
     ids = ids if written.ids.dtype.kind == "i" else [str(one) for one in ids]
     table = pa.table({"length": written.lengths, "label": written.labels, "id": ids})

@@ -1,6 +1,6 @@
-"""Rows into flat values, one after the other: what every reader hands its rows to.
+"""The writer to which every reader hands its rows: it turns them into flat values, one row after the other.
 
-Only the row at hand is in memory; values go to a file (or a buffer), labels and ids are kept. What the elements are
+Only the current row is in memory; values go to a file (or a buffer), labels and ids are kept. What the elements are
 is decided by the first row and by `kind`; a later row that differs is refused.
 """
 
@@ -43,8 +43,8 @@ class RowWriter:
     sink      where the values go, open for reading and writing in binary
     name      of the data set, for messages
     kind      `auto`, `real`, `symbols`, `characters` or `bytes`: what the user says the elements are
-    dtype     of numbers in the sink
-    fill      a missing value becomes the one before it in its row and channel (the first ones of a row stay missing)
+    dtype     of the numbers in the sink
+    fill      a missing value becomes the one before it in its row and channel (those at a row's start stay missing)
     from_text labels and ids were read from text
     """
 
@@ -73,7 +73,7 @@ class RowWriter:
         return len(self.lengths)
 
     def add(self, elements: Elements, label: Any = None, id: Any = None, place: str | None = None) -> None:
-        """One row: numbers (T,) or (T, C), a text, bytes, or a list of words. Raises InputError, naming `place`."""
+        """Adds a row: numbers (T,) or (T, C), a text, bytes, or a list of words. Raises InputError, naming `place`."""
         place = place or f"row {len(self)}"
         form = self._form(elements, place)
         if not self.form:
@@ -116,7 +116,7 @@ class RowWriter:
             self.ids.append(id)
 
     def finish(self) -> Written:
-        """Decides what the elements are and makes symbols dense. Raises InputError where no row came."""
+        """Decides what the elements are and numbers symbols without gaps. Raises InputError where there was no row."""
         if not self.lengths:
             raise InputError(f"{self.name}: there are no rows in it")
         lengths = np.array(self.lengths, np.int64)
@@ -176,7 +176,7 @@ class RowWriter:
         return "numbers"
 
     def _write_numbers(self, values: NDArray[Any], place: str) -> None:
-        """Checks and writes a row a piece at a time, so that it may be a mapped file larger than memory."""
+        """Checks and writes a row piece by piece, so that it may be a mapped file larger than memory."""
         if values.dtype.kind not in "fiub" or values.ndim not in (1, 2):
             raise InputError(
                 f"{self.name}: {place} holds {values.dtype} {values.shape}; it must hold numbers (T,) or (T, C)"
@@ -200,7 +200,7 @@ class RowWriter:
             release(values)
 
     def _checked(self, values: NDArray[Any], place: str, start: int, last: NDArray[Any]) -> NDArray[Any]:
-        """Part of a row from step `start` in the writer's type; `last` (1, C) is what stands before it."""
+        """Part of a row, from step `start`, in the writer's type; `last` (1, C) is the step before it."""
         if values.dtype.kind == "f":
             self._whole = False
             if not np.isfinite(values).all():
@@ -220,7 +220,7 @@ class RowWriter:
         return values.astype(self.dtype, copy=False)
 
     def _not_finite(self, values: NDArray[Any], place: str, start: int, last: NDArray[Any]) -> NDArray[Any]:
-        """Infinities are refused, missing values counted, and filled where asked."""
+        """Refuses infinities; counts missing values, or fills them if asked."""
         bad = np.isinf(values)
         if bad.any():
             step, channel = map(int, np.argwhere(bad)[0])
@@ -264,11 +264,11 @@ class RowWriter:
     def _rewrite(
         self, dtype: np.dtype[Any], present: NDArray[Any] | None, table: NDArray[np.int64] | None = None
     ) -> np.dtype[Any]:
-        """Every number becomes its place among `present`, or `table[number]`; in the smallest type, in place."""
+        """Replaces every number by its place in `present`, or by `table[number]`; in place, in the smallest type."""
         count = len(table if present is None else present)  # type: ignore[arg-type]
         small = np.dtype(np.uint8 if count <= 256 else np.uint16)
         if count > MOST_SYMBOLS or small.itemsize > dtype.itemsize:
-            small = dtype  # refused by `finish`, or small already
+            small = dtype  # refused by `finish`, or already small
         read = written = 0
         while True:
             self.sink.seek(read)

@@ -22,13 +22,13 @@ class Answer:
     """The elements that one network gives from every anchor, and how far they are from the truth.
 
     values    (A, T, C), or (A, T) symbols of the model; nan where it was not asked
-    errors    (A, bins), the mean over the distances 1 .. reach in as many parts; nan where nothing was asked
+    errors    (A, bins), the mean over equal parts of the distances 1 .. reach; nan where nothing was asked
     overall   (A,) the mean over all that was asked; nan where that is nothing
     reach     the largest distance there is
 
-    An error is squared error in units of the training rows' variance, the mean over channels; of symbols, whether it
-    is wrong, as all is that is said of a symbol that training had not.
-    The distance from an anchor after a steps is 1 of x[a-1] in the past, and of x[a+1] in the future: x[a] is given.
+    An error is squared error in units of the training rows' variance, the mean over channels; for symbols, whether the
+    answer is wrong, as any answer is where the true symbol is unknown to the model.
+    From an anchor after a steps, x[a-1] in the past and x[a+1] in the future are at distance 1: x[a] is given.
     """
 
     values: Array
@@ -54,7 +54,7 @@ def ask(run: RunResult, which: int, steps: Steps) -> RowAnswers:
         return RowAnswers(probabilities, None, None)
     length = run.config.segment_length
     segments = max(1, math.ceil(steps.decoded / length))
-    # The last segment may be short. What is read as text is asked in full, what is drawn as a line all over the row.
+    # The last segment may be short. Text is asked for in full where it is shown, a line all over the row.
     nearest = 1 + math.ceil(WINDOW / length) if run.model.preprocessing.symbols else 1
     found = recall(run.model, run.measured, which, steps.anchors, segments, nearest)
     ahead = np.arange(len(found.truth)) - steps.anchors[:, None]
@@ -66,7 +66,7 @@ def ask(run: RunResult, which: int, steps: Steps) -> RowAnswers:
 
 
 def _probabilities(run: RunResult, which: int, places: NDArray[np.int64]) -> NDArray[np.float32]:
-    """(P, classes) once so many steps are read; the classifier was trained on the last of them alone."""
+    """(P, classes) after reading each number of steps in `places`; the classifier was trained only on the last."""
     model = run.model
     batch = model.preprocessing.batch(run.measured, np.array([which]), model.device)
     with torch.no_grad():
@@ -76,7 +76,7 @@ def _probabilities(run: RunResult, which: int, places: NDArray[np.int64]) -> NDA
 
 
 def _judged(run: RunResult, found: Recall, values: Array, distances: NDArray[np.int64], reach: int) -> Answer:
-    """`distances` (A, T): of each element from each anchor, below 1 where it is not asked."""
+    """`distances` (A, T) of each element from each anchor, below 1 where it is not asked."""
     if run.model.preprocessing.symbols:
         unknown = len(run.model.preprocessing.vocabulary)
         wrong = np.where(np.isnan(values), np.nan, (values != found.truth) | (found.truth == unknown))
@@ -88,7 +88,7 @@ def _judged(run: RunResult, found: Recall, values: Array, distances: NDArray[np.
 
 
 def by_distance(wrong: Array, distances: NDArray[np.int64], reach: int, bins: int = BINS) -> Array:
-    """The mean of `wrong` (A, T) over equal parts of the distances 1 .. reach: (A, bins, or `reach` if that is less)."""
+    """The mean of `wrong` (A, T) over equal parts of the distances 1 .. reach: (A, `bins` or fewer)."""
     bins = min(bins, reach)
     known = ~np.isnan(wrong) & (distances >= 1) & (distances <= reach)
     anchor, _ = np.nonzero(known)

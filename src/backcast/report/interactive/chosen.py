@@ -26,7 +26,7 @@ class Shown:
 
     @property
     def answers(self) -> bool:
-        """Does its network say anything from a state alone, of what was read or of what comes?"""
+        """Does its network say anything, from a state alone, about what was read or what comes next?"""
         network = self.run.model.network
         return network.decoder is not None or network.predictor is not None
 
@@ -42,7 +42,7 @@ def require_states(runs: list[Path]) -> None:
 
 
 def shown_runs(results: Results) -> list[Shown]:
-    """One run a group: of one seed, the first that all groups have, else of each one's own first seed."""
+    """One run per group: with the first seed that all groups have, else with each group's own first seed."""
     common = set.intersection(*({run.config.seed for run in group.runs} for group in results.groups))
     seed = next((run.config.seed for run in results.groups[0].runs if run.config.seed in common), None)
 
@@ -53,9 +53,9 @@ def shown_runs(results: Results) -> list[Shown]:
 
 
 def shown_rows(results: Results, shown: list[Shown], most: int) -> list[list[int]]:
-    """At most `most` rows that every shown run held out: of each its number in every run's `measured`.
+    """At most `most` rows that every shown run held out: for each, its number in every run's `measured`.
 
-    What `--from` and `--unlabeled` brought may hold them all the same: the page says so. Classes take turns, in the
+    What `--from` and `--unlabeled` brought may still include them: the page says so. Classes take turns, in the
     order of the rows. Raises InputError where the runs have no such row in common, or read the rows in different ways.
     """
     if results.split == "training":
@@ -83,7 +83,7 @@ def shown_rows(results: Results, shown: list[Shown], most: int) -> list[list[int
 
 
 def _read_differently(first: RunResult, other: RunResult) -> list[str]:
-    """The flags that give two runs other elements, labels or orders. Of --kind what it found counts, not what it says."""
+    """The flags by which two runs differ in elements, labels or order. Of --kind what was found counts."""
     names = [
         name
         for name in (*READING, "max_length", "missing_label")
@@ -102,7 +102,7 @@ def _places(rows: Sequences) -> dict[tuple[int, int], int]:
 
 
 def _in_turns(labels: list[int]) -> list[int]:
-    """The first row of every class, then the second of every one, and so on; rows without a label are a class, the last."""
+    """The first row of every class, then the second of each, and so on; rows without a label are the last class."""
     seen: dict[int, int] = {}
     rounds = []
     for label in labels:

@@ -38,7 +38,7 @@ def page_data(shown: list[Shown], rows: list[list[int]], detail: Detail) -> dict
     """All that the page's scripts read.
 
     Arrays are as `packing` writes them; every script that reads one says what it holds. Symbols and classes are
-    numbers into `symbols` and `classes`, which name those that occur, and no other.
+    numbers into `symbols` and `classes`, which name only those that occur.
     """
     first = shown[0].run
     preprocessing, picture = first.model.preprocessing, first.model.picture
@@ -70,7 +70,7 @@ def page_data(shown: list[Shown], rows: list[list[int]], detail: Detail) -> dict
 
 
 def _group(shown: Shown) -> dict[str, Any]:
-    """Of its memory curve as many points as are seen."""
+    """A group's data; of its memory curve, as many points as can be seen."""
     run, curve = shown.run, shown.run.memory
     some = np.unique(np.linspace(0, len(curve.distances) - 1, CURVE_POINTS).round().astype(int))
     network, name = run.model.network, _name(shown.group.name)
@@ -144,7 +144,7 @@ def _truth(shown: Shown, which: int, steps: Steps) -> Array:
 
 
 def _symbols(run: RunResult) -> list[Any]:
-    """The measured rows' symbols by the model's names, which may be numbers where theirs are words; unknown ones by their own."""
+    """The measured rows' symbols, by the model's names (perhaps numbers for words); unknown ones by their own."""
     vocabulary = run.model.preprocessing.vocabulary
     codes = run.model.preprocessing.codes(run.measured).tolist()
     names = zip(codes, run.measured.symbols, strict=True)
@@ -152,7 +152,7 @@ def _symbols(run: RunResult) -> list[Any]:
 
 
 def _range(truth: Array, picture: bool) -> tuple[Array, Array]:
-    """Of each channel (C,) the least and the largest number that the page can say."""
+    """For each channel (C,), the least and the largest number that the page can show."""
     low, high = truth.min(axis=0), truth.max(axis=0)
     if picture:  # one scale for all channels, or colours would change
         return np.full_like(low, low.min()), np.full_like(high, high.max())
@@ -187,7 +187,7 @@ def _answers(
         start, behind = np.maximum(before - WINDOW, 0), np.minimum(behind, before + AHEAD)
 
     def packed(answer: Answer, start: NDArray[np.int64], stop: NDArray[np.int64]) -> dict[str, Any]:
-        """From anchor i the elements start[i] .. stop[i]-1 of those that are drawn, all of them one behind the other."""
+        """From anchor i the elements start[i] .. stop[i]-1 of those that are drawn, one anchor after the other."""
         lines = zip(answer.values[:, steps.drawn], start, stop, strict=True)
         values = np.concatenate([line[a:b] for line, a, b in lines])
         if values.ndim == 1:
@@ -217,7 +217,7 @@ def _likeliest(probabilities: NDArray[np.float32], label: int | None) -> NDArray
 
 
 def _channel_names(rows: Sequences) -> list[str]:
-    """Those of a table's columns where each is a channel, else numbers."""
+    """The names of a table's columns where each is a channel, else numbers."""
     named = rows.columns if len(rows.columns) == rows.channels > 1 else range(rows.channels)
     prefix = "" if named is rows.columns else "channel "
     return [_name(f"{prefix}{name}") for name in list(named)[:CHANNELS]]

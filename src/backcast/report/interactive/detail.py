@@ -1,4 +1,4 @@
-"""How much of each row goes into the page, so that it stays below `MOST_BYTES` and is made in minutes, whatever the runs."""
+"""How much of each row the page holds, to stay below `MOST_BYTES` and be made in minutes, whatever the runs."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ MOST_BYTES = 5_000_000
 FOR_NUMBERS = 4_400_000  # of these, in base64; the rest are names, settings, the page itself
 PLACES = 200
 CHANNELS = 3  # that are drawn; errors are over all
-CLASSES = 10  # of a row and method, whose probabilities are kept
+CLASSES = 10  # per row and method whose probabilities are kept
 BINS = 48  # of distance
 GROUP_BYTES = 2_500  # its names, settings and memory curve
-WINDOW, AHEAD = 240, 60  # symbols that are shown before and behind an anchor
-GLIMPSE = np.arange(-40, 10)  # and, less, around every place
+WINDOW, AHEAD = 240, 60  # symbols that are shown before and after an anchor
+GLIMPSE = np.arange(-40, 10)  # and, fewer, around every place
 NEAR = 21  # places of a line close to an anchor: in long rows all others are far apart
-MOST_DECODED = 60_000  # elements a row and method: seconds on one core
+MOST_DECODED = 60_000  # elements per row and method: seconds on one core
 MOST_LOGITS = 20_000_000  # of all segments together, at one step
 LADDER = (  # from rich to poor: rows, anchors, places of a line
     (12, 128, 1_000), (12, 64, 1_000), (10, 48, 1_000), (8, 32, 800), (6, 24, 600),
@@ -35,7 +35,7 @@ MOST_NUMBERS = (
 
 @dataclass(frozen=True)
 class Detail:
-    """rows: at most; anchors: at most, of a row; drawn: places of a line, at most."""
+    """rows: at most; anchors: at most, per row; drawn: places of a line, at most."""
 
     rows: int
     anchors: int
@@ -44,12 +44,12 @@ class Detail:
 
 @dataclass(frozen=True)
 class Steps:
-    """The steps of one row that the page knows; all counted as "so many are read", but `drawn`.
+    """The steps of one row that the page knows; all but `drawn` count the steps read so far.
 
     places    (P,) 1 .. T: where there are probabilities, and where the reader's cursor can be
     anchors   (A,) some of the places, the first and the last among them: where there are reconstructions
     drawn     (D,) 0 .. T-1: elements that are kept
-    decoded   elements of an anchor's past that are reconstructed, about, at most
+    decoded   roughly the most elements of an anchor's past that are reconstructed
     """
 
     places: NDArray[np.int64]
@@ -72,7 +72,7 @@ def details_that_fit(shown: list[Shown], rows: list[list[int]]) -> list[Detail]:
 
 
 def too_much(shown: list[Shown]) -> InputError:
-    """What is said where not even the least fits."""
+    """The error for when not even the least detail fits."""
     return InputError(
         f"{len(shown)} groups of runs with these rows do not fit on one page of {MOST_BYTES // 10**6} MB; name fewer runs"
     )
@@ -102,7 +102,7 @@ def row_bytes(shown: list[Shown], row: list[int], detail: Detail) -> int:
 
 
 def choose_steps(shown: list[Shown], total: int, detail: Detail) -> Steps:
-    """Of a row of `total` steps; the same for all runs, as those that reconstruct or predict need it."""
+    """The steps of a row of length `total`: the same for all runs, as those that reconstruct or predict need them."""
     first = shown[0].run
     runs = [each.run for each in shown if each.answers] or [first]
     length = min(run.config.segment_length for run in runs)

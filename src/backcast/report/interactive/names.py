@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 UNKNOWN: Any = object()
-"""The one symbol more that a model has: all that its training rows had not."""
+"""The one symbol more that a model has: any that its training rows lack."""
 
 
 class Names(list[Any]):
-    """Symbols or classes, each once: as text, for a number is to one run what its digits are to another."""
+    """Symbols or classes, each once, as text: what is a number to one run may be its digits to another."""
 
     def __init__(self) -> None:
         super().__init__()

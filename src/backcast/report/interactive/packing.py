@@ -19,7 +19,7 @@ def pack(values: NDArray[Any], type: str) -> dict[str, str]:
 
 
 def pack_scaled(values: NDArray[np.float64], low: Any, high: Any) -> dict[str, str]:
-    """Numbers as 0 (low) .. 254 (high), what lies outside at the border; `low` and `high` broadcast."""
+    """Numbers as 0 (low) .. 254 (high), clipped to these; `low` and `high` broadcast."""
     span = np.where(np.asarray(high) > low, np.asarray(high) - low, 1.0)
     codes = np.clip(np.rint((values - low) / span * 254), 0, 254)
     return pack(np.where(np.isnan(codes), UNKNOWN["u1"], codes), "u1")
