@@ -3,7 +3,7 @@
     backcast reproduce all --scale small --render --data-dir DIR --out results/small
     python docs/fill_results.py
 
-Between `<!-- results/small/NAME.md -->` and `<!-- end -->` stands that file, its headings one level lower.
+Between `<!-- results/small/NAME.md -->` and `<!-- end -->` stands that file, its headings two levels lower.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from backcast import process
 from backcast.build import RECURRENT
+from backcast.config import whole
 from backcast.nn.embedding import Embedding
 from backcast.nn.initialise import initialise
 
@@ -38,7 +39,7 @@ def rows(count: int, steps: int, generator: torch.Generator) -> tuple[Tensor, Te
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("network", choices=sorted(RECURRENT))
-    parser.add_argument("--steps", type=int, default=50, help="T (default: 50)")
+    parser.add_argument("--steps", type=whole(2), default=50, help="T (default: 50)")
     parser.add_argument("--hidden-size", type=int, default=128, help="(default: 128)")
     parser.add_argument("--learning-rate", type=float, default=2e-3, help="of Adam (default: 0.002)")
     parser.add_argument("--updates", type=int, default=20_000, help="at most (default: 20000)")

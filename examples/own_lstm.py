@@ -2,7 +2,7 @@
 
     python examples/own_lstm.py [UPDATES]
 
-The class is the sign of the row's mean over its first ten steps; ninety steps of noise follow.
+The class is the sign of a shift of the row's first ten steps; ninety steps of noise follow.
 """
 
 from __future__ import annotations

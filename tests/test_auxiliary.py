@@ -78,6 +78,8 @@ def test_an_lstm_and_its_two_methods_give_the_same_loss_and_gradient(objective: 
         found.append((loss.item(), own.weight_hh_l0.grad))
         mine = {id(parameter) for parameter in own.parameters()}
         assert mine.isdisjoint({id(parameter) for parameter in auxiliary.parameters()})
+        used = [parameter.grad is not None for parameter in auxiliary.parameters()]
+        assert all(used), "a parameter without a gradient stops DistributedDataParallel"
     assert found[0][0] == pytest.approx(found[1][0], rel=1e-5)
     assert torch.allclose(found[0][1], found[1][1], atol=1e-6)
 

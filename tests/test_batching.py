@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from backcast.data.batching import by_length, epoch_batches
 from backcast.data.forms.python_objects import from_python
 from backcast.data.preprocessing import Preprocessing
 from backcast.data.reading import Reading
-from backcast.data.sequences import Sequences, concatenate
+from backcast.data.sequences import Missing, Sequences, concatenate
 from backcast.data.splitting import keep_labels
 from backcast.data.store.writer import values_checksum
 from backcast.inference import logits
@@ -105,6 +106,17 @@ def test_rows_of_two_data_sets_are_read_as_one_without_a_copy() -> None:
     fitted = Preprocessing.fit(first)
     assert fitted.unknown(both) == (2, ["d"])
     assert fitted.batch(both, np.arange(4)).slice(0, 3)[2].tolist() == [1, 0, 3]
+
+
+def test_missing_values_of_both_parts_are_counted_at_their_place_in_the_whole() -> None:
+    holes = np.full((2, 3, 1), 0.5)
+    holes[1, 2] = np.nan
+    whole = load(np.full((2, 3), 0.5)).train
+    broken = replace(whole, values=holes.reshape(-1, 1), missing=Missing(total=1, row=1, step=2, channel=0))
+    assert concatenate(whole, whole).missing is None
+    assert concatenate(broken, whole).missing == Missing(1, 1, 2, 0)
+    assert concatenate(whole, broken).missing == Missing(1, 3, 2, 0)
+    assert concatenate(broken, broken).missing == Missing(2, 1, 2, 0)
 
 
 def test_a_change_in_any_part_changes_the_checksum() -> None:

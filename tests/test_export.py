@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -179,6 +180,10 @@ def test_a_folder_for_the_hub_is_a_model_with_a_card(trained: Path, npz: Path, t
     load_model(trained).save_pretrained(tmp_path / "plain")
     card = (tmp_path / "plain" / "README.md").read_text()
     assert "which chose the epoch" in card and "not stated" in card
+    of_hub = replace(model, config=replace(model.config, data="hf:owner/name:one"))
+    of_hub.save_pretrained(tmp_path / "hub")
+    assert load_model(tmp_path / "hub").config.data == "hf:owner/name:one"
+    assert "hf:owner/name:one" in (tmp_path / "hub" / "README.md").read_text()
     model.save_pretrained(tmp_path / "again")
     assert "not measured" in (tmp_path / "again" / "README.md").read_text()
 
@@ -193,7 +198,8 @@ def test_folders_that_cannot_be_written_are_refused(
         "there is something in its place": ["full"],
         "is not what `backcast evaluate --json` writes": ["new", "--evaluation", str(tmp_path / "no.json")],
         "--license goes with a folder": ["m.onnx", "--license", "mit"],
-        "--opset goes with an .onnx file": ["new", "--opset", "20"],
+        "--opset goes with an .onnx file; ": ["new", "--opset", "20"],
+        "--opset goes with an .onnx file, not with": ["m.pt2", "--opset", "20"],
     }
     for message, (target, *options) in wrong.items():
         assert main(["export", str(trained), str(tmp_path / target), *options]) == 2

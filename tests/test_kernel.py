@@ -439,6 +439,9 @@ def test_a_compiler_that_fails_or_hangs_is_given_up(
     monkeypatch.setenv("CXX", "/nowhere/c++")
     with pytest.raises(build.BuildError, match="cannot be run"):
         built()
+    monkeypatch.setenv("CXX", 'g++ "')
+    with pytest.raises(build.BuildError, match="is no command"):
+        built()
     monkeypatch.setenv(
         "CXX", compiler(tmp_path, 'while [ "$1" != -o ]; do shift; done; echo nonsense > "$2"')
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,7 @@ import reference
 from backcast import kernel
 from backcast.activations import activation_bytes
 from backcast.batch import Batch
+from backcast.errors import InputError
 from backcast.kernel import library
 from backcast.nn.model import Model
 from backcast.objectives import Classification, Draw, Objective, Plan, Prediction, Reconstruction, losses
@@ -264,6 +266,25 @@ def test_all_losses_and_gradients_are_the_same_on_every_kernel(
     for slow, one, other in zip(exact, ours, theirs, strict=True):
         assert float((one - slow).norm()) <= 1e-5 * float(slow.norm()) + 1e-6
         assert float((other - slow).norm()) <= 1e-5 * float(slow.norm()) + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Reconstruction(0, 5, 3), "anchors must be a whole number from 1, not 0"),
+        (lambda: Reconstruction(1, 2.5, 3), "segment_length must be"),  # type: ignore[arg-type]
+        (lambda: Reconstruction(1, 5, 0), "truncation must be"),
+        (lambda: Reconstruction(1, 5, 3, decoder_truncation=-1), "decoder_truncation must be"),
+        (lambda: Reconstruction(1, 5, 3, sampling_steps=0), "sampling_steps must be"),
+        (lambda: Reconstruction(1, 5, 3, decoder_input="feed"), "one of fed, scheduled, unfed"),
+        (lambda: Prediction(True, 5), "anchors must be"),
+        (lambda: Prediction(1, 0), "segment_length must be"),
+        (lambda: Classification(20, recompute=True), "truncation must be None, not 20"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(make: Callable[[], Objective], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        make()
 
 
 def test_the_chance_of_the_truth_falls_linearly_from_one_to_zero() -> None:

@@ -92,6 +92,14 @@ def test_labels_that_are_not_needed_are_not_judged(tmp_path: Path) -> None:
     assert backcast.load(path, labels=False).train.labels.tolist() == [-1, -1, -1]
 
 
+def test_splits_in_python_are_read_as_train_is() -> None:
+    numbers = np.arange(10).reshape(2, 5)
+    splits = backcast.load({"test": numbers, "train": numbers + 0.5, "validation": numbers})
+    assert {part.kind for part in (splits.train, splits.test, splits.validation) if part} == {"real"}
+    splits = backcast.load({"train": numbers, "test": numbers[:1]})
+    assert splits.test is not None and splits.test.kind == "integers"
+
+
 def test_splits_of_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = [f"{start + i},{i}.5 2 3,{'ab'[i % 2]}" for start in (0, 100) for i in range(20)]
     write(tmp_path / "own" / "train.csv", "id,x,label", *lines[:20])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 from backcast.build import describe_model, load_model
 from backcast.cli import main
 from backcast.files import write_json
+from backcast.stream_lines import Streams
 from backcast.streaming import StreamSession
 from test_streaming import BYTES, LETTERS, NUMBERS, REAL, WORDS, make, values
 
@@ -174,6 +176,25 @@ def test_answers_come_at_once_and_ctrl_c_ends_quietly(run: Path, tmp_path: Path)
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 130 and process.stderr.read() == ""
     assert state.exists()
+
+
+def test_ctrl_c_twice_in_the_middle_of_a_piece_leaves_the_state_as_it_was(
+    run: Path, tmp_path: Path, stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = tmp_path / "state"
+    stream(run, "[1, 2]\n", "--state", str(state))
+    before = state.read_bytes()
+    plain = Streams.feed
+
+    def twice(self: Streams, chunk: bytes, last: bool = False) -> object:
+        found = plain(self, chunk, last)
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        return found
+
+    monkeypatch.setattr(Streams, "feed", twice)
+    stream(run, "[3, 4]\n", "--state", str(state), status=130)
+    assert state.read_bytes() == before
 
 
 def test_a_broken_pipe_ends_quietly(run: Path) -> None:

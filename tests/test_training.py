@@ -298,6 +298,8 @@ def test_pretrain_once_then_fine_tune(npz: Path, tmp_path: Path) -> None:
     assert near < far
     with pytest.raises(InputError, match="--hidden-size"):
         train(config(npz, hidden_size=7, from_run=str(tmp_path / "pretrained")), tmp_path / "bad")
+    with pytest.raises(InputError, match="same main network"):
+        train(config(npz, method="gru", from_run=str(tmp_path / "pretrained")), tmp_path / "bad")
     assert not (tmp_path / "bad").exists()
 
 
@@ -535,6 +537,9 @@ def test_phase_1_is_shared_by_runs_that_differ_behind_it_and_by_no_other(npz: Pa
         train(whole, tmp_path / "run", pretrained=tmp_path / "phase-1")
     with pytest.raises(InputError, match="held out"):
         train(config(npz, anchors=1), tmp_path / "run", pretrained=tmp_path / "phase-1")
+    both = config(npz, validation=0, anchors=1, from_run=str(tmp_path / "phase-1"))
+    with pytest.raises(InputError, match="say one"):
+        train(both, tmp_path / "run", pretrained=tmp_path / "phase-1")
 
 
 def test_phase_1_of_other_rows_is_refused(npz: Path, tmp_path: Path) -> None:

@@ -61,11 +61,11 @@ class AuxiliaryLoss(nn.Module):
             state = encoder.zero_state(1)
             size, elements = state[0].shape[-1], symbols or channels
             own = hidden_size or size
-            self.embedding = Embedding(symbols, channels, embedding_size)
-            self.decoder = self.predictor = None
+            self.embedding = self.decoder = self.predictor = None
             if isinstance(objective, Prediction):
                 self.predictor = Predictor(size, own, elements, feedforward_size, dropconnect)
             else:
+                self.embedding = Embedding(symbols, channels, embedding_size)
                 self.decoder = Decoder(
                     self.embedding, size, own, decoder_layers, elements, feedforward_size, dropconnect, position_cue,
                     bridged=len(state) != 2 or own != size,

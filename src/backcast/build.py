@@ -24,7 +24,7 @@ from backcast.errors import InputError
 from backcast.files import write_atomically, write_json
 from backcast.methods import METHODS, Network
 from backcast.metrics import Scores
-from backcast.model_card import measured, model_card
+from backcast.model_card import measured, model_card, without_path
 from backcast.nn.decoder import Decoder, Predictor
 from backcast.nn.embedding import Embedding
 from backcast.nn.feedforward import FeedForward
@@ -95,7 +95,7 @@ class TrainedModel:
         folder = Path(folder)
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise InputError(f"{folder}: there is something in its place; say a new or an empty folder")
-        data = None if self.config.data is None else Path(self.config.data).name
+        data = None if self.config.data is None else without_path(self.config.data)
         config = replace(self.config, data=data, data_dir=None, unlabeled=None, from_run=None)
         description = describe_model(config, self.preprocessing, self.classes, self.picture)
         card = model_card(config, description, measured(self.run, config, evaluation), license)
@@ -287,9 +287,14 @@ def load_model(run: str | Path, device: str = "cpu") -> TrainedModel:
 def take_over(network: Model, source: TrainedModel, classes: tuple[Any, ...]) -> None:
     """Copies the weights of `source` into `network`: all that both have, the classifier only for the same classes.
 
-    Raises InputError where the main networks differ in shape.
+    Raises InputError where the main networks are of different kinds, or a part that both have differs in shape.
     """
     own, given = network.state_dict(), source.network.state_dict()
+    if any(name.startswith("encoder.") and (name in own) != (name in given) for name in {*own, *given}):
+        raise InputError(
+            f"--from: its network is that of a {source.config.method}, which this run's method does not have; "
+            "use a --method with the same main network, or leave --from out"
+        )
     taken: dict[str, Tensor] = {}
     for name, value in given.items():
         if name not in own or (name.startswith("classifier.") and source.classes != classes):

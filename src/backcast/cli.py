@@ -1,7 +1,8 @@
 """The `backcast` command.
 
-Exit status 0; 1 for a run that failed; 2 for input or options that do not fit, with one line that says what,
-where and what to do. Nothing heavy is imported before it is needed, so `--help` answers at once.
+Exit status 0; 1 for a run that failed or was stopped at a step; 2 for input or options that do not fit, with one line
+that says what, where and what to do; 130 for Ctrl-C anywhere else. Nothing heavy is imported before it is needed, so
+`--help` answers at once.
 """
 
 from __future__ import annotations
@@ -194,7 +195,7 @@ def _add_run_and_data(parser: argparse.ArgumentParser) -> None:
 
 
 def _prepare_process(arguments: argparse.Namespace) -> None:
-    """Before torch is imported: settings of the whole process, if it is ours and not that of a caller of `main`."""
+    """To be called before torch is imported: settings of the whole process, if it is ours and not that of a caller of `main`."""
     if not arguments.own_process:
         return
     process.prepare()
@@ -295,9 +296,9 @@ def _load_for(arguments: argparse.Namespace, labels: bool) -> tuple[Any, Any, st
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
-    from backcast.data.sources import identity
-
     model, rows, split = _load_for(arguments, labels=True)
+    from backcast.data.sources import identity  # after the process is prepared: it imports torch
+
     if split in ("train", "all") and identity(arguments.data) == identity(model.config.data):
         _say(
             f"{arguments.data}: the network was trained on these rows, or on some of them; new rows tell what it is worth"

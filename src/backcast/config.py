@@ -45,6 +45,7 @@ def _option(
 
 
 SMALLEST = 1e-12
+DECODER_INPUTS = ("fed", "scheduled", "unfed")
 READING = ("kind", "id", "x", "text", "label", "time", "wide", "header", "fill_missing", "side")
 """Settings that say how files are read: `data.reading.Reading`."""
 DATA_OPTIONS = (*READING, "max_length", "missing_label", "data_dir", "permutation_seed")
@@ -180,7 +181,7 @@ class Config:
         "unfed",
         SEGMENTS,
         "what the decoder is fed behind the first element: the truth, the truth or its own output, nothing",
-        choices=("fed", "scheduled", "unfed"),
+        choices=DECODER_INPUTS,
     )
     sampling_steps: int = _option(
         100_000, SEGMENTS, "scheduled: training steps until the truth is never fed", low=1

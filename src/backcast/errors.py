@@ -1,9 +1,11 @@
-"""The two ways in which backcast refuses to continue, and a phrase that messages use."""
+"""The two ways in which backcast refuses to continue, a check that many need, and a phrase that messages use."""
 
 from __future__ import annotations
 
 import difflib
+import operator
 from collections.abc import Iterable
+from typing import Any
 
 LONGEST = 1000  # characters of a message
 
@@ -25,8 +27,19 @@ class InputError(ValueError):
 class RunError(RuntimeError):
     """A run that began well cannot go on (a loss that is not finite, a full disk); exit status 1.
 
-    The last good checkpoint is kept, and the message says how to resume.
+    The last good checkpoint of a run is kept, and the message says what to do.
     """
+
+
+def require_count(name: str, value: Any) -> int:
+    """`value` as an int. Raises InputError unless it is a whole number from 1."""
+    try:
+        count = operator.index(value)
+    except TypeError:
+        count = 0
+    if count < 1 or isinstance(value, bool):
+        raise InputError(f"{name} must be a whole number from 1, not {value!r}")
+    return count
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -8,7 +8,7 @@ Inputs `x` and the state, outputs `logits` and the state after the last step; ba
 
 x is float32 (batch, time, C) in the units of the training rows, standardised inside; or int64 (batch, time), places in the
 `vocabulary` of the metadata, `unknown` for any other symbol. The metadata are JSON texts: `classes`, `kind`, `vocabulary`,
-`unknown`, `initial_state`, `method`, `format`.
+`unknown`, `channels`, `columns`, `initial_state`, `method`, `format`.
 """
 
 from __future__ import annotations

@@ -13,11 +13,14 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     """The lines about whole epochs, in order; those of every 50th step are left out.
 
     Each has `phase`, `epoch` (from 1, within the phase), `step` (from 1, over all phases), `learning_rate`,
-    `seconds` of training so far, a mean for every objective of the phase, and where it classifies `accuracy`,
-    `validation_accuracy`, `validation_balanced_accuracy`, `validation_macro_f1` and `validation_loss`. Raises InputError.
+    `seconds` so far, validation included, a mean for every objective of the phase, `accuracy` where it classifies, and
+    where rows are held out `validation_loss`, in a classification also `validation_accuracy`,
+    `validation_balanced_accuracy` and `validation_macro_f1`. Raises InputError.
     """
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")[:-1]  # a line without a newline was still being written
+        lines = path.read_text(encoding="utf-8").split("\n")[
+            :-1
+        ]  # a line without a newline was still being written
         entries = [json.loads(line) for line in lines if line]
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None

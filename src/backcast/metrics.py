@@ -35,6 +35,7 @@ class Scores:
 
     @property
     def correct(self) -> int:
+        """Rows; of weighted rows the sum of their weights, rounded down, as in `count`."""
         return int(self.confusion.trace())
 
     @property

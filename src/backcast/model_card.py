@@ -54,7 +54,7 @@ def measured(run: Path | None, config: Config, evaluation: str | Path | None) ->
     if evaluation is not None:
         try:
             found = json.loads(Path(evaluation).read_text(encoding="utf-8"))
-            data = _without_path(str(found["data"]))
+            data = without_path(str(found["data"]))
             return Accuracy(float(found["accuracy"]), int(found["rows"]), f"{data}, {found['split']}", data)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(
@@ -79,7 +79,7 @@ def model_card(
 ) -> str:
     """README.md of a model folder; `description` is its config.json."""
     method, preprocessing = METHODS[config.method], description["preprocessing"]
-    name = _without_path(config.data) if config.data else "data of one's own"
+    name = without_path(config.data) if config.data else "data of one's own"
     reads = "real vectors" if preprocessing["kind"] == "real" else preprocessing["kind"]
     channels = f" of {preprocessing['channels']} channels" if preprocessing["kind"] == "real" else ""
     head: dict[str, Any] = {
@@ -135,6 +135,6 @@ Weights are safetensors, all else is JSON: nothing that is loaded can run code.
 """
 
 
-def _without_path(data: str) -> str:
+def without_path(data: str) -> str:
     """DATA without its folder, which is nobody's business; names on the Hub and of built-in sets as they are."""
     return data if data.startswith("hf:") else Path(data).name

@@ -84,7 +84,8 @@ def prepare(
 def hold_out(config: Config, splits: Splits) -> tuple[Sequences, Sequences | None]:
     """Rows to train on, and those that choose the epoch: the validation rows of DATA, else some of the training rows.
 
-    None where nothing is classified, or nothing is held out. Validation rows without any label choose nothing.
+    None where nothing is classified, or nothing is held out. In place of validation rows without
+    any label, some of the training rows are held out.
     """
     if not config.epochs:
         return splits.train, None

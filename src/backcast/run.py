@@ -241,6 +241,10 @@ def _skip_pretraining(
     Its rows may have other labels than ours; what the preprocessing learned from them shows that they are otherwise
     the same.
     """
+    if config.from_run is not None:
+        raise InputError(
+            f"{pretrained}: phase 1 is taken from it, so --from {config.from_run} cannot be; say one"
+        )
     wanted, found = config.pretraining(), read_config(pretrained)
     differing = [
         flag(field.name)

@@ -30,7 +30,7 @@ class Killed(RunError):
 
 @dataclass(frozen=True)
 class Task:
-    """`work(argument, advance, stop)` in a process of its own, once the task called `after` has ended.
+    """`work(argument, advance, stop)` in another process, once the task called `after` has ended.
 
     work      a function of a module: calls `advance` with the number of its steps that are done and, once `stop()`
               is true, soon raises Interrupted, with a checkpoint
@@ -79,6 +79,7 @@ def side_by_side(
     """
     processes = multiprocessing.get_context("spawn")
     done = {task.name: processes.Value("q", 0) for task in tasks}
+    others = set(multiprocessing.active_children())
     waiting, running = list(tasks), dict[Future[Any], Task]()
     with ProcessPoolExecutor(workers, processes, _begin_worker, (done, threads)) as pool:
         try:
@@ -101,7 +102,7 @@ def side_by_side(
         except BrokenProcessPool:
             raise Killed([task.name for task in running.values()]) from None
         except BaseException:
-            for worker in multiprocessing.active_children():
+            for worker in {*multiprocessing.active_children()} - others:
                 worker.terminate()  # which asks a run to stop at its next step, with a checkpoint
             pool.shutdown(cancel_futures=True)
             raise

@@ -59,6 +59,9 @@ def _stream(arguments: argparse.Namespace) -> int:
     try:
         with _Interrupts() as interrupts:
             return _pump(streams, interrupts)
+    except KeyboardInterrupt:  # in the middle of a piece: FILE stays as it was
+        state = None
+        raise
     finally:
         if state is not None:
             streams.save(state)
@@ -97,6 +100,8 @@ def _export(arguments: argparse.Namespace) -> int:
         return 0
     if of_folder:
         raise InputError(f"--{of_folder[0]} goes with a folder; {target} is a file by its ending")
+    if arguments.opset is not None and target.suffix != ".onnx":
+        raise InputError(f"--opset goes with an .onnx file, not with {target}")
     said: list[str] = []
     export(model, target, opset=arguments.opset or OPSET, say=said.append)
     print(f"{target}: {'; '.join(said)}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import operator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from torch import Tensor
 
 from backcast.build import TrainedModel
 from backcast.data.pushed import read_pushed
-from backcast.errors import InputError
+from backcast.errors import InputError, require_count
 from backcast.files import write_atomically
 from backcast.nn.lstm import EmbeddedLSTM, FixedLSTM, LSTMState
 from backcast.sweep import State, like, run_to_ends
@@ -51,7 +50,7 @@ class StreamSession:
         self.model = model
         self.classes = model.classes
         self._encoder, self._classifier = model.network.encoder, model.network.classifier
-        self._state, self._outputs, self._steps = self._fresh(_count("batch_size", batch_size))
+        self._state, self._outputs, self._steps = self._fresh(require_count("batch_size", batch_size))
         self._fixed = FixedLSTM(self._encoder) if isinstance(self._encoder, EmbeddedLSTM) else None
         self._fingerprint = fingerprint(model)
 
@@ -100,7 +99,7 @@ class StreamSession:
 
     def resize(self, batch_size: int) -> None:
         """Adds streams, which begin anew, or drops the last ones."""
-        kept = min(self.batch_size, _count("batch_size", batch_size))
+        kept = min(self.batch_size, require_count("batch_size", batch_size))
         before = (self._state, self._outputs, self._steps)
         self._state, self._outputs, self._steps = self._fresh(batch_size)
         state, outputs, steps = before
@@ -297,13 +296,3 @@ def read_state(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
             return note, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     except (OSError, SafetensorError, ValueError) as error:
         raise InputError(f"{path}: this state cannot be read: {' '.join(str(error).split())[:200]}") from None
-
-
-def _count(name: str, value: Any) -> int:
-    try:
-        count = operator.index(value)
-    except TypeError:
-        count = 0
-    if count < 1 or isinstance(value, bool):
-        raise InputError(f"{name} must be a whole number from 1, not {value!r}")
-    return count

@@ -44,7 +44,7 @@ class Reading:
     labels: bool = True
 
     def __post_init__(self) -> None:
-        """Raises InputError for an unknown kind, and for an option that names no column."""
+        """Raises InputError for an unknown kind, an option that names no column, and a side below 1."""
         if self.kind not in KINDS:
             raise InputError(f"--kind {self.kind}: it must be one of {', '.join(KINDS)}")
         for option in ("id", "x", "text", "label", "time"):

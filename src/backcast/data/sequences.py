@@ -229,9 +229,17 @@ def concatenate(first: Sequences, second: Sequences) -> Sequences:
         labels=np.concatenate([first.labels, second.labels]),
         ids=np.concatenate([first.ids.astype(object), second.ids.astype(object)]),
         symbols=symbols,
-        missing=first.missing or second.missing,
+        missing=_missing_of_both(first, second),
         checksum=None if None in checksums else " ".join(map(str, checksums)),
     )
+
+
+def _missing_of_both(first: Sequences, second: Sequences) -> Missing | None:
+    if second.missing is None:
+        return first.missing
+    if first.missing is None:
+        return second.missing._replace(row=len(first) + second.missing.row)
+    return first.missing._replace(total=first.missing.total + second.missing.total)
 
 
 def alike(kind: Kind, other: Kind) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -90,8 +91,8 @@ BUILT_IN = {
 
 
 def identity(data: str | None) -> str | None:
-    """DATA, such that two names of one file or folder are equal; a built-in or Hub data set keeps its name."""
-    if data is None or data in BUILT_IN or data.startswith("hf:") or not Path(data).exists():
+    """DATA, such that two names of one file or folder are equal; what is no path, or cannot be seen, keeps its name."""
+    if data is None or data in BUILT_IN or data.startswith("hf:") or not os.path.exists(data):
         return data
     return str(Path(data).resolve())
 

@@ -28,7 +28,7 @@ def release(values: Any) -> None:
 
 @dataclass(frozen=True)
 class Joined:
-    """Arrays end to end, without a copy. A slice must lie within one of them: rows never cross a border.
+    """Arrays end to end, without a copy. What is read at once must lie within one of them: rows never cross a border.
 
     parts   arrays (N_i, C) or (N_i,), or other `Joined`
     tables  for each part, what its numbers become: `table[value]`; None: they stay as they are

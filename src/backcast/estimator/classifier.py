@@ -35,7 +35,7 @@ class BackcastClassifier(ClassifierMixin, SupervisedEstimator):
 
     class_weight   None: all classes the same; "balanced", or a dictionary of classes and weights, as everywhere in
                    scikit-learn. The rows that choose the epoch are weighted in the same way
-    missing_label  the label that means "none"; None: only None, NaN and "" do, and -1 is a class
+    missing_label  the label that means "none"; None: only None, NaN, pandas' NA and "" do, and -1 is a class
 
     classes_         (classes,) in order
     network_         the trained network
@@ -50,7 +50,7 @@ class BackcastClassifier(ClassifierMixin, SupervisedEstimator):
     def fit(
         self, X: Any, y: Any, X_val: Any = None, y_val: Any = None, *, sample_weight: Any = None
     ) -> BackcastClassifier:
-        """Trains anew.
+        """Trains anew, or after `pretrain` from its weights.
 
         X              (n, T) or (n, T, C) numbers; a list of arrays (T,) or (T, C) of any lengths, of strings or of
                        bytes; a pandas DataFrame with a column per step; a column of texts or arrays. Whole numbers from

@@ -116,7 +116,7 @@ def learn(
 ) -> FittedNetwork:
     """Trains on `rows`, whose labels or targets are set; `validation` rows choose the epoch.
 
-    start  the result of phase 1, if done already: its weights and preprocessing are used, its epochs left out
+    start  the result of phase 1, if done already: its weights and preprocessing are used; `config` leaves its epochs out
 
     Raises InputError for rows and settings that do not fit, RunError where the loss is not finite.
     """

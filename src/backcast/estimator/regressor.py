@@ -28,14 +28,14 @@ class BackcastRegressor(RegressorMixin, SupervisedEstimator):
     From the last output, phase 2 learns the target, standardised by the training rows, by squared error. `score` is R².
     Parameters: see `SupervisedEstimator` and `BackcastEstimator`.
 
-    target_mean_, target_scale_   of the training rows' targets
+    target_mean_, target_scale_   of the targets given to `fit`, weighted as the rows are
     network_, history_, n_features_in_   as in `BackcastClassifier`
     """
 
     def fit(
         self, X: Any, y: Any, X_val: Any = None, y_val: Any = None, *, sample_weight: Any = None
     ) -> BackcastRegressor:
-        """Trains anew.
+        """Trains anew, or after `pretrain` from its weights.
 
         X              as in `BackcastClassifier.fit`
         y              (n,) numbers; rows whose target is NaN or None train only the auxiliary loss

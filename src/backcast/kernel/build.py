@@ -111,13 +111,15 @@ def _build(path: Path, flags: tuple[str, ...]) -> None:
         raise BuildError("there is no C++ compiler (c++, g++ or clang++)")
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         made = Path(folder) / path.name
-        command = [*shlex.split(compiler), *COMMON, *flags, *map(str, SOURCES), "-o", str(made)]
         try:
+            command = [*shlex.split(compiler), *COMMON, *flags, *map(str, SOURCES), "-o", str(made)]
             done = subprocess.run(command, capture_output=True, text=True, timeout=BUILD_SECONDS)
         except subprocess.TimeoutExpired:
             raise BuildError(f"{compiler} did not finish within {BUILD_SECONDS:.0f} s") from None
         except OSError as error:
             raise BuildError(f"{compiler}: cannot be run: {error.strerror}") from None
+        except ValueError as error:
+            raise BuildError(f"{compiler}: is no command: {error}") from None
         if done.returncode or not made.exists():
             lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
             raise BuildError(

@@ -135,9 +135,7 @@ class _LSTM(torch.autograd.Function):
     def backward(ctx: Any, d_outputs: Tensor | None, d_h: Tensor | None, d_c: Tensor | None) -> Any:
         *read, outputs, gates, cells = ctx.saved_tensors
         call, alive = _call(*read)
-        call.threads = (
-            ctx.threads
-        )  # what was kept is laid out by thread, and by the kernel's vector width
+        call.threads = ctx.threads  # what was kept is laid out by thread, and by the kernel's vector width
         x, _, *others = read
         given = [None if part is None else part.contiguous() for part in (d_h, d_c, d_outputs)]
         d_x = x.new_zeros(x.shape) if ctx.needs_input_grad[0] else None

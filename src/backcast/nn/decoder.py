@@ -106,7 +106,8 @@ class Decoder(nn.Module):
     ) -> Tensor | None:
         """What the decoder is fed where its own output replaces some of the truth, computed by the kernel.
 
-        Arguments as for `kernel.decode`; `state` is the main network's at the anchor. None where the kernel cannot.
+        Arguments as for `kernel.decode`; `second_weight` is `feedforward`'s under DropConnect, `state` is the
+        main network's at the anchor. None where the kernel cannot.
         """
         identity = not self.embedding.symbols and self.embedding.map is None
         with torch.no_grad(), torch.autocast("cpu", enabled=False):

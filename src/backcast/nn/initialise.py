@@ -15,8 +15,8 @@ from backcast import rng
 def initialise(model: nn.Module, seed: int) -> None:
     """Sets every parameter of `model`: from torch's distributions, with the LSTMs' forget-gate bias at 1.
 
-    Not stated in the paper; 1 is what TensorFlow's cell added at the time. A parameter's numbers depend only
-    on its name, so the same main network starts with the same weights whatever else the model contains.
+    A part that is an `OwnFirstWeights` (iRNN, uRNN) says itself how it starts. The bias is not stated in the
+    paper; 1 is what TensorFlow's cell added at the time. For one seed a parameter's numbers depend only on its name, so the same main network starts with the same weights whatever else the model contains.
     """
     own = dict(_first_weights(model, seed))
     for module_name, module in model.named_modules():

@@ -96,7 +96,7 @@ class LSTMLayer(nn.Module):
 class EmbeddedLSTM(nn.Module):
     """Embedding, then one LSTM layer: a `RecurrentEncoder` (the paper's main LSTM, section 4).
 
-    On a CPU the embedding and the input map are folded into one; on a GPU cuDNN wants the layer's own weights.
+    On a CPU the embedding and the input map are folded into one where that is cheaper; on a GPU cuDNN wants the layer's own weights.
     Both compute the same thing, as a test ensures.
     """
 

@@ -58,7 +58,7 @@ State = tuple[Tensor, ...]
 
 
 class _Layer(nn.Module):
-    """Weights with `step(state, inputs) -> state`, and what the layer gives of a state (its output)."""
+    """Weights with `step(state, inputs) -> state`; the layer's output is the first part of its state."""
 
     def __init__(self, weight: Tensor, recurrent: Tensor, bias_ih: Tensor, bias_hh: Tensor) -> None:
         super().__init__()

@@ -67,7 +67,7 @@ class Objective(Protocol):
         """Does it need labels?"""
 
     def plan(self, batch: Batch, draw: Draw) -> Plan:
-        """Where its windows begin: integers, from `batch.lengths` and `draw` alone."""
+        """Where its windows begin: integers, from `draw` and the batch's `lengths` and `rows` only."""
 
     def loss(self, model: Model, batch: Batch, plan: Plan, states: State, draw: Draw) -> Term:
         """The loss over its windows, with a graph: a sum and a count.

@@ -8,6 +8,7 @@ import torch
 
 from backcast import windows
 from backcast.batch import Batch
+from backcast.errors import require_count
 from backcast.nn.model import Model
 from backcast.objectives.objective import Draw, Plan, Term
 from backcast.sweep import State
@@ -18,12 +19,21 @@ class Prediction:
     """p-LSTM's auxiliary loss (section 3): the next l elements after a random anchor, each from the one before.
 
     The main network itself reads the segment with a graph, from a state that carries no gradient.
+
+    anchors         n, the segments per row, each after its own anchor
+    segment_length  l, the number of targets
+
+    Raises InputError for a number below 1.
     """
 
     anchors: int
     segment_length: int
     name: str = "prediction"
     supervised = False
+
+    def __post_init__(self) -> None:
+        require_count("anchors", self.anchors)
+        require_count("segment_length", self.segment_length)
 
     def plan(self, batch: Batch, draw: Draw) -> Plan:
         anchor_draw = draw.uniform(f"{self.name}/anchor", batch.rows, self.anchors)

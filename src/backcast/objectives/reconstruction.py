@@ -10,6 +10,8 @@ from torch import Tensor
 
 from backcast import windows
 from backcast.batch import Batch
+from backcast.config import DECODER_INPUTS
+from backcast.errors import InputError, require_count
 from backcast.nn.decoder import Decoder
 from backcast.nn.model import Model, full_precision
 from backcast.objectives.objective import Draw, Plan, Term
@@ -30,6 +32,8 @@ class Reconstruction:
                         training steps, both phases together
     backwards           decode the segment from its end
     predict_future, distant_past   where the segment may lie, see `windows.draw_reconstruction`
+
+    Raises InputError for a number below 1, and an unknown `decoder_input`.
     """
 
     anchors: int
@@ -43,6 +47,16 @@ class Reconstruction:
     distant_past: bool = True
     name: str = "reconstruction"
     supervised = False
+
+    def __post_init__(self) -> None:
+        for name in ("anchors", "segment_length", "truncation", "sampling_steps"):
+            require_count(name, getattr(self, name))
+        if self.decoder_truncation is not None:
+            require_count("decoder_truncation", self.decoder_truncation)
+        if self.decoder_input not in DECODER_INPUTS:
+            raise InputError(
+                f"decoder_input={self.decoder_input!r}: it must be one of {', '.join(DECODER_INPUTS)}"
+            )
 
     def plan(self, batch: Batch, draw: Draw) -> Plan:
         segments = windows.draw_reconstruction(

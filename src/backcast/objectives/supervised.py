@@ -11,6 +11,7 @@ from torch import Tensor
 
 from backcast import recompute, windows
 from backcast.batch import Batch
+from backcast.errors import InputError
 from backcast.nn.model import Model, full_precision
 from backcast.objectives.objective import Draw, Plan
 from backcast.sweep import State, like
@@ -27,6 +28,10 @@ class LastOutput:
 
     truncation: int | None
     recompute: bool = False
+
+    def __post_init__(self) -> None:
+        if self.recompute and self.truncation is not None:
+            raise InputError(f"recompute is for full BPTT: truncation must be None, not {self.truncation!r}")
 
     def plan(self, batch: Batch, draw: Draw) -> Plan:
         ends = batch.lengths[:, None]

@@ -18,7 +18,7 @@ TITLE = "Table 1: data sets"
 class DataSet:
     """One data set as it was read.
 
-    name         the paper's, then after a comma what sets it apart: "Stanford Dogs, 40×40", "MNIST, 20,000 rows"
+    name         the paper's, then after a comma what sets it apart: "Stanford Dogs, 40 × 40"
     mean_length  steps of a training row
     """
 
@@ -61,7 +61,7 @@ def data_set_csv(sets: Sequence[DataSet]) -> str:
 
 
 def read_data_sets(folder: Path) -> list[DataSet]:
-    """What `table1.csv` in the folder says; nothing where there is none."""
+    """What `table1.csv` in the folder says; nothing where there is none, or it cannot be read."""
     try:
         lines = list(csv.DictReader(io.StringIO((folder / "table1.csv").read_text(encoding="utf-8"))))
         return [

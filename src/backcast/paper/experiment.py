@@ -121,7 +121,8 @@ class RunResult:
 
     status    "failed", "infeasible" (one row exceeds the memory budget) and "no data" have a `reason` and no numbers
     accuracy  on the test rows, 0 .. 1
-    seconds   of training; `seconds_per_step` is the median of a step of the last phase
+    seconds   of training; `seconds_per_step` is the median over the last phase's epochs of their mean
+              (without the run's first epoch where there are others)
     device    "AMD EPYC …, 1 thread" or the GPU's name
     jobs      runs at a time on that machine
     kept_bytes  what a step on one row keeps for backward, where it was measured

@@ -42,7 +42,7 @@ class Job:
     pretrained  the folder of phase 1 if another run has done it
     measure     False for phase 1 on its own: nothing is measured
     budget      bytes that a step on one row may keep for its backward pass; None: any
-    curve_rows  test rows that are read after every epoch; None: all
+    curve_rows  test rows that are read at every point of the curve; None: all
     jobs        runs at a time
     command     that runs it again
     """

@@ -31,7 +31,7 @@ MOST_JOBS = 8
 
 
 def reproduce(request: Request, *, stop: Callable[[], bool], say: Callable[[str], None]) -> int:
-    """Runs what is missing into `request.out` and writes the documents; returns how many of these have no number.
+    """Runs what is missing into `request.out` and writes the documents; returns how many of these failed.
 
     Raises InputError, before anything is run; RunError; Interrupted when `stop` says so, leaving a checkpoint of every
     run that had begun and the documents of what was done.

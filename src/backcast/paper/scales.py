@@ -1,9 +1,9 @@
 """The settings of every data set at every scale, from which the cells of a table differ.
 
 `paper` has the paper's settings to the letter, as far as they are known. `small` keeps their proportions on less data,
-for two cores: a smaller network, smaller batches, few epochs, CIFAR-10 at 16 × 16; truncation and segments (in table
-5, n × l) have the paper's ratio to the length, and scheduled sampling ends after the same share of training. `smoke`
-runs everything once, in seconds, and measures nothing.
+for two cores: a smaller network and smaller batches (but for extension-mnist), few epochs, CIFAR-10 at 16 × 16;
+truncation and segments (in table 5, n × l) have the paper's ratio to the length, and scheduled sampling ends after the
+share of training that the paper has on CIFAR-10. `smoke` runs everything once, in seconds, and measures nothing.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Scale:
     irnn_units, urnn_units   their sources' at the paper's scale
     cifar_rows     training rows of CIFAR-10
     alone_as_long_as_both    do methods without an auxiliary loss train for as many epochs as the others in both phases?
-    curve_rows     test rows that are read after every epoch, for figure 5; None: all
+    curve_rows     test rows that are read at every point of figure 5's curves; None: all
     about          what a reader must know about an experiment, by its name; `OTHERS`: for those without an entry
     """
 
@@ -190,7 +190,7 @@ def _small(dogs_are_there: bool) -> Scale:
             ),
             "extension-mnist": (
                 "The paper's settings on all 60,000 images (128 cells, batches of 128) except for the number of epochs: 1 of pretraining and "
-                "5 joint ones instead of 100 and 1,000, and 6 for the LSTM; learning rates not halved; scheduled sampling stops feeding the truth after the same share of training (655 steps)."
+                "5 joint ones instead of 100 and 1,000, and 6 for the LSTM; learning rates not halved; scheduled sampling stops feeding the truth after 655 steps, the share of training that the paper has on CIFAR-10."
             ),
             "figure6": f"{shrunk} {common} {fewer_epochs}",
             **dict.fromkeys(("extension-truncation", "extension-segments"), f"{real_mnist} {common}"),

@@ -18,7 +18,7 @@ class Verdict:
     """A claim, and our answer.
 
     difference  of the two cells, paired by seed, in points of accuracy in favour of the one that the paper calls
-                better; None without a seed that both have
+                better; None without a seed that both have on the same rows
     published   the same difference in the paper, None where it does not print both
     reason      why it is not decided; empty where it is
     cells       the checksums of the two: a claim made twice counts once

@@ -97,13 +97,13 @@ def curve_figure(results: Results, quantity: str, label: str) -> str | None:
                 )  # fmt: skip
                 if (kept := run.kept_epoch) is not None and quantity == run.chosen_by:
                     axes.plot(kept["step"], factor * kept[quantity], "o", mfc="none", color=colour, ms=7)
-        ends = {colour: end for colour, group in have if (end := _pretraining_end(group))}
+        ends = [(colour, end) for colour, group in have if (end := _pretraining_end(group))]
         if ends:
-            axes.axvspan(0, min(ends.values()), color="#eef1f6", lw=0, zorder=0)
+            axes.axvspan(0, min(end for _, end in ends), color="#eef1f6", lw=0, zorder=0)
             axes.text(
                 0.008, 1.0, "pretraining", fontsize=7.5, color="#666", va="bottom", transform=axes.transAxes
             )
-        for colour, end in ends.items():
+        for colour, end in ends:
             axes.axvline(end, color=colour, lw=0.7, ls=":")
         axes.set(xlabel="training steps", xlim=(0, None))
         axes.set_title(label, pad=14 if ends else 6)

@@ -55,7 +55,7 @@ class MemoryCurve:
 def memory_curve(model: TrainedModel, fit_rows: Sequences, test_rows: Sequences) -> MemoryCurve:
     """Fitted on up to 2,000 rows, the ridge chosen on a fifth of them; measured on up to 1,000 other rows.
 
-    Distances go up to the median length of the fitted or of the measured rows, whichever is shorter (rows that do
+    Distances go up to the median length of `fit_rows` or of `test_rows`, whichever is shorter (rows that do
     not reach that far are left out); at most 2,000 of them, evenly spaced. The error at a distance is pooled over a
     32nd of all distances, around it. Targets are what the network reads: standardised vectors, or symbols as
     `symbol_vectors`.

@@ -12,6 +12,7 @@ import numpy as np
 
 from backcast.report import figures
 from backcast.report.confusion import confusion_figure
+from backcast.report.interactive.chosen import require_states
 from backcast.report.interactive.page import interactive_page
 from backcast.report.reconstructions import Recall, recall
 from backcast.report.results import Group, Results, RunResult, collect, describe_rows
@@ -61,6 +62,8 @@ def write_report(
     interactive  where to write the interactive page, too, in the same folder: the report links to it
     """
     check_place(runs, out)
+    if interactive is not None:
+        require_states(runs)
     results = collect(runs, data_dir, say)
     page = render(
         "backcast.report", "page.html.j2",

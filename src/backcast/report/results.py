@@ -155,7 +155,7 @@ class Results:
 def collect(paths: list[Path], data_dir: str | None, say: Callable[[str], None]) -> Results:
     """Reads and measures the runs.
 
-    Raises InputError for what is no finished run, for runs on different data, and where DATA no longer holds the
+    Raises InputError for what is no run with a finished epoch, for runs on different data, and where DATA no longer holds the
     rows that a run was trained on: what it held out can then no longer be told from what it learned.
     """
     paths = list({path.resolve(): path for path in paths}.values())  # the same run twice is no second seed

@@ -23,8 +23,8 @@ CLASSES = tuple(range(10))
 
 class Work(Base):
     """Settings: layer (`backcast`, `torch`, or `session`: a whole StreamSession, from raw values to probabilities),
-    batch, steps of a call, channels, hidden, and how long to continue: `duration`, or until `total` steps of all rows
-    were read."""
+    batch, steps of a call, channels, hidden, and how long to continue: `duration`; a session also until `total` steps of
+    all rows were read."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
         super().__init__(settings)

@@ -45,7 +45,7 @@ def from_arrays(
     lengths  (n,) steps of each row, 1 .. T; None: all T
     ids      (n,); None: 0 .. n-1
     kind     `real` vectors, `symbols` (whole numbers from 0, (n, T)), or `auto`: symbols where x is an
-             (n, T) array of non-negative integers
+             (n, T) array of integers from 0 below 65,536
     missing_label  the value in y that stands for "no label", as text; NaN always does
     fill_missing   NaN becomes the value before it
 
@@ -152,7 +152,7 @@ class _Plan:
 
 
 class _Member:
-    """An array in a file, read from its beginning to its end, once at a time."""
+    """An array in a file, read from its beginning to its end, once (a mapped .npy any number of times)."""
 
     def __init__(self, file: BinaryIO, name: str, size: int, path: Path | None = None) -> None:
         self.file, self.name, self.path = file, name, path

@@ -126,7 +126,9 @@ def _hub(repository: str, what: str, ask: Callable[[Any], Any]) -> Any:
     logger.setLevel(logging.ERROR)  # hides its retries; the final error is reported once, below
     try:
         return ask(hub)
-    except Exception as error:  # the hub's client raises all kinds of errors; each means that the data are not here
+    except (
+        Exception
+    ) as error:  # the hub's client raises all kinds of errors; each means that the data are not here
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
             f"hf:{repository}: could not fetch {what} from the Hugging Face Hub ({reason}); where there is no network, "

@@ -15,7 +15,7 @@ from backcast.data.forms.hub import SPLITS
 from backcast.data.forms.long_rows import LongRows
 from backcast.data.forms.table_rows import TableRows
 from backcast.data.reading import Reading
-from backcast.data.sequences import Sequences, Splits
+from backcast.data.sequences import Sequences, Splits, read_as
 from backcast.data.store.cache import memory_rows
 from backcast.data.store.writer import Elements, RowWriter
 from backcast.errors import InputError
@@ -46,7 +46,9 @@ def from_python(data: Any, reading: Reading, y: Any = None, ids: Any = None) -> 
             raise InputError(
                 f"the data set has the splits {', '.join(map(str, data)) or 'none'}; `train` is needed"
             )
-        return Splits(**{split: from_python(part, reading).train for split, part in named.items()})
+        train = from_python(named.pop("train"), reading).train
+        like_train = replace(reading, kind=read_as(train.kind))
+        return Splits(train, **{split: from_python(part, like_train).train for split, part in named.items()})
     data, y, ids = from_torch(data, "x"), from_torch(y, "y"), from_torch(ids, "ids")
     table = _table(data)
     if table is not None:

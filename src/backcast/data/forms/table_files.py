@@ -1,4 +1,4 @@
-"""Files of rows, by their endings; several files of one form are read one after the other."""
+"""Files of rows, by their endings; several tables of one form are read one after the other."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FILE_SUFFIXES = (*TABLE_SUFFIXES, ".npz", ".npy", ".ts")
 
 
 def read_files(files: Sequence[Path], reading: Reading, name: str | None = None) -> Sequences:
-    """The rows of one file, or of several of the same form. Raises InputError, naming file and place."""
+    """The rows of one file, or of several tables of the same form. Raises InputError, naming file and place."""
     first = files[0]
     if table_suffix(first) is not None:
         return read_tables(files, reading, name)

@@ -92,7 +92,7 @@ def _plain(value: Any) -> Any:
 
 
 def is_missing(label: Any) -> bool:
-    """Whether it means "no label": None, NaN (also spelt as text) or ""."""
+    """Whether it means "no label": None, NaN (also spelt as text), pandas' NA and NaT, or ""."""
     if isinstance(label, str):
         return label == "" or label.lower() == "nan"
     if type(label).__name__ in ("NAType", "NaTType"):  # pandas'

@@ -35,7 +35,8 @@ MOST_NUMBERS = (
 
 @dataclass(frozen=True)
 class Detail:
-    """rows: at most; anchors: at most, per row; drawn: places of a line, at most."""
+    """rows: at most; anchors: at most, per row; drawn: places of a line, evenly spaced, to which those around the
+    anchors are added."""
 
     rows: int
     anchors: int

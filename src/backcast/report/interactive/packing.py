@@ -32,5 +32,5 @@ def pack_codes(codes: NDArray[np.float64]) -> dict[str, str]:
 
 
 def pack_errors(errors: NDArray[np.float64]) -> dict[str, str]:
-    """Errors from 0, in steps of a two-hundredth."""
+    """Errors from 0, in steps of about a two-hundredth."""
     return pack_scaled(errors, 0.0, MOST_ERROR)
