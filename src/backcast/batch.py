@@ -58,7 +58,7 @@ class Batch:
         whole = np.full(count, steps) if lengths is None else np.asarray(lengths, np.int64)
         if whole.shape != (count,) or (count and not 1 <= whole.min() <= whole.max() <= steps):
             raise ValueError(
-                f"lengths: {count} numbers of 1 .. {steps} are needed, one a row of x {tuple(x.shape)}"
+                f"lengths: {count} numbers of 1 .. {steps} are needed, one per row of x {tuple(x.shape)}"
             )
         return Batch(
             x,

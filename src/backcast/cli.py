@@ -122,15 +122,15 @@ def make_parser() -> argparse.ArgumentParser:
     demo.add_argument(
         "--scale", type=float, default=1.0, help="share of the epochs to train, for a quick look (default: 1)"
     )
-    demo.add_argument("--resume", action="store_true", help="go on with a demo that was stopped")
+    demo.add_argument("--resume", action="store_true", help="continue a demo that was stopped")
     demo.add_argument("--overwrite", action="store_true", help="replace a demo that is there")
 
     train = command("train", _train, "train on DATA")
     train.add_argument("data", nargs="?", metavar="DATA", help=FIELDS["data"].metadata["help"])
     train.add_argument("--preset", help="named settings; see `backcast ls presets`")
-    train.add_argument("--config", type=Path, help="settings from a YAML file; flags go over it")
+    train.add_argument("--config", type=Path, help="settings from a YAML file; flags override it")
     train.add_argument("--out", type=Path, help="folder of the run (default: runs/DATA-METHOD-SEED)")
-    train.add_argument("--resume", action="store_true", help="go on with the run in --out")
+    train.add_argument("--resume", action="store_true", help="continue the run in --out")
     train.add_argument("--overwrite", action="store_true", help="replace the run in --out")
     _add_settings(train)
 
@@ -380,7 +380,7 @@ def _ls(arguments: argparse.Namespace) -> int:
             "CSV, TSV, JSON lines (also .gz), Parquet, Arrow, .npz, .npy, .ts; `backcast inspect FILE` says what is in it"
         )
         lines["FOLDER"] = (
-            "a sub-folder a class (texts, pictures, WAV, .npy, any bytes), or files named train and test"
+            "a sub-folder per class (texts, pictures, WAV, .npy, any bytes), or files named train and test"
         )
         lines["hf:owner/name"] = (
             "a data set of the Hugging Face Hub; hf:owner/name:config where it has several"

@@ -104,13 +104,13 @@ class Config:
     text: str | None = _option(None, DATA, "column of the text; none: `text`", kind=str, optional=True)
     label: str | None = _option(None, DATA, "column of the labels; none: `label`", kind=str, optional=True)
     time: str | None = _option(
-        None, DATA, "column of the time: a table with one row a step", kind=str, optional=True
+        None, DATA, "column of the time: a table with one row per step", kind=str, optional=True
     )
-    wide: bool = _option(False, DATA, "a table with one column a step")
+    wide: bool = _option(False, DATA, "a table with one column per step")
     header: bool = _option(True, DATA, "CSV files begin with their columns' names; else these are 1, 2, 3 …")
     fill_missing: bool = _option(False, DATA, "take the last known value where one is missing")
     max_length: int | None = _option(
-        None, DATA, "cut rows to their first so many steps", kind=int, low=1, optional=True
+        None, DATA, "keep only this many steps at the beginning of a row", kind=int, low=1, optional=True
     )
     side: int | None = _option(
         None, DATA, "scale pictures to side × side", kind=int, low=1, high=4096, optional=True
@@ -134,7 +134,7 @@ class Config:
     limit: int | None = _option(
         None,
         DATA,
-        "use only so many training rows, drawn at random, always the same ones",
+        "use only this many training rows, drawn at random, always the same ones",
         kind=int,
         low=1,
         optional=True,
@@ -159,7 +159,7 @@ class Config:
     )
     joint: bool = _option(True, METHOD, "keep the auxiliary loss in phase 2")
 
-    anchors: int = _option(4, SEGMENTS, "segments a row, each with its own anchor and place (n)", low=1)
+    anchors: int = _option(4, SEGMENTS, "segments per row, each with its own anchor and place (n)", low=1)
     segment_length: int = _option(100, SEGMENTS, "targets of a segment (l)", low=1)
     aux_truncation: int | None = _option(
         None,
@@ -172,7 +172,7 @@ class Config:
     decoder_truncation: int | None = _option(
         None,
         SEGMENTS,
-        "r-LSTM: cut the gradient inside the decoder every so many steps; none: not cut",
+        "r-LSTM: cut the gradient inside the decoder at intervals of this many steps; none: not cut",
         kind=int,
         low=1,
         optional=True,
@@ -180,7 +180,7 @@ class Config:
     decoder_input: str = _option(
         "unfed",
         SEGMENTS,
-        "what the decoder is fed behind the first element: the truth, the truth or its own output, nothing",
+        "what the decoder is fed after the first element: the truth, the truth or its own output, nothing",
         choices=DECODER_INPUTS,
     )
     sampling_steps: int = _option(
@@ -204,9 +204,9 @@ class Config:
         0.5, NETWORK, "chance of dropping a weight of the second hidden layer", low=0.0, high=0.95
     )
 
-    pretrain_epochs: int = _option(20, TRAINING, "epochs of phase 1, the auxiliary loss alone", low=0)
+    pretrain_epochs: int = _option(20, TRAINING, "epochs of phase 1, only the auxiliary loss", low=0)
     epochs: int = _option(40, TRAINING, "epochs of phase 2", low=0)
-    batch_size: int = _option(64, TRAINING, "rows a step", low=1)
+    batch_size: int = _option(64, TRAINING, "rows per training step", low=1)
     optimizer: str = _option("adam", TRAINING, "what updates the weights", choices=("rmsprop", "adam"))
     pretrain_learning_rate: float = _option(1e-3, TRAINING, "of phase 1", low=SMALLEST, high=10.0)
     learning_rate: float = _option(1e-3, TRAINING, "of phase 2", low=SMALLEST, high=10.0)
@@ -246,7 +246,7 @@ class Config:
         if self.x is not None and self.text is not None:
             raise InputError("--x and --text exclude each other")
         if self.wide and self.time is not None:
-            raise InputError("--wide (one column a step) and --time (one row a step) exclude each other")
+            raise InputError("--wide (one column per step) and --time (one row per step) exclude each other")
         if not self.epochs and not (method.auxiliary and self.pretrain_epochs):
             raise InputError(
                 "--epochs 0 leaves nothing to train; with an auxiliary loss, --pretrain-epochs may stand alone"

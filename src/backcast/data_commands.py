@@ -43,7 +43,7 @@ def inspect(arguments: argparse.Namespace, say: Callable[[str], None]) -> int:
 def add_cache_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--clean", action="store_true", help="remove them")
     parser.add_argument(
-        "--older-than", type=whole(0), metavar="DAYS", help="only those not used for so many days"
+        "--older-than", type=whole(0), metavar="DAYS", help="only those not used for this many days"
     )
 
 

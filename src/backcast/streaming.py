@@ -187,7 +187,7 @@ class StreamSession:
         found = np.asarray(lengths)
         if found.shape != own.shape or (found.dtype.kind not in "iu" and found.size):
             raise InputError(
-                f"lengths must be {len(own)} whole numbers, one a row of x, not {found.dtype} {found.shape}"
+                f"lengths must be {len(own)} whole numbers, one per row of x, not {found.dtype} {found.shape}"
             )
         wrong = np.flatnonzero((found < 0) | (found > own))
         if len(wrong):

@@ -10,9 +10,9 @@ from backcast.config import above_zero, gigabytes, whole
 
 BENCHMARKS = {
     "step": "one training step: seconds and memory against the length, methods beside plain torch",
-    "recurrence": "the recurrent layer alone: the kernel beside nn.LSTM and the machine's peak",
+    "recurrence": "only the recurrent layer: the kernel beside nn.LSTM and the machine's peak",
     "memory": "peak memory of a training step against the length",
-    "stream": "reading as the data comes: time of a step, steps a second",
+    "stream": "reading as the data comes: time of a step, steps per second",
     "data": "preparing batches beside the training step that waits for them",
 }
 MEMORY_LENGTHS = [1_024, 16_384, 131_072, 1_048_576]
@@ -57,7 +57,7 @@ def _add_own(name: str, parser: argparse.ArgumentParser) -> None:
         _size(parser, "--batch", 32, "rows of a step (default: 32)")
         _size(parser, "--channels", 1, "numbers in an element (default: 1)")
     elif name == "recurrence":
-        _sizes(parser, "--inputs", None, "numbers that the layer reads a step")
+        _sizes(parser, "--inputs", None, "numbers that the layer reads per step")
         _sizes(parser, "--hidden", None, "cells")
         _sizes(parser, "--batch", None, "rows")
         _sizes(parser, "--lengths", None, "steps; with any of these four, all combinations (default: a list that docs/performance.md shows)")  # fmt: skip

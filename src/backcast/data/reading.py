@@ -105,7 +105,7 @@ def choose_columns(reading: Reading, names: Sequence[str], table: str) -> Column
     if not found:
         raise InputError(
             f"{table}: there is no column `x` or `text` in it ({_listed(names)}); name it by --x or --text, "
-            "say --wide for one column a step, or --id and --time for one row a step"
+            "say --wide for one column per step, or --id and --time for one row per step"
         )
     return Columns(id, label, (found[0],), found[0] in TEXT_COLUMNS)
 

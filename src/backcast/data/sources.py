@@ -200,7 +200,7 @@ def _read_folder(folder: Path, reading: Reading, name: str, wanted: Collection[s
         return _with_train(folders, reading, name, lambda split, how: read_folder(folders[split], how))
     if not files_of(folder):
         raise InputError(
-            f"{folder}: there are no data in it; a sub-folder a class, or files of rows ({', '.join(FILE_SUFFIXES)}), are read"
+            f"{folder}: there are no data in it; a sub-folder per class, or files of rows ({', '.join(FILE_SUFFIXES)}), are read"
         )
     return Splits(read_folder(folder, reading))
 
@@ -212,7 +212,7 @@ def _require_tables_alone(folder: Path, tables: list[Path]) -> None:
     top = next((path.relative_to(folder).parts[0] for path in tables if path.parent != folder), "data")
     if top != "data":
         raise InputError(
-            f"{folder}: {top} holds tables; a sub-folder a class holds one file a sequence as .txt, .npy, .wav or pictures, "
+            f"{folder}: {top} holds tables; a sub-folder per class holds one file per sequence as .txt, .npy, .wav or pictures, "
             "and tables are put together into one with a column `label`"
         )
     others = (path for path in files_of(folder) if path.parent != folder and path not in tables)

@@ -78,7 +78,7 @@ def row_weights(sample_weight: Any, count: int) -> NDArray[np.float64]:
     try:
         weights = np.asarray(sample_weight, np.float64)
     except (TypeError, ValueError):
-        raise InputError("sample_weight must be numbers, one a row") from None
+        raise InputError("sample_weight must be numbers, one per row") from None
     if weights.ndim == 0:
         weights = np.full(count, float(weights))
     if weights.shape != (count,):
@@ -116,5 +116,5 @@ def require_pairs(X_val: Any, y_val: Any) -> bool:
 def require_one_each(y: NDArray[Any], rows: Sequences, name: str) -> None:
     if len(y) != len(rows):
         raise InputError(
-            f"{name} has {len(y)} entries, but there are {len(rows)} rows in X; there must be one a row"
+            f"{name} has {len(y)} entries, but there are {len(rows)} rows in X; there must be one per row"
         )

@@ -98,7 +98,7 @@ def unfed(scale: Scale) -> Experiment:
         "unfed": {**R, "decoder_input": "unfed"},
         "unfed, position cue": {**R, "decoder_input": "unfed", "position_cue": True},
     }
-    title = "The decoder fed nothing behind the first element, truncated"
+    title = "The decoder fed nothing after the first element, truncated"
     pairs = [("unfed", "r-LSTM"), ("unfed, position cue", "r-LSTM")]
     return _ours(scale, "extension-unfed", title, rows, ("MNIST", "CIFAR-10"), pairs)
 

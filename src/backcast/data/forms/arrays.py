@@ -301,7 +301,7 @@ def _lengths(lengths: ArrayLike | None, count: int, steps: int, name: str) -> ND
     given = _array(lengths, f"{name}: lengths")
     if given.shape != (count,) or given.dtype.kind not in "iu":
         raise InputError(
-            f"{name}: lengths must be {count} whole numbers, one a row; it is {given.dtype} {given.shape}"
+            f"{name}: lengths must be {count} whole numbers, one per row; it is {given.dtype} {given.shape}"
         )
     bad = np.flatnonzero((given < 1) | (given > steps))
     if len(bad):

@@ -89,7 +89,7 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
                 size += len(content)
                 if len(content) > LONGEST_LINE:
                     raise InputError(
-                        f"{path}: line {number} is longer than {LONGEST_LINE >> 20} MB; write so long a row as one row a step "
+                        f"{path}: line {number} is longer than {LONGEST_LINE >> 20} MB; write so long a row as one row per step "
                         "(--id, --time), as .npy or as Parquet"
                     )
                 if compressed and size > max(BOMB_BYTES, BOMB_RATIO * compressed):

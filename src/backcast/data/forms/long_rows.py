@@ -30,7 +30,7 @@ class LongRows:
     def __init__(self, table: Table, reading: Reading, folder: str | None = None) -> None:
         if reading.id is None and "id" not in table.names:
             raise InputError(
-                f"{table.name}: --time says one row a step; name the column of the sequences by --id"
+                f"{table.name}: --time says one row per step; name the column of the sequences by --id"
             )
         self.table, self.kind, self.folder = table, reading.kind, folder
         self.needs_labels = reading.labels
