@@ -21,9 +21,11 @@ from backcast.paper.csv_form import csv_text
 from backcast.paper.data_sets import DataSet, data_set_csv, data_set_table, read_data_sets
 from backcast.paper.documents import document, write_claims, write_data_sets, write_experiment
 from backcast.paper.experiment import Cell, Claim, CurvePoint, Experiment, Published, RunResult
+from backcast.paper.experiments import EXPERIMENTS
 from backcast.paper.figures import experiment_figure, file_content
 from backcast.paper.outcomes import NOT_MEASURED, mean_curve, outcomes
 from backcast.paper.page import write_page
+from backcast.paper.scales import scale
 from backcast.paper.statistics import paired, spread
 from backcast.paper.tables import markdown, published_text, reasons, tables
 from backcast.paper.verdicts import counts, verdicts
@@ -386,6 +388,17 @@ def test_a_figure_without_published_numbers_has_no_panel_of_the_paper(form: str)
     experiment = Experiment("extension", "Ours", "paper", given.form, "accuracy", "", given.rows, given.columns, cells)  # fmt: skip
     results = outcomes(experiment, make_results(experiment, seeds=1))
     assert b">paper" not in file_content(experiment_figure(experiment, results))
+
+
+def test_the_papers_half_of_a_shrunk_experiment_has_the_papers_own_names() -> None:
+    shrunk = scale("small", dogs_are_there=False)
+    figure4, figure3 = (EXPERIMENTS[name](shrunk) for name in ("figure4", "figure3"))
+    results = outcomes(figure4, make_results(figure4, seeds=1))
+    content = file_content(experiment_figure(figure4, results)).decode()
+    assert ">300</text>" in content and ">75</text>" in content and "(paper: 300)" not in content
+    accuracy = tables(figure3, outcomes(figure3, {}))[0]
+    names = {line.name for line in accuracy.lines}
+    assert {"r-LSTM 19×2 (paper: r-LSTM 20×30)", "r-LSTM 20×30 (paper)"} <= names
 
 
 def test_the_page_stands_alone_and_has_every_experiment(tmp_path: Path) -> None:

@@ -155,3 +155,13 @@ class RunResult:
 
 Found = Mapping[str, tuple[RunResult, ...]]
 """Results by the checksum of their cell, in the order of the seeds."""
+
+
+def beside(own: str, theirs: str) -> str:
+    """Our name of a row or column, with the paper's where that differs."""
+    return own if own == theirs else f"{own} (paper: {theirs})"
+
+
+def of_paper(name: str) -> str:
+    """The paper's name of a row or column that `beside` named."""
+    return name.partition(" (paper: ")[2].removesuffix(")") or name

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from backcast.errors import InputError, nearest
 from backcast.paper import extensions, published
-from backcast.paper.experiment import Cell, Claim, Experiment
+from backcast.paper.experiment import Cell, Claim, Experiment, beside
 from backcast.paper.grid import FULL, LSTM, P, R, ablation, experiment, grid, run_settings
 from backcast.paper.scales import Scale, Settings
 
@@ -74,7 +74,7 @@ def table4(scale: Scale) -> Experiment:
     base = scale.data["DBpedia"]
     n, length = base["anchors"], base["segment_length"]
     one: Settings = {"anchors": 1, "segment_length": n * length}
-    many = _beside(f"r-LSTM {n}×{length}", "r-LSTM 20×15")
+    many = beside(f"r-LSTM {n}×{length}", "r-LSTM 20×15")
     rows: dict[str, Settings] = {
         "LSTM, truncated": LSTM,
         "LSTM, full BPTT": {**LSTM, **FULL},
@@ -102,7 +102,7 @@ def table4(scale: Scale) -> Experiment:
 def table5(scale: Scale) -> Experiment:
     steps = {"1 step": {"truncation": 1}, "0 steps": {"truncation": 0}}
     ours = [f"{n}×{length}" for n, length in scale.segments]
-    columns = [_beside(own, theirs) for own, theirs in zip(ours, published.SAMPLES, strict=True)]
+    columns = [beside(own, theirs) for own, theirs in zip(ours, published.SAMPLES, strict=True)]
     cells = [
         Cell(
             row, column, run_settings(scale, scale.data["CIFAR-10"], R, change, {"anchors": n, "segment_length": length}),
@@ -122,7 +122,7 @@ def table5(scale: Scale) -> Experiment:
 
 def figure3(scale: Scale) -> Experiment:
     n, length = scale.dogs_many
-    many = _beside(f"r-LSTM {n}×{length}", "r-LSTM 20×30")
+    many = beside(f"r-LSTM {n}×{length}", "r-LSTM 20×30")
     rows: dict[str, Settings] = {
         "LSTM, full BPTT": {**LSTM, **FULL},
         "r-LSTM": R,
@@ -167,7 +167,7 @@ def figure3(scale: Scale) -> Experiment:
 def figure4(scale: Scale) -> Experiment:
     base = scale.data["CIFAR-10"]
     columns = tuple(
-        _beside(str(own), theirs) for own, theirs in zip(scale.steps, published.STEPS, strict=True)
+        beside(str(own), theirs) for own, theirs in zip(scale.steps, published.STEPS, strict=True)
     )
     cells = [
         Cell(row, column, run_settings(scale, base, change, {"truncation": steps}), published.FIGURE4[row, theirs], steps)
@@ -238,8 +238,3 @@ def choose(name: str, scale: Scale) -> list[Experiment]:
             f"{name}: is not an experiment{nearest(name, [*EXPERIMENTS, 'all'])}; `backcast ls experiments` names them"
         )
     return [EXPERIMENTS[name](scale)]
-
-
-def _beside(own: str, theirs: str) -> str:
-    """Our name of a row or column, with the paper's where that differs."""
-    return own if own == theirs else f"{own} (paper: {theirs})"

@@ -7,7 +7,7 @@ import base64
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from backcast.paper.experiment import Experiment
+from backcast.paper.experiment import Experiment, of_paper
 from backcast.paper.marks import (
     PAPER,
     bands,
@@ -198,7 +198,7 @@ def _against_steps(figure: Figure, experiment: Experiment, found: Outcomes) -> N
     ours.set_xticks(range(len(columns)), [steps.get(column, column) for column in columns])
     ours.set_ylabel(f"test {experiment.quantity}, %")
     if paper:
-        paper.set_xticks(range(len(columns)), columns)
+        paper.set_xticks(range(len(columns)), [of_paper(column) for column in columns])
     for axes in filter(None, (ours, paper)):
         axes.set_xlim(-0.3, len(columns) - 0.7)
         axes.set_xlabel("steps of supervised BPTT (evenly spaced)")

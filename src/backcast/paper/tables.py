@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from backcast.paper.experiment import Experiment, Published
+from backcast.paper.experiment import Experiment, Published, of_paper
 from backcast.paper.outcomes import NOT_MEASURED, SMOKE, Outcome, Outcomes, most_seeds
 from backcast.paper.published import LENGTHS, PUBLISHED, PUBLISHED_WORDS
 from backcast.paper.statistics import Spread, spread
@@ -81,7 +81,7 @@ def _values(experiment: Experiment, found: Outcomes) -> Table:
             lines.append(Line(row, tuple(_text(one, most, digits) for one in line)))
         if any(one and one.published for one in line):
             said = _said(experiment, row, [one.published if one else None for one in line])
-            lines.append(Line(f"{row} (paper)", said, paper=True))
+            lines.append(Line(f"{of_paper(row)} (paper)", said, paper=True))
     kind = "Accuracy" if experiment.form == "curves" else f"Test {experiment.quantity}"
     return Table(_title(experiment, f"{kind}, %"), experiment.columns, tuple(lines))
 
@@ -115,7 +115,7 @@ def _seconds(experiment: Experiment, found: Outcomes) -> Table:
             lines.append(Line(row, tuple(_seconds_text(one) for one in line)))
         theirs = [one.published_seconds if one else None for one in line]
         if any(theirs):
-            lines.append(Line(f"{row} (paper)", _said(experiment, row, theirs), paper=True))
+            lines.append(Line(f"{of_paper(row)} (paper)", _said(experiment, row, theirs), paper=True))
     return Table(_title(experiment, "Seconds of a training step"), experiment.columns, tuple(lines))
 
 
