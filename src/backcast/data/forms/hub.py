@@ -70,7 +70,10 @@ def fetch(name: str) -> tuple[Path, list[str]]:
     repository, _, config = name.partition(":")
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
         raise InputError(f"hf:{name}: a data set of the Hub is called hf:owner/name or hf:owner/name:config")
-    wanted = [file for file in _files(repository) if table_suffix(Path(file)) and not file.startswith(".")]
+    files = _hub(
+        repository, "the list of its files", lambda hub: hub.list_repo_files(repository, repo_type="dataset")
+    )
+    wanted = [file for file in files if table_suffix(Path(file)) and not file.startswith(".")]
     configs = _configs(wanted)
     if config:
         if config not in configs:
@@ -92,20 +95,6 @@ def fetch(name: str) -> tuple[Path, list[str]]:
     )
     inside = Path(folder) / config if config else Path(folder)
     return inside, [Path(file).relative_to(config).as_posix() for file in wanted]
-
-
-def _files(repository: str) -> list[str]:
-    """The names of its files; without a network, of those that the Hub's own cache has."""
-    try:
-        what = "the list of its files"
-        return list(_hub(repository, what, lambda hub: hub.list_repo_files(repository, repo_type="dataset")))
-    except InputError as error:
-        ask = lambda hub: hub.snapshot_download(repository, repo_type="dataset", local_files_only=True)  # noqa: E731
-        try:
-            folder = Path(_hub(repository, "its files", ask))
-        except InputError:
-            raise error from None
-        return [path.relative_to(folder).as_posix() for path in files_of(folder)]
 
 
 def file_of(repository: str, file: str, name: str) -> Path:
