@@ -279,6 +279,7 @@ def test_all_losses_and_gradients_are_the_same_on_every_kernel(
         (lambda: Reconstruction(1, 5, 3, decoder_input="feed"), "one of fed, scheduled, unfed"),
         (lambda: Prediction(True, 5), "anchors must be"),
         (lambda: Prediction(1, 0), "segment_length must be"),
+        (lambda: Classification(-5), "neither None nor 0, must be a whole number from 1, not -5"),
         (lambda: Classification(20, recompute=True), "truncation must be None, not 20"),
     ],
 )

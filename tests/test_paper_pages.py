@@ -285,7 +285,7 @@ def test_curves_have_training_and_test_of_one_run() -> None:
 def test_the_caption_says_scale_machine_seeds_and_time() -> None:
     experiment, results = compare([0.6, 0.6, None], [0.5, 0.5, 0.5])
     text = " ".join(caption(experiment, outcomes(experiment, results)))
-    for part in ("5 runs finished (seeds 0, 1, 2), 1 did not", "1,000 rows", "tested on 200", "60 s to 62 s a run", "a machine, 1 thread"):  # fmt: skip
+    for part in ("5 runs finished (seeds 0, 1, 2), 1 did not", "1,000 rows", "tested on 200", "60 s to 62 s per run", "a machine, 1 thread"):  # fmt: skip
         assert part in text
     assert warning("small") == "Scale small: not the paper's setting."
     single, one_seed = compare([0.6], [0.5])

@@ -375,7 +375,9 @@ def test_workers_whose_parent_is_killed_end_too_and_leave_a_checkpoint(tmp_path:
     words = [sys.executable, str(tmp_path / "orphans.py"), str(tmp_path)]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
+        deadline = time.monotonic() + 60
         while not all((tmp_path / f"{name}.begun").exists() for name in ("long", "short")):
+            assert parent.poll() is None and time.monotonic() < deadline
             time.sleep(0.05)
         parent.kill()
         assert parent.stdout.read() == "", "ends when no worker holds the pipe any more, the idle one neither"

@@ -298,6 +298,8 @@ def test_pretrain_once_then_fine_tune(npz: Path, tmp_path: Path) -> None:
     assert near < far
     with pytest.raises(InputError, match="--hidden-size"):
         train(config(npz, hidden_size=7, from_run=str(tmp_path / "pretrained")), tmp_path / "bad")
+    with pytest.raises(InputError, match="--embedding-size"):
+        train(config(npz, embedding_size=0, from_run=str(tmp_path / "pretrained")), tmp_path / "bad")
     with pytest.raises(InputError, match="same main network"):
         train(config(npz, method="gru", from_run=str(tmp_path / "pretrained")), tmp_path / "bad")
     assert not (tmp_path / "bad").exists()

@@ -290,10 +290,10 @@ def take_over(network: Model, source: TrainedModel, classes: tuple[Any, ...]) ->
     Raises InputError where the main networks are of different kinds, or a part that both have differs in shape.
     """
     own, given = network.state_dict(), source.network.state_dict()
-    if any(name.startswith("encoder.") and (name in own) != (name in given) for name in {*own, *given}):
+    if type(network.encoder) is not type(source.network.encoder):
         raise InputError(
-            f"--from: its network is that of a {source.config.method}, which this run's method does not have; "
-            "use a --method with the same main network, or leave --from out"
+            f"--from: its main network is that of --method {source.config.method}, another kind than this run's; "
+            "use a method with the same main network, or leave --from out"
         )
     taken: dict[str, Tensor] = {}
     for name, value in given.items():

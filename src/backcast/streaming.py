@@ -178,7 +178,7 @@ class StreamSession:
                 f"they are {int(found.min())} .. {int(found.max())}"
             )
         if len(np.unique(found)) < len(found):
-            raise InputError("rows names a stream twice; push its steps one behind the other")
+            raise InputError("rows names a stream twice; push its steps one after the other")
         return found
 
     def _lengths(self, lengths: Any, own: NDArray[np.int64]) -> NDArray[np.int64]:

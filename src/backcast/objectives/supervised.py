@@ -11,7 +11,7 @@ from torch import Tensor
 
 from backcast import recompute, windows
 from backcast.batch import Batch
-from backcast.errors import InputError
+from backcast.errors import InputError, require_count
 from backcast.nn.model import Model, full_precision
 from backcast.objectives.objective import Draw, Plan
 from backcast.sweep import State, like
@@ -24,12 +24,16 @@ class LastOutput:
     truncation  steps before the end of the row that carry a gradient; None: all of them (full BPTT);
                 0: no supervised gradient reaches the main network (section 4, figure 4)
     recompute   with truncation None: the same gradient, in memory that grows with the square root of the length
+
+    Raises InputError for any other truncation, and for one with `recompute`.
     """
 
     truncation: int | None
     recompute: bool = False
 
     def __post_init__(self) -> None:
+        if self.truncation is not None and self.truncation != 0:
+            require_count("truncation, where it is neither None nor 0,", self.truncation)
         if self.recompute and self.truncation is not None:
             raise InputError(f"recompute is for full BPTT: truncation must be None, not {self.truncation!r}")
 

@@ -43,7 +43,7 @@ def _runs(finished: list[RunResult], unfinished: int) -> str:
     return (
         f"{len(finished)} run{'s' * (len(finished) > 1)} finished ({which}){f', {unfinished} did not' * (unfinished > 0)}. "
         f"Trained on {_span(run.train_rows for run in finished)} rows, tested on {_span(run.test_rows for run in finished)}. "
-        f"Training took {_durations(min(seconds), max(seconds))} a run, phase 1 included, on {devices}{_at_once(finished)}."
+        f"Training took {_durations(min(seconds), max(seconds))} per run, phase 1 included, on {devices}{_at_once(finished)}."
     )
 
 

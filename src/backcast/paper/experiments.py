@@ -156,7 +156,7 @@ def figure3(scale: Scale) -> Experiment:
         for column in (published.SIDES[0], last)
     ]
     claims.append(Claim(f"r-LSTM beats a Transformer at {lengths['96']}", ("r-LSTM", "96"), ("Transformer", "96")))  # fmt: skip
-    title = "Figure 3: accuracy, and seconds a step, against the length"
+    title = "Figure 3: accuracy, and seconds per step, against the length"
     if next(iter(scale.dogs.values()))["data"] == "cifar10":
         title += " (CIFAR-10 resized, in place of Stanford Dogs, which was not there)"
     return experiment(

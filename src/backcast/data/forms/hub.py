@@ -63,7 +63,9 @@ def split_files(folder: Path, wanted: Collection[str] | None = None) -> dict[str
 
 
 def fetch(name: str) -> tuple[Path, list[str]]:
-    """Downloads `owner/name[:config]` (or finds it in the Hub's own cache): its folder and the files in it.
+    """Downloads `owner/name[:config]` (what the Hub's own cache has is not fetched again): its folder and the files in it.
+
+    The list of its files always comes from the Hub.
 
     Files left in the folder by other configurations are ignored. Raises InputError.
     """
