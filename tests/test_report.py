@@ -22,11 +22,13 @@ from backcast.config import Config
 from backcast.data.forms.arrays import from_arrays
 from backcast.data.preprocessing import Preprocessing
 from backcast.data.sequences import Sequences
+from backcast.data.sources import identity
 from backcast.errors import InputError
 from backcast.nn.model import Model
 from backcast.prepared import prepare
 from backcast.report.confusion import confusion_figure
 from backcast.report.memory import memory_curve, symbol_vectors
+from backcast.report.page import write_report
 from backcast.report.reconstructions import recall
 from backcast.report.results import collect
 from backcast.report.symbols import UNKNOWN, shortened, symbol_names
@@ -438,6 +440,16 @@ def test_one_file_under_two_names_is_one_data_set(
     runs.append(train("./mine.npz", "lstm", tmp_path / "r2", "--seed", "2"))
     (group,) = collect([Path(run) for run in runs], None, lambda line: None).groups
     assert len(group.runs) == 3
+    assert identity("long" * 100) == "long" * 100, "no path can be so long; it is another name all the same"
+
+
+def test_a_report_with_an_interactive_page_of_what_has_no_states_is_refused(
+    npz: Path, tmp_path: Path
+) -> None:
+    run = Path(train(npz, "transformer", tmp_path / "run"))
+    with pytest.raises(InputError, match="has no state at a step"):
+        write_report([run], tmp_path / "report.html", interactive=tmp_path / "interactive.html")
+    assert not (tmp_path / "report.html").exists()
 
 
 def test_rows_other_than_those_trained_on_are_refused_where_that_can_be_told(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import multiprocessing
 import os
 import shlex
 import shutil
@@ -11,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,8 @@ from backcast.paper.published import PUBLISHED
 from backcast.paper.results_file import RESULTS, append_result, read_results
 from backcast.paper.scales import SCALES, scale
 from backcast.run import locked
+from backcast.side_by_side import Task, side_by_side
+from backcast.trainer import Interrupted
 from test_data import write_pictures
 
 ROOT = Path(__file__).parent.parent
@@ -403,6 +407,25 @@ if __name__ == "__main__":
     tasks = [Task(name, work, (Path(sys.argv[1]), name)) for name in ("long", "short")]
     list(side_by_side(tasks, 2, 1, on_steps=lambda steps: None, stop=lambda: False))
 """
+
+
+def test_a_stop_ends_the_workers_and_no_other_process_of_the_caller() -> None:
+    other = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(120,))
+    other.start()
+    try:
+        task = Task("wait", wait_for_the_stop, None)
+        with pytest.raises(Interrupted):
+            list(side_by_side([task], 1, 1, on_steps=lambda steps: None, stop=lambda: True))
+        assert other.is_alive() and multiprocessing.active_children() == [other]
+    finally:
+        other.kill()
+        other.join()
+
+
+def wait_for_the_stop(argument: None, advance: Callable[[int], None], stop: Callable[[], bool]) -> None:
+    while not stop():
+        time.sleep(0.01)
+    raise Interrupted
 
 
 def test_two_at_once_in_a_folder_and_a_folder_that_cannot_be_written(
