@@ -192,7 +192,7 @@ def build_network(config: Config, preprocessing: Preprocessing, classes: int) ->
             next_element = nn.Linear(width, elements)
         classifier = FeedForward(width, wide, classes, drop) if classes else None
         network = Model(encoder, classifier, decoder, predictor, next_element, symbols)
-    initialise(network, config.seed)
+    initialise(network, config.seed, config.forget_gate_bias)
     return network
 
 

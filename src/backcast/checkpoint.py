@@ -34,14 +34,18 @@ class Checkpoint:
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
-    """Writes `folder`/step-NNNNNNNNNN.safetensors, then drops all but the last two. Raises OSError."""
+    """Writes `folder`/step-NNNNNNNNNN.safetensors, then drops all but the last two. Raises OSError.
+
+    A file with a later step goes, too: it could not be used, or the run would have gone on from it.
+    """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}
     meta = json.dumps(checkpoint.meta, sort_keys=True)
     header = {"format": FORMAT, "meta": meta, "sha256": _checksum(tensors, meta)}
     path = folder / f"step-{checkpoint.meta['step']:010d}.safetensors"
     write_atomically(path, save(tensors, header))
-    for old in _files(folder)[:-KEPT]:
-        old.unlink()
+    up_to_now = [file for file in _files(folder) if file <= path]
+    for file in set(_files(folder)) - set(up_to_now[-KEPT:]):
+        file.unlink()
     return path
 
 

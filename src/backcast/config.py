@@ -203,6 +203,9 @@ class Config:
     dropconnect: float = _option(
         0.5, NETWORK, "chance of dropping a weight of the second hidden layer", low=0.0, high=0.95
     )
+    forget_gate_bias: float = _option(
+        1.0, NETWORK, "what the bias of an LSTM's forget gates starts at", low=-20.0, high=20.0
+    )
 
     pretrain_epochs: int = _option(20, TRAINING, "epochs of phase 1, only the auxiliary loss", low=0)
     epochs: int = _option(40, TRAINING, "epochs of phase 2", low=0)

@@ -18,6 +18,8 @@ from backcast.metrics import Scores
 from backcast.nn.model import Model
 from backcast.sweep import sweep
 
+ROWS_AT_ONCE = 256
+
 
 def last_outputs(model: Model, batch: Batch) -> Tensor:
     """What is classified, (B, H), no graph: the output at each row's last step, or an attention network's average."""
@@ -42,7 +44,7 @@ def logits(
     preprocessing: Preprocessing,
     rows: Sequences,
     *,
-    batch_size: int = 256,
+    batch_size: int = ROWS_AT_ONCE,
     device: torch.device | str = "cpu",
 ) -> Tensor:
     """The classifier's logits for all rows in order, (n, classes), on the CPU."""
@@ -55,7 +57,7 @@ def features(
     preprocessing: Preprocessing,
     rows: Sequences,
     *,
-    batch_size: int = 256,
+    batch_size: int = ROWS_AT_ONCE,
     device: torch.device | str = "cpu",
     head: Callable[[Tensor], Tensor] = lambda outputs: outputs,
 ) -> Tensor:
@@ -76,7 +78,7 @@ def evaluate(
     preprocessing: Preprocessing,
     rows: Sequences,
     *,
-    batch_size: int = 256,
+    batch_size: int = ROWS_AT_ONCE,
     device: torch.device | str = "cpu",
 ) -> Scores:
     """Scores over the labelled rows, each with its weight; there must be one."""
@@ -92,7 +94,7 @@ def squared_error(
     preprocessing: Preprocessing,
     rows: Sequences,
     *,
-    batch_size: int = 256,
+    batch_size: int = ROWS_AT_ONCE,
     device: torch.device | str = "cpu",
 ) -> float:
     """A regression's mean squared error over the rows with a target, each with its weight; there must be one."""

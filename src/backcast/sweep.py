@@ -64,15 +64,16 @@ def sweep(encoder: RecurrentEncoder, batch: Batch, steps: NDArray[np.int64]) -> 
         kept = [part.repeat_interleave(steps.shape[1], dim=0) for part in state]
         order = np.argsort(steps, axis=None, kind="stable")
         sorted_steps = steps.ravel()[order]
+        places = torch.from_numpy(order).to(batch.device)
         now = 0
         for stop in _stops(sorted_steps):
             _, state = encoder(batch.slice(now, stop), state)
             now = stop
             first, last = np.searchsorted(sorted_steps, [stop, stop + 1])
             if last > first:
-                places = torch.from_numpy(order[first:last]).to(batch.device)
+                wanted = places[first:last]
                 for store, part in zip(kept, state, strict=True):
-                    store[places] = part[places // steps.shape[1]].to(store.dtype)
+                    store[wanted] = part[wanted // steps.shape[1]].to(store.dtype)
     return like(state, kept)
 
 

@@ -23,7 +23,7 @@ from backcast.data.batching import epoch_batches
 from backcast.data.preprocessing import Preprocessing
 from backcast.data.sequences import Sequences
 from backcast.errors import RunError
-from backcast.inference import evaluate, squared_error
+from backcast.inference import ROWS_AT_ONCE, evaluate, squared_error
 from backcast.nn.model import Model
 from backcast.objectives import Draw, Term, losses
 from backcast.phases import Phase
@@ -204,9 +204,10 @@ class Trainer:
             if at.step % LOG_EVERY == 0:
                 recorder.metrics(self._entry("step", phase))
             due = time.monotonic() - self._saved_at >= self.settings.checkpoint_seconds
-            if due or stop():
+            stopping = stop()
+            if due or stopping:
                 self._save(recorder)
-            if stop():
+            if stopping:
                 raise Interrupted
         self._end_epoch(phase, recorder)
         if stop() and not (at.phase == len(self.phases) - 1 and at.epoch == phase.epochs):
@@ -267,11 +268,13 @@ class Trainer:
 
         In a regression only the loss decides.
         """
-        device = self.settings.device
+        device, size = self.settings.device, ROWS_AT_ONCE
+        if not self.model.recurrent:  # attention's memory grows with the rows and the length
+            size = min(size, self.settings.batch_size)
         if rows.targets is not None:
-            error = squared_error(self.model, self.preprocessing, rows, device=device)
+            error = squared_error(self.model, self.preprocessing, rows, batch_size=size, device=device)
             return {"validation_loss": error}, 0.0, error
-        found = evaluate(self.model, self.preprocessing, rows, device=device)
+        found = evaluate(self.model, self.preprocessing, rows, batch_size=size, device=device)
         noted = {
             "validation_accuracy": found.accuracy,
             "validation_balanced_accuracy": found.balanced_accuracy,

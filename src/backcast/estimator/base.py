@@ -50,6 +50,7 @@ class BackcastEstimator(BaseEstimator):
     decoder_layers: int = 2
     feedforward_size: int = 256
     dropconnect: float = 0.5
+    forget_gate_bias: float = 1.0
     pretrain_epochs: int = 20
     pretrain_learning_rate: float = 1e-3
     pretrain_halve_at: tuple[int, ...] = ()

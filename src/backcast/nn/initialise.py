@@ -12,11 +12,12 @@ from backcast import rng
 
 
 @torch.no_grad()
-def initialise(model: nn.Module, seed: int) -> None:
-    """Sets every parameter of `model`: from torch's distributions, with the LSTMs' forget-gate bias at 1.
+def initialise(model: nn.Module, seed: int, forget_gate_bias: float = 1.0) -> None:
+    """Sets every parameter of `model`: from torch's distributions, and the bias of the LSTMs' forget gates.
 
     A part that is an `OwnFirstWeights` (iRNN, uRNN) says itself how it starts. The bias is not stated in the
-    paper; 1 is what TensorFlow's cell added at the time. For one seed a parameter's numbers depend only on its name, so the same main network starts with the same weights whatever else the model contains.
+    paper; 1 is what TensorFlow's cell added at the time. For one seed a parameter's numbers depend only on its name, so
+    the same main network starts with the same weights whatever else the model contains.
     """
     own = dict(_first_weights(model, seed))
     for module_name, module in model.named_modules():
@@ -36,7 +37,7 @@ def initialise(model: nn.Module, seed: int) -> None:
                 value.uniform_(-bound, bound, generator=generator)
             if isinstance(module, nn.LSTM) and name.startswith("bias"):
                 size = module.hidden_size
-                value[size : 2 * size] = 1.0 if name.startswith("bias_ih") else 0.0
+                value[size : 2 * size] = forget_gate_bias if name.startswith("bias_ih") else 0.0
             parameter.copy_(value)
 
 

@@ -143,10 +143,10 @@ class EmbeddedLSTM(nn.Module):
         half = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
         start = self.zero_state(len(x)) if state is None else LSTMState(*state)
         with torch.no_grad(), torch.autocast("cpu", enabled=False):
+            if not kernel.usable(x, *self.layer.weights, *start):
+                return None  # before anything is made of a whole row
             folded = self.layer.fold(self.embedding, x)
             elements = x if folded else self.embedding(x)
-            if not kernel.usable(elements, *start):
-                return None
             return LSTMState(*kernel.sweep(elements, steps, *self.layer.maps(folded), *start, half))
 
     def run_to_ends(self, x: Tensor, state: LSTMState, lengths: NDArray[np.int64]) -> LSTMState | None:

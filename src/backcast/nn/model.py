@@ -15,7 +15,7 @@ from backcast.nn.feedforward import FeedForward
 class Model(nn.Module):
     """A main network, a classifier on its output, and what the auxiliary losses need.
 
-    encoder       reads the sequence: a `RecurrentEncoder`, or an `AveragedEncoder`
+    encoder       reads the sequence: a `RecurrentEncoder`, or an attention network
     classifier    last or averaged output (B, H) to logits (B, classes); None where nothing is classified (pretraining)
     decoder       r-LSTM's, or None
     predictor     p-LSTM's, or None
@@ -33,7 +33,7 @@ class Model(nn.Module):
         symbols: int = 0,
     ) -> None:
         super().__init__()
-        self.encoder: Any = encoder  # one of two protocols; nn.Module declares neither
+        self.encoder: Any = encoder  # nn.Module declares neither call
         self.classifier = classifier
         self.decoder = decoder
         self.predictor = predictor
@@ -49,9 +49,9 @@ class Model(nn.Module):
         """The loss of each element, (N, L): cross-entropy for symbols, squared error for real vectors.
 
         predicted (N, L, symbols) logits or (N, L, C). The squared error is averaged over channels (summed or
-        averaged is not stated in the paper).
+        averaged is not stated in the paper). No gradient reaches the targets: a learned input would become constant.
         """
-        predicted = full_precision(predicted)
+        predicted, target = full_precision(predicted), target.detach()
         if self.symbols:
             return F.cross_entropy(predicted.transpose(1, 2), target, reduction="none")
         return (predicted - target).square().mean(dim=-1)

@@ -17,6 +17,8 @@ RESULTS_VERSION = 1
 Form = Literal["table", "curves", "against length", "against steps", "ablation"]
 Quantity = Literal["accuracy", "error"]
 NOT_THE_CONFIGURATION = ("seed", "data_dir", "device", "checkpoint_minutes")
+LATER_SETTINGS = {"forget_gate_bias": 1.0}
+"""Settings that came after this version, with the value that runs before had without saying so."""
 
 Status = Literal["finished", "failed", "infeasible", "no data"]
 
@@ -53,6 +55,9 @@ class Cell:
         """Names the configuration, defaults included: cells of different tables that are the same run share it."""
         whole = resolve([self.settings]).to_dict()
         settings = {name: value for name, value in whole.items() if name not in NOT_THE_CONFIGURATION}
+        for name, before in LATER_SETTINGS.items():
+            if settings[name] == before:
+                del settings[name]
         text = json.dumps([RESULTS_VERSION, settings], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

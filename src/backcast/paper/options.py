@@ -29,6 +29,7 @@ NAMES = {
     "extension-unfed": "ours: the decoder is fed nothing after the first element",
     "extension-gru": "ours: a gated recurrent unit in the LSTM's place",
     "extension-labels": "ours: labels for 1, 10 and 100 % of the rows",
+    "extension-forget-gate": "ours: table 2 with the forget gates' bias at 0, 1 and 3 at first",
 }
 
 
