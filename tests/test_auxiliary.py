@@ -98,6 +98,54 @@ def test_its_randomness_follows_from_the_seed_and_the_steps() -> None:
     assert torch.equal(before, torch.random.get_rng_state())
 
 
+@pytest.mark.parametrize("objective", [replace(LOSS, anchors=1), Prediction(1, 4)])
+def test_no_gradient_comes_from_the_targets(objective: Objective) -> None:
+    x = torch.randn(1, 30, 2, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    AuxiliaryLoss(lstm(), objective, channels=2, position_cue=False)(x).backward()
+    assert x.grad is not None
+    reached = np.flatnonzero(x.grad[0].abs().sum(dim=-1).numpy()).tolist()
+    plan = objective.plan(Batch.of(x.detach()), DRAW)
+    assert plan.segments is not None
+    anchor, place, length = (int(part[0, 0]) for part in plan.segments)
+    if isinstance(objective, Prediction):
+        assert length == 4 and reached == list(
+            range(place, place + length)
+        )  # the last target is fed to nothing
+    else:
+        assert reached == sorted(
+            {*range(anchor - 2, anchor), place + length}
+        )  # backwards, the first one alone is fed
+
+
+class TwoLayers(TwoMethods):
+    """A state of four parts, as one wraps an LSTM of two layers without a thought."""
+
+    def zero_state(self, batch_size: int) -> tuple[Tensor, ...]:
+        return super().zero_state(batch_size) * 2
+
+
+class Wider(TwoMethods):
+    """Outputs wider than the state."""
+
+    output_size = 9
+
+    def forward(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        outputs, state = super().forward(x, state)
+        return torch.cat([outputs, outputs[..., :3]], dim=-1), state
+
+
+def test_networks_that_a_decoder_cannot_start_from_are_refused() -> None:
+    with pytest.raises(
+        InputError, match=r"the parts \(B, 6\), \(B, 6\), \(B, 6\), \(B, 6\).*join them along H"
+    ):
+        AuxiliaryLoss(TwoLayers(lstm()), LOSS, channels=2)
+    with pytest.raises(InputError, match="embed the symbols"):
+        AuxiliaryLoss(lstm(), LOSS, symbols=2)
+    x = torch.zeros(2, 20, 2)
+    assert AuxiliaryLoss(Wider(lstm()), Prediction(1, 4), channels=2)(x).isfinite()
+    assert AuxiliaryLoss(Wider(lstm()), LOSS, channels=2)(x).isfinite()
+
+
 def test_in_evaluation_nothing_is_dropped() -> None:
     x = torch.from_numpy(np.random.default_rng(0).normal(size=(5, 20, 2))).float()
     for objective in (LOSS, Prediction(3, 4)):

@@ -20,13 +20,15 @@ import torch
 from safetensors.torch import load_file
 
 import backcast.run as run_module
-from backcast.build import load_model
+from backcast.build import build_network, build_trainer, load_model
+from backcast.checkpoint import Checkpoint, load_last, save_checkpoint
 from backcast.config import Config, resolve
 from backcast.errors import InputError, RunError
 from backcast.files import write_atomically
 from backcast.history import read_metrics
 from backcast.prepared import prepare
 from backcast.run import locked, read_config, train
+from backcast.trainer import Interrupted
 
 SMALL: dict[str, Any] = {
     "method": "rp-lstm", "hidden_size": 6, "embedding_size": 4, "feedforward_size": 8, "truncation": 4,
@@ -170,6 +172,44 @@ def test_a_damaged_checkpoint_is_said_and_the_one_before_it_used(
     train(settings, tmp_path / "run", resume=True, say=said.append)
     assert str(last) in said[0] and "the one before it" in said[0]
     assert_same_run(tmp_path / "whole", tmp_path / "run")
+
+
+def test_a_damaged_checkpoint_does_not_take_the_place_of_a_good_one(tmp_path: Path) -> None:
+    def save(step: int) -> Path:
+        return save_checkpoint(
+            tmp_path, Checkpoint({"x": torch.ones(1)}, {"step": step, "fingerprint": "own"})
+        )
+
+    save(50)
+    save(100).write_bytes(b"damaged")
+    save(60)
+    save(70).write_bytes(b"damaged")
+    said: list[str] = []
+    found = load_last(tmp_path, "own", said.append)
+    assert found is not None and found.meta["step"] == 60 and len(said) == 1
+
+
+@pytest.mark.parametrize("asked", [1, 2, 3, 6])
+def test_a_stop_always_leaves_its_checkpoint(npz: Path, tmp_path: Path, asked: int) -> None:
+    answers = iter([False] * (asked - 1))
+    advanced: list[str] = []
+    with pytest.raises(Interrupted):
+        train(config(npz, checkpoint_minutes=60), tmp_path / "run", on_advance=advanced.append, stop=lambda: next(answers, True))  # fmt: skip
+    last = max((tmp_path / "run" / "checkpoints").iterdir())
+    assert last.name == f"step-{len(advanced):010d}.safetensors"
+
+
+def test_attention_judges_as_many_rows_at_once_as_it_trains_on(npz: Path, tmp_path: Path) -> None:
+    settings = config(npz, method="transformer", batch_size=3, epochs=1, validation=0.3)
+    ready = prepare(settings)
+    network = build_network(settings, ready.preprocessing, len(ready.train.classes))
+    rows: list[int] = []
+    network.encoder.register_forward_pre_hook(lambda module, given: rows.append(len(given[0])))
+    trainer = build_trainer(
+        settings, network, ready.preprocessing, ready.train, ready.validation, torch.device("cpu")
+    )
+    trainer._judged(ready.validation)
+    assert sum(rows) == len(ready.validation) > 3 == max(rows)
 
 
 def _die_after(steps: int) -> Any:

@@ -22,7 +22,8 @@ class AuxiliaryLoss(nn.Module):
     """A term to add to your own loss: `loss = F.cross_entropy(mine(x), y) + auxiliary(x)` (section 3).
 
     encoder    an `nn.LSTM` (one layer, one direction, batch first), or any `RecurrentEncoder`: two methods, `zero_state`
-               and `forward`. It stays yours: `parameters()` are only those of the auxiliary network
+               and `forward`, and `output_size` where its outputs have another width than its state. It stays yours:
+               `parameters()` are only those of the auxiliary network
     objective  `Reconstruction` (r-LSTM), `Prediction` (p-LSTM), or one of your own that uses their networks
     channels   numbers in an element, if x is (B, T, C); or
     symbols    how many symbols there are, if x is (B, T) int64
@@ -57,14 +58,25 @@ class AuxiliaryLoss(nn.Module):
         # torch draws first weights from its global generator; they are replaced, and the generator is restored.
         with torch.random.fork_rng(devices=[]):
             if isinstance(encoder, nn.LSTM):
+                if symbols:
+                    raise InputError(
+                        "an nn.LSTM reads vectors: embed the symbols, and say channels, their width"
+                    )
                 encoder = EmbeddedLSTM.around(encoder)
             state = encoder.zero_state(1)
             size, elements = state[0].shape[-1], symbols or channels
             own = hidden_size or size
             self.embedding = self.decoder = self.predictor = None
             if isinstance(objective, Prediction):
-                self.predictor = Predictor(size, own, elements, feedforward_size, dropconnect)
+                width = getattr(encoder, "output_size", size)
+                self.predictor = Predictor(width, own, elements, feedforward_size, dropconnect)
             else:
+                if len(state) > 2 or any(part.shape != (1, size) for part in state):
+                    shapes = ", ".join(str(("B", *part.shape[1:])).replace("'", "") for part in state)
+                    raise InputError(
+                        f"the encoder's state has the parts {shapes}; a decoder starts from one or two of one width, (B, H): "
+                        "join them along H"
+                    )
                 self.embedding = Embedding(symbols, channels, embedding_size)
                 self.decoder = Decoder(
                     self.embedding, size, own, decoder_layers, elements, feedforward_size, dropconnect, position_cue,
@@ -81,7 +93,8 @@ class AuxiliaryLoss(nn.Module):
         In evaluation nothing is dropped and `steps` does not advance: each call gives the same rows the same anchors
         and places.
 
-        x        (B, T, C) real vectors, best standardised, or (B, T) symbols, as the encoder reads them
+        x        (B, T, C) real vectors, best standardised, or (B, T) symbols, as the encoder reads them. It may carry a
+                 gradient, an embedding's; none comes from x as a target
         lengths  (B,) steps of each row, 1 .. T; None: all T
         """
         step = int(self.steps)
