@@ -1,6 +1,6 @@
 """Puts the documents of results/ into docs/results.md, so that no number there is copied by hand.
 
-    backcast reproduce all --scale small --render --data-dir DIR --out results/small
+    make results             # the documents, then this
     python docs/fill_results.py
 
 Between `<!-- results/small/NAME.md -->` and `<!-- end -->` stands that file, its headings two levels lower.

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 
 from backcast import process
 from backcast.benchmark.options import add_options, run_benchmark
-from backcast.config import DATA_OPTIONS, FIELDS, Config, flag, read_yaml, resolve, whole
+from backcast.config import DATA_OPTIONS, FIELDS, Config, flag, one_of, read_yaml, resolve, whole
 from backcast.data_commands import add_cache_options, add_data_options, add_inspect_options, cache, inspect
 from backcast.errors import InputError, RunError, nearest
 from backcast.methods import METHODS
@@ -155,7 +155,8 @@ def make_parser() -> argparse.ArgumentParser:
     add_options(command("benchmark", run_benchmark, "seconds and memory on this machine, beside plain torch"))
 
     ls = command("ls", _ls, "what there is: methods, datasets, presets, demo, experiments")
-    ls.add_argument("what", choices=("methods", "datasets", "presets", "demo", "experiments"))
+    what = ("methods", "datasets", "presets", "demo", "experiments")
+    ls.add_argument("what", type=one_of(*what), metavar="WHAT", help=", ".join(what))
     command("doctor", _doctor, "what backcast uses on this machine, and why")
     return parser
 
@@ -184,7 +185,8 @@ def _add_run_and_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", metavar="DATA", help=FIELDS["data"].metadata["help"])
     parser.add_argument(
         "--split",
-        choices=("train", "validation", "test", "all"),
+        type=one_of("train", "validation", "test", "all"),
+        metavar="{train,validation,test,all}",
         help="default: the test split where there is one, else all rows",
     )
     add_data_options(

@@ -344,6 +344,19 @@ def whole(low: int) -> Callable[[str], int]:
     return read
 
 
+def one_of(*names: str) -> Callable[[str], str]:
+    """A reader of one of these names from the command line; for another it says the nearest."""
+
+    def read(text: str) -> str:
+        if text not in names:
+            raise argparse.ArgumentTypeError(
+                f"{text}: must be one of {', '.join(names)}{nearest(text, names)}"
+            )
+        return text
+
+    return read
+
+
 def above_zero(text: str, unit: str) -> float:
     """Reads a number of `unit` from the command line, above 0."""
     try:

@@ -10,7 +10,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any, cast
 
-from backcast.config import FIELDS, whole
+from backcast.config import FIELDS, one_of, whole
 from backcast.errors import InputError
 
 CHUNK = 1 << 16
@@ -32,7 +32,7 @@ def add_stream_commands(command: Command, prepare: Callable[[argparse.Namespace]
 
     stream = command("stream", after_preparing(_stream), STREAM)
     stream.add_argument("source", type=Path, metavar="RUN", help="a run folder")
-    stream.add_argument("--format", choices=("jsonl", "bytes", "text"), default="jsonl", help='jsonl: one step per line: a number, a list, a word, or {"id": ..., "x": ...} for many streams, {"id": ..., "end": true} to end one; bytes, text: raw, for models that read bytes or characters (default: jsonl)')  # fmt: skip
+    stream.add_argument("--format", type=one_of("jsonl", "bytes", "text"), metavar="{jsonl,bytes,text}", default="jsonl", help='jsonl: one step per line: a number, a list, a word, or {"id": ..., "x": ...} for many streams, {"id": ..., "end": true} to end one; bytes, text: raw, for models that read bytes or characters (default: jsonl)')  # fmt: skip
     stream.add_argument("--every", type=whole(0), default=1, metavar="N", help="an answer after every N steps of a stream, and where it ends; 0: only there (default: 1)")  # fmt: skip
     stream.add_argument("--state", type=Path, metavar="FILE", help="continue the streams in FILE if it exists, and save them to it at the end (not where a second Ctrl-C ends it in the middle of a piece)")  # fmt: skip
     stream.add_argument("--device", default="cpu", help=FIELDS["device"].metadata["help"])

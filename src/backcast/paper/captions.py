@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from backcast.paper.experiment import Experiment, RunResult
-from backcast.paper.outcomes import SMOKE, Outcomes
+from backcast.paper.outcomes import SMOKE, Outcomes, timed_on
 
 ROWS = ("data", "side", "limit", "max_length", "labeled")
 """Settings that say which rows a run reads."""
@@ -55,6 +55,8 @@ def _numbers(experiment: Experiment, finished: list[RunResult]) -> list[str]:
     seeds = len({run.seed for run in finished})
     over = "one seed, so no spread" if seeds == 1 else f"mean ± standard deviation (n - 1) over {seeds} seeds"
     found = [f"Ours: {over}, after the last epoch (no epoch is selected).", *mark]
+    if experiment.form == "against length" and len({run.device for run in finished}) > 1:
+        found.append(f"Seconds per step are those of the runs on {timed_on(finished)}.")
     if experiment.form == "curves":
         found.append(
             "Training accuracy is measured on the batches of an epoch as they are trained on, with DropConnect; at small scale the curves' test accuracy "

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from backcast.config import FIELDS, gigabytes, whole
+from backcast.config import FIELDS, gigabytes, one_of, whole
 from backcast.errors import RunError
 
 NAMES = {
@@ -35,7 +35,7 @@ NAMES = {
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", help="table1 … table5, figure3 … figure6, extension-…, or all; `backcast ls experiments`")  # fmt: skip
-    parser.add_argument("--scale", choices=("smoke", "small", "paper"), default="small", help="smoke: everything once, seconds each, measures nothing; small: the experiment shrunk, for two cores; paper: the paper's settings (default: small)")  # fmt: skip
+    parser.add_argument("--scale", type=one_of("smoke", "small", "paper"), metavar="{smoke,small,paper}", default="small", help="smoke: everything once, seconds each, measures nothing; small: the experiment shrunk, for two cores; paper: the paper's settings (default: small)")  # fmt: skip
     parser.add_argument("--seeds", type=whole(1), default=3, metavar="K", help="seeds 0 .. K-1 of every row (default: 3)")  # fmt: skip
     parser.add_argument("--only", action="append", metavar="ROW", help="run only this row, as the table names it; may be given again")  # fmt: skip
     parser.add_argument("--resume", action="store_true", help="keep the results in --out, continue what was stopped, add what is missing")  # fmt: skip

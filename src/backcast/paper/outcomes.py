@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from backcast.paper.experiment import Cell, CurvePoint, Experiment, Found, Published, RunResult
@@ -17,7 +18,7 @@ class Outcome:
     """What was found for one cell.
 
     values    by seed, percent of the test rows: accuracy, or error where that is the experiment's quantity
-    seconds   of a training step, by seed
+    seconds   of a training step, by seed, on the device of most of the experiment's runs
     losses    by seed, points lost against the first row; only in an ablation
     runs      finished or not
     status    "finished" where there is at least one value; otherwise in words why there is none
@@ -62,7 +63,16 @@ Outcomes = dict[tuple[str, str], Outcome]
 def outcomes(experiment: Experiment, found: Found) -> Outcomes:
     places = [(row, column) for row in experiment.rows for column in experiment.columns]
     cells = {place: experiment.cell(*place) for place in places}
-    return {place: _outcome(experiment, found, cell) for place, cell in cells.items() if cell is not None}
+    device = timed_on(run for cell in experiment.cells for run in found.get(cell.checksum, ()))
+    return {
+        place: _outcome(experiment, found, cell, device) for place, cell in cells.items() if cell is not None
+    }
+
+
+def timed_on(runs: Iterable[RunResult]) -> str | None:
+    """The device of most of the runs that have seconds: those of different machines are not to be averaged."""
+    devices = [run.device for run in runs if run.seconds_per_step is not None]
+    return max(sorted(set(devices)), key=devices.count, default=None)
 
 
 def most_seeds(all_outcomes: Outcomes) -> int:
@@ -86,7 +96,7 @@ def mean_curve(outcome: Outcome) -> list[tuple[CurvePoint, CurvePoint, CurvePoin
     return band
 
 
-def _outcome(experiment: Experiment, found: Found, cell: Cell) -> Outcome:
+def _outcome(experiment: Experiment, found: Found, cell: Cell, device: str | None) -> Outcome:
     runs = found.get(cell.checksum, ())
     finished = [run for run in runs if run.status == "finished"]
     if experiment.scale == SMOKE and finished:
@@ -96,7 +106,11 @@ def _outcome(experiment: Experiment, found: Found, cell: Cell) -> Outcome:
         cell,
         _status(values, runs),
         values,
-        {run.seed: run.seconds_per_step for run in finished if run.seconds_per_step is not None},
+        {
+            run.seed: run.seconds_per_step
+            for run in finished
+            if run.seconds_per_step is not None and run.device == device
+        },
         _losses(experiment, found, values, cell),
         runs,
     )
@@ -122,8 +136,16 @@ def _values(experiment: Experiment, cell: Cell, runs: tuple[RunResult, ...]) -> 
 
 
 def _losses(experiment: Experiment, found: Found, values: dict[int, float], cell: Cell) -> dict[int, float]:
-    """The points, by seed, that an ablation's row loses against the first; empty for anything else."""
+    """The points, by seed, that an ablation's row loses against the first on the same rows; else empty."""
     first = experiment.cell(experiment.rows[0], cell.column)
     if experiment.form != "ablation" or first is None or first == cell:
         return {}
-    return paired(_values(experiment, first, found.get(first.checksum, ())), values)
+    whole, ours = found.get(first.checksum, ()), found.get(cell.checksum, ())
+    read = trained_on(ours)
+    alike = tuple(run for run in whole if read.get(run.seed) == run.data_sha256)
+    return paired(_values(experiment, first, alike), values)
+
+
+def trained_on(runs: Iterable[RunResult]) -> dict[int, str]:
+    """The checksum of the rows that each seed was trained on."""
+    return {run.seed: run.data_sha256 for run in runs if run.status == "finished"}

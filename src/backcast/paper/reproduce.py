@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -44,6 +45,9 @@ def reproduce(request: Request, *, stop: Callable[[], bool], say: Callable[[str]
             f"--out {request.out}: holds results already; say --resume (or --render), or another folder"
         )
     results = read_results(path)
+    _require_scale(request, results)
+    if request.note is None:
+        request = replace(request, note=_last_note(results))
     of = scale(request.scale, _with_dogs(request, results))
     experiments = [] if request.name == "table1" else choose(request.name, of)
     wanted = places(request, experiments)
@@ -60,8 +64,10 @@ def reproduce(request: Request, *, stop: Callable[[], bool], say: Callable[[str]
                     if (place.cell.checksum, seed) not in done
                 ]
                 sizes, absent = sizes_of_data(request, [place for place, _ in todo], say)
+                said = {(one.checksum, one.seed, one.reason) for one in results if one.status == "no data"}
                 for place, seed in todo:
-                    if reason := absent.get(place.cell.checksum):
+                    reason = absent.get(place.cell.checksum)
+                    if reason and (place.cell.checksum, seed, reason) not in said:
                         append_result(path, RunResult(place.cell.checksum, seed, "no data", reason))
                 there = [place for place in wanted if place.cell.checksum not in absent]
                 jobs, threads = _workers(request)
@@ -139,11 +145,12 @@ def _workers(request: Request) -> tuple[int, int]:
 
 
 def _with_dogs(request: Request, results: list[RunResult]) -> bool:
-    """Is figure 3 about Stanford Dogs? The results decide; where they do not, whether the data are there."""
-    there = {result.checksum for result in results}
+    """Is figure 3 about Stanford Dogs? Its own finished runs decide; without one, whether the data are there."""
+    finished = {result.checksum for result in results if result.status == "finished"}
     for dogs in (True, False):
-        cells = EXPERIMENTS["figure3"](scale(request.scale, dogs)).cells
-        if there & {cell.checksum for cell in cells}:
+        of = scale(request.scale, dogs)
+        others = _checksums(of, [name for name in EXPERIMENTS if name != "figure3"])
+        if finished & (_checksums(of, ["figure3"]) - others):
             return dogs
     if request.render or request.name not in ("table1", "figure3", "all"):
         return False
@@ -154,20 +161,43 @@ def _with_dogs(request: Request, results: list[RunResult]) -> bool:
     return True
 
 
+def _checksums(of: Scale, names: Iterable[str] = EXPERIMENTS) -> set[str]:
+    return {cell.checksum for name in names for cell in EXPERIMENTS[name](of).cells}
+
+
+def _known(name: str) -> set[str]:
+    """The checksums of all configurations of a scale; no other scale has one of them."""
+    return _checksums(scale(name, True)) | _checksums(scale(name, False))
+
+
+def _require_scale(request: Request, results: list[RunResult]) -> None:
+    """Raises InputError where the folder's results are of another scale: this one's documents would replace theirs."""
+    there = {result.checksum for result in results}
+    for other in SCALES:
+        if other != request.scale and there & _known(other):
+            raise InputError(
+                f"--scale {request.scale}: the results in {request.out} are of scale {other}; say --scale {other}, or another --out"
+            )
+
+
+def _last_note(results: list[RunResult]) -> str | None:
+    """The note of the last run that had one: documents that are made again say what they said."""
+    for result in reversed(results):
+        words = shlex.split(result.command)
+        if "--note" in words:
+            return words[words.index("--note") + 1]
+    return None
+
+
 def _say_foreign(request: Request, results: list[RunResult], say: Callable[[str], None]) -> None:
     """Reports results that no table of this version can show: they are never mixed into one."""
-    known = {
-        cell.checksum
-        for name in SCALES
-        for dogs in (False, True)
-        for make in EXPERIMENTS.values()
-        for cell in make(scale(name, dogs)).cells
-    }
+    known = _known(request.scale)
     foreign = [result for result in results if result.checksum not in known]
     if foreign:
+        commands = dict.fromkeys(result.command or "a command that is not known" for result in foreign)
         say(
             f"{request.out / RESULTS}: {len(foreign)} of {len(results)} results are of another version or configuration and are "
-            f"not shown; the first of them was run by: {foreign[0].command or 'not known'}"
+            f"not shown; they were run by: {'; '.join(commands)}"
         )
 
 

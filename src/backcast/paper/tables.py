@@ -62,7 +62,7 @@ def reasons(found: Outcomes) -> list[str]:
 
 
 def published_text(published: Published | None) -> str:
-    """A number of the paper with the digits it has there, ~ where it is read off a plot."""
+    """A number of the paper, ~ where it is read off a plot."""
     if published is None:
         return "–"
     value = published.value
@@ -79,6 +79,8 @@ def _values(experiment: Experiment, found: Outcomes) -> Table:
         line = [found.get((row, column)) for column in experiment.columns]
         if any(line):
             lines.append(Line(row, tuple(_text(one, most, digits) for one in line)))
+        if any(one and len(one.values) > 1 for one in line):
+            lines.append(Line("95 % interval", tuple(_bounds(one, digits) for one in line)))
         if any(one and one.published for one in line):
             said = _said(experiment, row, [one.published if one else None for one in line])
             lines.append(Line(f"{of_paper(row)} (paper)", said, paper=True))
@@ -146,6 +148,14 @@ def _text(outcome: Outcome | None, most: int, digits: int) -> str:
     if values.count < most:
         text += f" ({values.count} of {most} seeds)"
     return text
+
+
+def _bounds(outcome: Outcome | None, digits: int) -> str:
+    """The interval of the mean over seeds; a dash where there are fewer than two."""
+    values = outcome.spread if outcome else None
+    if values is None or values.low is None or values.high is None:
+        return "–"
+    return f"{values.low:.{digits}f} to {values.high:.{digits}f}"
 
 
 def _seconds_text(outcome: Outcome | None) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from backcast.paper.experiment import Claim, Experiment, Found, Published
-from backcast.paper.outcomes import NOT_MEASURED, SMOKE, Outcome, Outcomes, outcomes
+from backcast.paper.outcomes import NOT_MEASURED, SMOKE, Outcome, Outcomes, outcomes, trained_on
 from backcast.paper.statistics import Spread, paired, spread
 
 Answer = Literal["agrees", "disagrees", "not decided at this scale"]
@@ -70,12 +70,18 @@ def verdicts(experiment: Experiment, found: Found) -> list[Verdict]:
 
 def counts(all_verdicts: Sequence[Verdict]) -> str:
     """How the paper's claims and our questions came out, as sentences; two claims about the same runs count once."""
-    sentences = []
+    sentences: list[str] = []
+    counted: set[tuple[str, str]] = set()
     for ours, what in (
         (False, "claims of the paper, our runs agree with"),
         (True, "questions of our own, our runs say yes to"),
     ):
-        once = {verdict.cells: verdict.answer for verdict in all_verdicts if verdict.claim.ours == ours}
+        once = {
+            verdict.cells: verdict.answer
+            for verdict in all_verdicts
+            if verdict.claim.ours == ours and verdict.cells not in counted
+        }
+        counted |= once.keys()
         answers = [*once.values()]
         if answers:
             agree, disagree = answers.count("agrees"), answers.count("disagrees")
@@ -105,7 +111,7 @@ def _verdict(experiment: Experiment, claim: Claim, found: Outcomes) -> Verdict:
 def _answer(experiment: Experiment, better: Outcome, worse: Outcome) -> tuple[Answer, Spread | None, str]:
     """The answer, the difference behind it, and the reason where it is not decided."""
     undecided: Answer = "not decided at this scale"
-    ours, theirs = _rows(better), _rows(worse)
+    ours, theirs = trained_on(better.runs), trained_on(worse.runs)
     if any(ours[seed] != theirs[seed] for seed in ours.keys() & theirs.keys()):
         return undecided, None, "they were trained on different rows"
     one, other = (better, worse) if experiment.quantity == "accuracy" else (worse, better)
@@ -117,11 +123,6 @@ def _answer(experiment: Experiment, better: Outcome, worse: Outcome) -> tuple[An
     if difference.high < 0:
         return "disagrees", difference, ""
     return undecided, difference, "the interval contains zero"
-
-
-def _rows(outcome: Outcome) -> dict[int, str]:
-    """The checksum of what was trained on, by seed."""
-    return {run.seed: run.data_sha256 for run in outcome.runs if run.status == "finished"}
 
 
 def _missing(experiment: Experiment, better: Outcome, worse: Outcome) -> str:
