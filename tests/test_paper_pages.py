@@ -192,6 +192,30 @@ def test_a_question_of_ours_is_answered_with_yes_or_no() -> None:
     assert "Of 1 questions of our own, our runs say yes to 0, no to 1" in counts(found), "one is the paper's"
 
 
+def test_an_ablation_loses_nothing_against_a_run_on_other_rows() -> None:
+    experiment = make_experiment("ablation")
+    results = make_results(experiment)
+    whole = experiment.cells[0].checksum
+    results[whole] = (replace(results[whole][0], data_sha256="other"), *results[whole][1:])
+    found = outcomes(experiment, results)
+    assert found[experiment.cells[1].row, experiment.columns[0]].losses.keys() == {1, 2}
+
+
+def test_seconds_of_two_machines_are_not_averaged() -> None:
+    experiment = make_experiment("against length")
+    results = make_results(experiment)
+    cell = experiment.cells[0]
+    before = outcomes(experiment, results)[cell.row, cell.column]
+    assert len(before.seconds) == 3 and "Seconds per step are those" not in " ".join(caption(experiment, {(cell.row, cell.column): before}))  # fmt: skip
+    slow = replace(results[cell.checksum][0], device="another", seconds_per_step=99.0)
+    results[cell.checksum] = (slow, *results[cell.checksum][1:])
+    after = outcomes(experiment, results)[cell.row, cell.column]
+    assert len(after.values) == 3 and after.seconds == {1: 0.25, 2: 0.25}
+    assert "Seconds per step are those of the runs on a machine, 1 thread." in " ".join(
+        caption(experiment, {(cell.row, cell.column): after})
+    )
+
+
 def test_two_claims_about_the_same_runs_count_once() -> None:
     experiment, results = compare([0.60, 0.62, 0.61], [0.50, 0.51, 0.52])
     again = replace(experiment, claims=(*experiment.claims, replace(experiment.claims[0], text="once more")))
@@ -226,7 +250,15 @@ def test_tables_are_whole_and_say_in_words_what_is_missing(form: str) -> None:
         assert len(lines) == len(table.lines) + 2
     if form != "curves":  # three configurations alone
         text = markdown(shown[0])
-        assert all(word in text for word in ("failed", "infeasible", "not run", "(2 of 3 seeds)", " ± "))
+        words = [
+            "failed",
+            "infeasible",
+            "not run",
+            "(2 of 3 seeds)",
+            " ± ",
+            *(["95 % interval"] * (form != "ablation")),
+        ]
+        assert all(word in text for word in words)
         assert any(
             "failed: loss |nan| at step 3" in line and "seeds 0, 1, 2" in line for line in reasons(results)
         )

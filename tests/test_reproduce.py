@@ -13,15 +13,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import backcast.paper.reproduce as reproduce_module
 from backcast.cli import main
 from backcast.config import resolve
 from backcast.errors import InputError
-from backcast.paper.experiment import Experiment
+from backcast.paper.experiment import Experiment, RunResult
 from backcast.paper.experiments import EXPERIMENTS, choose
 from backcast.paper.options import NAMES
 from backcast.paper.planning import Request, places, tasks
@@ -218,6 +220,42 @@ def test_results_of_another_version_are_refused_with_the_command(
     ) > 0
 
 
+def test_a_folder_holds_one_scale(smoke: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = {path: path.read_bytes() for path in smoke.iterdir() if path.is_file()}
+    for more in ("--render", "--resume"):
+        assert main(["reproduce", "table2", more, "--out", str(smoke)]) == 2
+        assert "are of scale smoke; say --scale smoke" in capsys.readouterr().err
+    assert before == {path: path.read_bytes() for path in smoke.iterdir() if path.is_file()}
+
+
+def test_documents_that_are_made_again_keep_the_note(smoke: Path, data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    result = read_results(smoke / RESULTS)[0]
+    append_result(out / RESULTS, replace(result, command=f"{result.command} --note 'Other pictures.'"))
+    append_result(out / RESULTS, replace(result, seed=1))
+    for more, said in (((), True), (("--note", ""), False), (("--note", "Mine."), False)):
+        assert main([*command("table2", data, "--render", *more), "--out", str(out)]) == 0
+        assert ("Other pictures." in (out / "table2.md").read_text()) == said
+
+
+def test_figure_3_is_about_what_its_own_finished_runs_read(
+    smoke: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        reproduce_module, "load", lambda *args, **options: None
+    )  # Stanford Dogs are there now
+    request = Request("figure3", "smoke", 1, (), True, False, Path("out"), None, "cpu", None, 16.0, None)
+    others = {cell.checksum for cell in EXPERIMENTS["table2"](scale("smoke", False)).cells}
+    elsewhere = [result for result in read_results(smoke / RESULTS) if result.checksum in others]
+    r_lstm = next(
+        cell for cell in EXPERIMENTS["figure3"](scale("smoke", False)).cells if cell.row == "r-LSTM"
+    )
+    result = RunResult(r_lstm.checksum, 0, "no data", "not there")
+    assert reproduce_module._with_dogs(request, [*elsewhere, result])
+    assert not reproduce_module._with_dogs(request, [replace(result, status="finished")])
+
+
 def test_a_damaged_line_is_said_with_its_number(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -296,7 +334,7 @@ def test_it_is_stopped_and_gone_on_with(data: Path, tmp_path: Path) -> None:
     [
         (["tabel2"], "did you mean 'table2'"),
         (["table2", "--only", "r-LSTM, truncatd"], "did you mean 'r-LSTM, truncated'"),
-        (["table2", "--scale", "smal"], "smal"),
+        (["table2", "--scale", "smal"], "did you mean 'small'?"),
         (["table2", "--seeds", "0"], "at least 1"),
         (["table2", "--memory", "none"], "gigabytes"),
         (["table2", "--device", "gpu"], "--device gpu"),
