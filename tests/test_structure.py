@@ -35,8 +35,9 @@ LEVELS = {
     8: ["run", "step_memory", "stream_lines", "export"],
     9: ["report", "doctor", "inspection"],
     10: ["demo", "benchmark", "data_commands", "stream_command", "report_command", "paper"],
-    11: ["cli"],
-    12: ["__main__"],
+    11: ["ls_command"],
+    12: ["cli"],
+    13: ["__main__"],
 }
 LEVEL_OF = {name: level for level, names in LEVELS.items() for name in names}
 

@@ -22,9 +22,9 @@ from backcast.benchmark.options import add_options, run_benchmark
 from backcast.config import DATA_OPTIONS, FIELDS, Config, flag, one_of, read_yaml, resolve, whole
 from backcast.data_commands import add_cache_options, add_data_options, add_inspect_options, cache, inspect
 from backcast.errors import InputError, RunError, nearest
-from backcast.methods import METHODS
-from backcast.paper.options import NAMES, run_reproduce
+from backcast.ls_command import LISTS, add_ls_options, ls, print_table
 from backcast.paper.options import add_options as add_reproduce_options
+from backcast.paper.options import run_reproduce
 from backcast.presets import PRESETS
 from backcast.report_command import add_report_options, report
 from backcast.stream_command import add_stream_commands
@@ -154,9 +154,7 @@ def make_parser() -> argparse.ArgumentParser:
     add_cache_options(command("cache", cache, "imported data: what there is, and away with it"))
     add_options(command("benchmark", run_benchmark, "seconds and memory on this machine, beside plain torch"))
 
-    ls = command("ls", _ls, "what there is: methods, datasets, presets, demo, experiments")
-    what = ("methods", "datasets", "presets", "demo", "experiments")
-    ls.add_argument("what", type=one_of(*what), metavar="WHAT", help=", ".join(what))
+    add_ls_options(command("ls", ls, f"what there is: {', '.join(LISTS)}"))
     command("doctor", _doctor, "what backcast uses on this machine, and why")
     return parser
 
@@ -368,49 +366,12 @@ def _inspect(arguments: argparse.Namespace) -> int:
     return inspect(arguments, _say)
 
 
-def _ls(arguments: argparse.Namespace) -> int:
-    if arguments.what == "presets":
-        lines = {
-            name: ", ".join(f"{key}={value}" for key, value in preset.items())
-            for name, preset in PRESETS.items()
-        }
-    elif arguments.what == "datasets":
-        from backcast.data.sources import BUILT_IN
-
-        lines = {name: source.description for name, source in BUILT_IN.items()}
-        lines["FILE"] = (
-            "CSV, TSV, JSON lines (also .gz), Parquet, Arrow, .npz, .npy, .ts; `backcast inspect FILE` says what is in it"
-        )
-        lines["FOLDER"] = (
-            "a sub-folder per class (texts, pictures, WAV, .npy, any bytes), or files named train and test"
-        )
-        lines["hf:owner/name"] = (
-            "a data set of the Hugging Face Hub; hf:owner/name:config where it has several"
-        )
-    elif arguments.what == "experiments":
-        lines = NAMES
-    elif arguments.what == "methods":
-        lines = {name: method.description for name, method in METHODS.items()}
-    else:
-        from backcast.demo import CONTENDERS
-
-        lines = {contender.name: contender.description for contender in CONTENDERS}
-    _print_table(lines)
-    return 0
-
-
 def _doctor(arguments: argparse.Namespace) -> int:
     _prepare_process(arguments)
     from backcast.doctor import lines
 
-    _print_table(lines())
+    print_table(lines())
     return 0
-
-
-def _print_table(lines: dict[str, str]) -> None:
-    width = max(map(len, lines))
-    for name, text in lines.items():
-        print(f"{name:<{width}}  {text}")
 
 
 def _say(line: str) -> None:
