@@ -302,6 +302,21 @@ def test_two_processes_in_one_folder_are_refused(
 
 
 @pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["trian", "mnist"], "COMMAND trian: is not one of demo, train, "),
+        (["trian", "mnist"], "; did you mean 'train'? (see backcast --help)"),
+        (["benchmark", "memroy"], "did you mean 'memory'? (see backcast benchmark --help)"),
+        (["7"], "COMMAND 7: is not one of demo, "),
+    ],
+)
+def test_an_unknown_command_is_answered_with_the_nearest(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert message in refuse(words, capsys)
+
+
+@pytest.mark.parametrize(
     "command", ["", "demo", "train", "evaluate", "predict", "report", "stream", "export", "ls"]
 )
 def test_help_answers_at_once_and_imports_nothing_heavy(command: str) -> None:

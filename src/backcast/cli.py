@@ -60,6 +60,14 @@ class _Parser(argparse.ArgumentParser):
             )
         return found, rest
 
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Called by argparse for the name of a command."""
+        if action.choices is not None and value not in action.choices:
+            raise InputError(
+                f"{action.metavar} {value}: is not one of {', '.join(action.choices)}{nearest(value, action.choices)} "
+                f"(see {self.prog} --help)"
+            )
+
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the command; returns its exit status. Without `argv`, the process is taken to be the command's own."""
