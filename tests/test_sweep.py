@@ -48,7 +48,10 @@ def test_a_sweep_builds_no_graph_and_ends_at_the_last_step_asked_for() -> None:
 
 
 def test_a_sweep_without_the_kernel_makes_nothing_of_a_whole_row() -> None:
-    model, batch = make_model(symbols=True), make_batch([200, 150], symbols=True)  # float64: not for the kernel
+    model, batch = (
+        make_model(symbols=True),
+        make_batch([200, 150], symbols=True),
+    )  # float64: not for the kernel
     steps: list[int] = []
     model.encoder.embedding.register_forward_pre_hook(lambda module, given: steps.append(given[0].shape[1]))
     sweep(model.encoder, batch, np.array([[200], [150]]))
