@@ -187,6 +187,8 @@ def test_a_run_that_is_there_is_not_touched_unless_asked(
         (["DATA", "--config", "nowhere.yaml"], "nowhere.yaml: cannot be read"),
         (["mnist", "--data-dir", "nowhere"], "--data-dir nowhere"),
         ([], "which DATA?"),
+        (["--resume"], "--resume needs --out RUN"),
+        (["--resume", "--out", "nowhere"], "--resume needs --out RUN, the folder of a run that was begun"),
     ],
 )
 def test_options_that_do_not_fit_are_one_line_and_write_nothing(

@@ -222,7 +222,8 @@ def _prepare_process(arguments: argparse.Namespace) -> None:
 def _config(arguments: argparse.Namespace) -> Config:
     given = {name: value for name in FIELDS if (value := getattr(arguments, name, None)) is not None}
     layers: list[dict[str, Any]] = []
-    if arguments.resume and arguments.out is not None and (arguments.out / "config.yaml").exists():
+    begun = arguments.resume and arguments.out is not None and (arguments.out / "config.yaml").exists()
+    if begun:
         layers.append(read_yaml(arguments.out / "config.yaml"))
     if arguments.preset is not None:
         if arguments.preset not in PRESETS:
@@ -232,7 +233,10 @@ def _config(arguments: argparse.Namespace) -> Config:
         layers.append(PRESETS[arguments.preset])
     if arguments.config is not None:
         layers.append(read_yaml(arguments.config))
-    return resolve([*layers, given])
+    config = resolve([*layers, given])
+    if arguments.resume and not begun and config.data is None:
+        raise InputError("--resume needs --out RUN, the folder of a run that was begun")
+    return config
 
 
 def _train(arguments: argparse.Namespace) -> int:
