@@ -16,6 +16,7 @@ import pytest
 
 from backcast.cli import main
 from backcast.config import FIELDS, flag
+from backcast.trainer import Interrupted
 from test_data import write_pictures
 
 QUICK = [
@@ -50,6 +51,23 @@ def test_what_to_do_next_is_never_to_measure_on_the_training_rows(
     np.savez(tmp_path / "new.npz", **np.load(npz))
     assert main(["evaluate", str(tmp_path / "run"), str(tmp_path / "new.npz")]) == 0
     assert "was trained on" not in capsys.readouterr().err
+
+
+def test_commands_to_paste_are_quoted(
+    npz: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = ["train", str(npz), *QUICK, "--out", str(tmp_path / "my run")]
+    assert main(train) == 0
+    following = capsys.readouterr().out.split("next: ")[1]
+    assert f"backcast evaluate '{tmp_path / 'my run'}' ROWS" in following
+    assert f"backcast report '{tmp_path / 'my run'}'" in following
+
+    def stopped(*given: object, **more: object) -> None:
+        raise Interrupted
+
+    monkeypatch.setattr("backcast.run.train", stopped)
+    assert main([*train, "--overwrite"]) == 1
+    assert f"go on with: backcast train --resume --out '{tmp_path / 'my run'}'" in capsys.readouterr().err
 
 
 def test_train_evaluate_predict_on_arrays_of_ones_own(

@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
+from shlex import quote
 from typing import Any, NoReturn
 
 from backcast import process
@@ -257,7 +258,7 @@ def _train(arguments: argparse.Namespace) -> int:
                 on_total=progress.total, on_advance=progress.advance, stop=stop,
             )  # fmt: skip
     except Interrupted:
-        raise RunError(f"stopped; go on with: backcast train --resume --out {out}") from None
+        raise RunError(f"stopped; go on with: backcast train --resume --out {quote(str(out))}") from None
     _say_result(out, config)
     return 0
 
@@ -276,9 +277,10 @@ def _say_result(out: Path, config: Config) -> None:
         )
     elif "accuracy" in epochs[-1]:
         print(f"training accuracy {epochs[-1]['accuracy']:.4f} (last epoch; no rows were held out)")
-    tested = "ROWS-IT-HAS-NOT-SEEN" if Path(str(config.data)).is_file() else config.data
-    following = f"backcast evaluate {out} {tested}" if config.epochs else f"backcast train DATA --from {out}"
-    print(f"model in {out / 'model'}; next: {following}, backcast report {out}")
+    tested = "ROWS-IT-HAS-NOT-SEEN" if Path(str(config.data)).is_file() else quote(str(config.data))
+    run = quote(str(out))
+    following = f"backcast evaluate {run} {tested}" if config.epochs else f"backcast train DATA --from {run}"
+    print(f"model in {out / 'model'}; next: {following}, backcast report {run}")
 
 
 def _stop_on_signals() -> Callable[[], bool]:
@@ -362,7 +364,9 @@ def _demo(arguments: argparse.Namespace) -> int:
             resume=arguments.resume, overwrite=arguments.overwrite, stop=_stop_on_signals(),
         )  # fmt: skip
     except Interrupted:
-        raise RunError(f"stopped; go on with: backcast demo --resume --out {arguments.out}") from None
+        raise RunError(
+            f"stopped; go on with: backcast demo --resume --out {quote(str(arguments.out))}"
+        ) from None
     return 0
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from shlex import quote
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -184,7 +185,7 @@ def collect(paths: list[Path], data_dir: str | None, say: Callable[[str], None])
         epochs = read_metrics(path / METRICS)
         if not epochs:
             raise InputError(
-                f"{path}: has no finished epoch yet; go on with: backcast train --resume --out {path}"
+                f"{path}: has no finished epoch yet; go on with: backcast train --resume --out {quote(str(path))}"
             )
         model.preprocessing.check(measured)
         labelled = bool(model.classes) and bool((measured.labels >= 0).any())
