@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -48,6 +49,16 @@ def test_what_to_do_next_is_never_to_measure_on_the_training_rows(
 ) -> None:
     assert main(["train", str(npz), *QUICK, "--out", str(tmp_path / "run")]) == 0
     assert f"next: backcast evaluate {tmp_path / 'run'} ROWS-IT-HAS-NOT-SEEN" in capsys.readouterr().out
+    folder = tmp_path / "one"
+    for row in range(8):
+        (folder / "ab"[row % 2]).mkdir(parents=True, exist_ok=True)
+        (folder / "ab"[row % 2] / f"{row}.txt").write_text("abcab" * (1 + row % 3))
+    for part in ("train", "test"):
+        shutil.copytree(folder, tmp_path / "two" / part)
+    for data, wanted in ((folder, "ROWS-IT-HAS-NOT-SEEN"), (tmp_path / "two", str(tmp_path / "two"))):
+        out = tmp_path / f"run-{data.name}"
+        assert main(["train", str(data), *QUICK, "--out", str(out)]) == 0
+        assert f"next: backcast evaluate {out} {wanted}, backcast report" in capsys.readouterr().out
     np.savez(tmp_path / "new.npz", **np.load(npz))
     assert main(["evaluate", str(tmp_path / "run"), str(tmp_path / "new.npz")]) == 0
     assert "was trained on" not in capsys.readouterr().err

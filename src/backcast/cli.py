@@ -265,6 +265,7 @@ def _train(arguments: argparse.Namespace) -> int:
 
 def _say_result(out: Path, config: Config) -> None:
     from backcast.history import kept_epoch, read_metrics
+    from backcast.run import read_environment
 
     epochs = read_metrics(out / "metrics.jsonl")
     if (best := kept_epoch(epochs, config.class_weights)) is not None:
@@ -277,7 +278,8 @@ def _say_result(out: Path, config: Config) -> None:
         )
     elif "accuracy" in epochs[-1]:
         print(f"training accuracy {epochs[-1]['accuracy']:.4f} (last epoch; no rows were held out)")
-    tested = "ROWS-IT-HAS-NOT-SEEN" if Path(str(config.data)).is_file() else quote(str(config.data))
+    has_test = read_environment(out).get("rows", {}).get("test")
+    tested = quote(str(config.data)) if has_test else "ROWS-IT-HAS-NOT-SEEN"
     run = quote(str(out))
     following = f"backcast evaluate {run} {tested}" if config.epochs else f"backcast train DATA --from {run}"
     print(f"model in {out / 'model'}; next: {following}, backcast report {run}")

@@ -29,6 +29,7 @@ class Prepared:
 
     train: Sequences
     validation: Sequences | None
+    test: int  # how many rows with a label DATA keeps for tests
     preprocessing: Preprocessing
     source: TrainedModel | None
     checksum: str
@@ -75,9 +76,15 @@ def prepare(
             preprocessing.check(part)
             if line := unknown_symbols(preprocessing, part):
                 say(line)
-    classes = rows.classes if config.epochs else ()
     return Prepared(
-        rows, held_out, preprocessing, source, rows_checksum(rows, held_out), classes, description
+        train=rows,
+        validation=held_out,
+        test=0 if splits.test is None else int((splits.test.labels >= 0).sum()),
+        preprocessing=preprocessing,
+        source=source,
+        checksum=rows_checksum(rows, held_out),
+        classes=rows.classes if config.epochs else (),
+        description=description,
     )
 
 

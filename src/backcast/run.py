@@ -327,6 +327,7 @@ def _environment(prepared: Prepared, device: torch.device) -> dict[str, Any]:
             "train": len(prepared.train),
             "labelled": int((prepared.train.labels >= 0).sum()),
             "validation": len(prepared.validation or []),
+            "test": prepared.test,
         },
         "data_sha256": prepared.checksum,
         "data_checksum": CHECKSUM,
