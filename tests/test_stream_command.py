@@ -115,6 +115,24 @@ def test_a_stream_goes_on_where_it_stopped(run: Path, stream: Stream, tmp_path: 
     assert "cannot be read" in stream(run, "", "--state", str(tmp_path / "bad"), status=2)[1]
 
 
+def test_a_state_that_cannot_be_written_is_named_before_the_work(
+    run: Path, stream: Stream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = tmp_path / "state"
+    assert f"--state {tmp_path}: is a folder" in stream(run, "", "--state", str(tmp_path), status=2)[1]
+
+    def full(*given: object) -> None:
+        raise OSError(28, "No space left on device", str(given[0]))
+
+    monkeypatch.setattr("os.replace", full)  # only at the end, where it could not be known
+    answers, error = stream(run, "[1, 2]\n", "--state", str(state), status=1)
+    assert len(answers) == 1 and error == f"backcast: {state}: No space left on device\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    answers, error = stream(run, "[1, 2]\n", "--state", str(state), status=2)
+    assert not answers and f"--state {state}: cannot be written: the folder {tmp_path} is not" in error
+
+
 def test_raw_bytes_and_text(tmp_path: Path, stream: Stream) -> None:
     reads_bytes, reads_text = (save_model(tmp_path / kind.kind, kind) for kind in (BYTES, LETTERS))
     content = b"abcabz" * 200  # longer than a piece
