@@ -299,7 +299,7 @@ def test_what_train_suggests_next_works_and_labels_do_not_matter_to_predict(
 
 
 def test_output_that_cannot_be_written_is_refused_before_the_work(
-    run: Path, npz: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    run: Path, npz: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("")
     capsys.readouterr()
@@ -309,6 +309,28 @@ def test_output_that_cannot_be_written_is_refused_before_the_work(
     predict = ["predict", str(run), str(npz), "--out"]
     assert ".csv, .parquet, .jsonl" in refuse([*predict, str(tmp_path / "p.txt")], capsys)
     assert "there is no folder" in refuse([*predict, str(tmp_path / "none" / "p.csv")], capsys)
+    evaluate = ["evaluate", str(run), str(npz), "--json"]
+    assert f"--json {tmp_path}: is a folder" in refuse([*evaluate, str(tmp_path)], capsys)
+    monkeypatch.setattr("os.access", lambda path, mode: Path(path) != tmp_path)
+    for words in ([*predict, "p.csv"], [*evaluate, "e.json"]):
+        words[-1] = str(tmp_path / words[-1])
+        assert f"{words[-1]}: cannot be written: the folder {tmp_path} is not" in refuse(words, capsys)
+
+
+def test_a_dash_is_standard_output(
+    run: Path, npz: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = snapshot(tmp_path)
+    capsys.readouterr()
+    assert main(["predict", str(run), str(npz), "--out", "-"]) == 0
+    said = capsys.readouterr()
+    assert [row["id"] for row in csv.DictReader(said.out.splitlines())] == [f"row-{i}" for i in range(60)]
+    assert said.err == f"backcast: 60 rows ({npz}, all)\n"
+    assert main(["evaluate", str(run), str(npz), "--json", "-"]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["rows"] == 60 and "backcast: accuracy " in said.err
+    assert snapshot(tmp_path) == before
 
 
 def test_a_damaged_model_is_refused(run: Path, npz: Path, capsys: pytest.CaptureFixture[str]) -> None:

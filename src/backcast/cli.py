@@ -8,6 +8,7 @@ that says what, where and what to do; 130 for Ctrl-C anywhere else. Nothing heav
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import signal
 import sys
@@ -22,7 +23,8 @@ from backcast import process
 from backcast.benchmark.options import add_options, run_benchmark
 from backcast.config import DATA_OPTIONS, FIELDS, Config, flag, one_of, read_yaml, resolve, whole
 from backcast.data_commands import add_cache_options, add_data_options, add_inspect_options, cache, inspect
-from backcast.errors import InputError, RunError, nearest
+from backcast.errors import InputError, RunError, nearest, require_place
+from backcast.files import STANDARD_OUTPUT, write_json
 from backcast.ls_command import LISTS, add_ls_options, ls, print_table
 from backcast.paper.options import add_options as add_reproduce_options
 from backcast.paper.options import run_reproduce
@@ -145,11 +147,19 @@ def make_parser() -> argparse.ArgumentParser:
 
     evaluate = command("evaluate", _evaluate, "accuracy of the model in RUN on DATA")
     _add_run_and_data(evaluate)
-    evaluate.add_argument("--json", type=Path, metavar="FILE", help="write the result as JSON, too")
+    evaluate.add_argument(
+        "--json", type=Path, metavar="FILE", help="write the result as JSON, too; -: to standard output"
+    )
 
     predict = command("predict", _predict, "class and probabilities for every row of DATA")
     _add_run_and_data(predict)
-    predict.add_argument("--out", type=Path, required=True, metavar="FILE", help=".csv, .parquet or .jsonl")
+    predict.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help=".csv, .parquet or .jsonl; -: CSV to standard output",
+    )
 
     add_stream_commands(command, _prepare_process)
     about = "a table or figure of the paper: what is missing is run, ours beside the paper's"
@@ -312,6 +322,8 @@ def _load_for(arguments: argparse.Namespace, labels: bool) -> tuple[Any, Any, st
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
+    if arguments.json not in (None, STANDARD_OUTPUT):
+        require_place(arguments.json, f"--json {arguments.json}")
     model, rows, split = _load_for(arguments, labels=True)
     from backcast.data.sources import identity  # after the process is prepared: it imports torch
 
@@ -320,21 +332,26 @@ def _evaluate(arguments: argparse.Namespace) -> int:
             f"{arguments.data}: the network was trained on these rows, or on some of them; new rows tell what it is worth"
         )
     found = model.evaluate(rows, arguments.batch_size)
-    if arguments.json is not None:
-        from backcast.files import write_json
-
-        result = {
-            **found.to_json(), "classes": model.classes,
-            "data": arguments.data, "split": split, "run": str(arguments.source),
-        }  # fmt: skip
-        try:
-            write_json(arguments.json, result)
-        except OSError as error:
-            raise InputError(f"--json {arguments.json}: cannot be written: {error.strerror}") from None
-    print(
+    line = (
         f"accuracy {found.accuracy:.4f} ({found.correct} of {found.count} rows, {arguments.data}, {split}), "
         f"balanced {found.balanced_accuracy:.4f}, macro-F1 {found.macro_f1:.4f}, loss {found.loss:.4f}"
     )
+    if arguments.json is None:
+        print(line)
+        return 0
+    result = {
+        **found.to_json(), "classes": model.classes,
+        "data": arguments.data, "split": split, "run": str(arguments.source),
+    }  # fmt: skip
+    if arguments.json == STANDARD_OUTPUT:
+        _say(line)
+        print(json.dumps(result, indent=1, default=str))
+        return 0
+    try:
+        write_json(arguments.json, result)
+    except OSError as error:
+        raise InputError(f"--json {arguments.json}: cannot be written: {error.strerror}") from None
+    print(line)
     return 0
 
 
@@ -344,7 +361,11 @@ def _predict(arguments: argparse.Namespace) -> int:
     check_target(arguments.out)
     model, rows, split = _load_for(arguments, labels=False)
     write_predictions(arguments.out, rows.ids, model.classes, model.predict_proba(rows, arguments.batch_size))
-    print(f"{len(rows)} rows ({arguments.data}, {split}) in {arguments.out}")
+    line = f"{len(rows)} rows ({arguments.data}, {split})"
+    if arguments.out == STANDARD_OUTPUT:
+        _say(line)
+    else:
+        print(f"{line} in {arguments.out}")
     return 0
 
 
