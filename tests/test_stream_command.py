@@ -145,7 +145,15 @@ def test_raw_bytes_and_text(tmp_path: Path, stream: Stream) -> None:
     assert [answer["steps"] for answer in answers] == [3]
     answers, error = stream(reads_text, b"ab\xffab", "--format", "text", status=2)
     assert "behind character 2: is no UTF-8" in error and [one["steps"] for one in answers] == [1, 2]
-    assert "this model reads characters; say" in stream(reads_text, "", "--format", "bytes", status=2)[1]
+    for run, wrong, right in ((reads_text, "bytes", "text"), (reads_bytes, "text", "bytes")):
+        assert f"; say --format {right}\n" in stream(run, "", "--format", wrong, status=2)[1]
+        for line in ("abc", "[1.5]"):
+            assert f"; --format {right} reads the input as it is\n" in stream(run, line, status=2)[1]
+    reads_words = save_model(tmp_path / "words", WORDS)
+    assert (
+        "words as symbols; say --format jsonl\n" in stream(reads_words, "", "--format", "text", status=2)[1]
+    )
+    assert "--format" not in stream(reads_words, "abc", status=2)[1]
     assert [one["steps"] for one in stream(reads_text, '"abc"\n"a"\n')[0]] == [1, 2, 3, 4]
     assert [one["steps"] for one in stream(reads_bytes, '98\n"ä"\n')[0]] == [1, 2, 3]
 

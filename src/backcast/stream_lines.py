@@ -57,10 +57,13 @@ class Streams:
         self, model: TrainedModel, every: int = 1, form: str = "jsonl", state: Path | None = None
     ) -> None:
         kind = model.preprocessing.kind
+        raw = next((name for name, reads in FORMATS.items() if reads == kind), None)
         if FORMATS[form] not in (None, kind):
             raise InputError(
-                f"--format {form}: this model reads {describe_kind(kind, model.preprocessing.channels)}; say --format jsonl"
+                f"--format {form}: this model reads {describe_kind(kind, model.preprocessing.channels)}; "
+                f"say --format {raw or 'jsonl'}"
             )
+        self._hint = f"; --format {raw} reads the input as it is" if raw else ""
         self.kind, self.channels, self.classes, self.every = (
             kind,
             model.preprocessing.channels,
@@ -127,7 +130,7 @@ class Streams:
         try:
             given = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise InputError(f"{place}: is no JSON: {str(error)[:150]}") from None
+            raise InputError(f"{place}: is no JSON: {str(error)[:150]}{self._hint}") from None
         if not isinstance(given, dict):
             given = {"x": given}
         for name in given.keys() - set(KEYS):
@@ -167,7 +170,7 @@ class Streams:
             if isinstance(x, str) or _is_whole(x):
                 return [x]
             wanted = "a word or a whole number"
-        raise InputError(f"{place}: x is {reprlib.repr(x)}; a step of this model is {wanted}")
+        raise InputError(f"{place}: x is {reprlib.repr(x)}; a step of this model is {wanted}{self._hint}")
 
     def _bytes(self, chunk: bytes, last: bool) -> None:
         self._plan(None, chunk)
