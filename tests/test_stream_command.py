@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -158,9 +159,11 @@ def test_raw_bytes_and_text(tmp_path: Path, stream: Stream) -> None:
     assert [one["steps"] for one in stream(reads_bytes, '98\n"ä"\n')[0]] == [1, 2, 3]
 
 
+NAMED = replace(REAL, columns=("celsius", "vib"))
 BAD = {
     "no json": (REAL, "[1, 2]\n{", "line 2: is no JSON"),
     "width": (REAL, "[1, 2]\n[1]", r"line 2: x is [1]; a step of this model is a list of 2 numbers"),
+    "columns": (NAMED, "[1]", "x is [1]; a step of this model is a list of 2 numbers ('celsius', 'vib')"),
     "nan": (REAL, "[1, NaN]", "line 1: x is [1, nan]"),
     "float": (REAL, "[1, 2]\n[1, 1e300]", "line 2: x is [1, 1e+300]; a step of this model is"),
     "huge": (REAL, f"[1, 1{'0' * 400}]", "a step of this model is"),

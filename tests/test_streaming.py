@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -162,6 +163,23 @@ def test_models_that_cannot_stream_are_refused() -> None:
         StreamSession(make(shuffled))
     with pytest.raises(InputError, match="a whole number from 1, not 0"):
         StreamSession(make(), 0)
+
+
+def test_features_are_taken_by_position_and_named_tables_must_be_in_order() -> None:
+    pandas = pytest.importorskip("pandas")
+    named, x = make(replace(REAL, columns=("celsius", "vib"))), values(1, 4)
+    right = pandas.DataFrame(x[0], columns=["celsius", "vib"])
+    expected = StreamSession(named).push(x)
+    for same in ([right], [right.rename(columns={"celsius": 0, "vib": 1})]):
+        np.testing.assert_array_equal(StreamSession(named).push(same), expected)
+    for wrong in (right[["vib", "celsius"]], right.assign(more=1), right[["vib"]]):
+        for pushed in ([wrong], wrong):
+            with pytest.raises(
+                InputError, match=r"x has the columns '.*; the model reads 'celsius', 'vib': name"
+            ):
+                StreamSession(named).push(pushed)
+    steps = make(Preprocessing("real", 1, (0.0,), (1.0,), columns=("t0", "t1", "t2")))  # one column per step
+    StreamSession(steps).push(pandas.DataFrame([[1.0, 2.0]], columns=["t1", "t2"]))
 
 
 BAD = {

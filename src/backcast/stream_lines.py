@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from backcast.build import TrainedModel
-from backcast.data.sequences import describe_kind
+from backcast.data.sequences import describe_kind, some
 from backcast.errors import InputError, nearest
-from backcast.streaming import StreamSession, read_state
+from backcast.streaming import StreamSession, feature_names, read_state
 
 LONGEST_LINE = 1 << 20
 LARGEST = float(np.finfo(np.float32).max)  # number accepted: the network reads 32 bits
@@ -156,6 +156,8 @@ class Streams:
             if len(found) == self.channels and all(map(_is_number, found)):
                 return [found]
             wanted = "a number" if self.channels == 1 else f"a list of {self.channels} numbers"
+            if features := feature_names(self._session.model.preprocessing):
+                wanted += f" ({some(features)})"
         elif self.kind == "characters":
             if isinstance(x, str):
                 return list(x)
