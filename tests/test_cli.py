@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+import backcast
 from backcast.cli import main
 from backcast.config import FIELDS, flag
 from backcast.trainer import Interrupted
@@ -331,6 +332,20 @@ def test_a_dash_is_standard_output(
     said = capsys.readouterr()
     assert json.loads(said.out)["rows"] == 60 and "backcast: accuracy " in said.err
     assert snapshot(tmp_path) == before
+
+
+def test_from_python_what_is_no_rows_is_refused(run: Path, npz: Path, tmp_path: Path) -> None:
+    model, splits = backcast.load_model(run), backcast.load(npz)
+    for wrong in (str(npz), splits, np.zeros((3, 12, 2)), None):
+        name = type(wrong).__name__
+        message = rf"rows must be what load\(\.\.\.\)\.train or from_arrays\(\.\.\.\) gives, not a {name}"
+        for use in (model.predict_proba, model.evaluate, model.prepare):
+            with pytest.raises(backcast.InputError, match=message):
+                use(wrong)
+        if wrong is not None:
+            with pytest.raises(backcast.InputError, match=message):
+                backcast.train(backcast.Config(), tmp_path / "new", rows=wrong)
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_damaged_model_is_refused(run: Path, npz: Path, capsys: pytest.CaptureFixture[str]) -> None:

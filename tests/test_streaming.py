@@ -163,6 +163,8 @@ def test_models_that_cannot_stream_are_refused() -> None:
         StreamSession(make(shuffled))
     with pytest.raises(InputError, match="a whole number from 1, not 0"):
         StreamSession(make(), 0)
+    with pytest.raises(InputError, match=r"model must be what load_model\(\.\.\.\) gives, not a str"):
+        StreamSession("runs/mine")  # type: ignore[arg-type]
 
 
 def test_features_are_taken_by_position_and_named_tables_must_be_in_order() -> None:

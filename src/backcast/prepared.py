@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from backcast.build import TrainedModel, load_model
+from backcast.build import TrainedModel, load_model, require_rows
 from backcast.config import READING, Config
 from backcast.data.describe import describe, unknown_symbols
 from backcast.data.preprocessing import Preprocessing, require_no_missing
@@ -45,7 +45,7 @@ def prepare(
     Validation rows are DATA's own, else some of the training rows.
     """
     if rows is not None:
-        splits = Splits(rows)
+        splits = Splits(require_rows(rows))
     elif config.data is None:
         raise InputError("which DATA? Name a built-in set (`backcast ls datasets`), a file or a folder")
     else:

@@ -261,6 +261,8 @@ class StreamSession:
 
 def require_streamable(model: TrainedModel) -> None:
     """Raises InputError for a model that does not read step by step, in the order of the data, or has no classes."""
+    if not isinstance(model, TrainedModel):
+        raise InputError(f"model must be what load_model(...) gives, not a {type(model).__name__}")
     method, order = model.config.method, model.preprocessing.permutation_name
     if not model.network.recurrent:
         raise InputError(
