@@ -276,6 +276,18 @@ def test_data_that_do_not_fit_the_model_are_refused(
     assert message in refuse(["evaluate", str(run), str(tmp_path / "other.npz")], capsys)
 
 
+def test_labels_that_are_all_different_are_asked_about(
+    npz: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    question = "every class has one row, so none can be held out; is that the label column?"
+    train = ["train", str(tmp_path / "new.npz"), *QUICK, "--overwrite", "--out", str(tmp_path / "run")]
+    numbers = np.random.default_rng(0).normal(size=60)
+    for y, asked in ((numbers, 1), (np.arange(60), 1), (np.arange(60) // 2, 0)):
+        np.savez(tmp_path / "new.npz", **{**np.load(npz), "y": y})
+        assert main(train) == 0
+        assert capsys.readouterr().err.count(question) == asked
+
+
 def test_predicting_needs_no_labels_and_evaluating_does(
     run: Path, npz: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -56,6 +56,10 @@ def prepare(
             say(
                 f"{splits.train.name}: every row has a label; none is --missing-label {config.missing_label!r}"
             )
+        if np.bincount(splits.train.labels[splits.train.labels >= 0]).max(initial=0) == 1:
+            say(
+                f"{splits.train.name}: every class has one row, so none can be held out; is that the label column?"
+            )
     description = describe(splits.train, config.kind)
     rows, held_out = hold_out(config, splits)
     if held_out is not None:
