@@ -73,6 +73,13 @@ def test_however_a_stream_is_cut_the_result_is_that_of_one_pass(
         )
 
 
+def test_a_model_says_in_a_line_what_it_is() -> None:
+    assert repr(make()) == (
+        "TrainedModel(lstm, reads real vectors of 2 channels, classes 'no', 'yes', 'perhaps')"
+    )
+    assert "reads characters, no classes" in repr(replace(make(LETTERS), classes=()))
+
+
 @pytest.mark.parametrize("method", RECURRENT)
 def test_long_pushes_are_read_in_pieces(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("backcast.streaming.STEPS_OF_A_CALL", 40)

@@ -83,6 +83,13 @@ def test_no_file_is_long() -> None:
         assert len(path.read_text().splitlines()) < 420, path
 
 
+def test_public_names_are_seen_before_they_are_used() -> None:
+    code = (
+        "import sys, backcast; assert {*backcast.__all__} <= {*dir(backcast)} and 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_importing_changes_nothing_in_the_process() -> None:
     code = (
         "import torch, backcast\n"

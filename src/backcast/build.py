@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from backcast import hub_models, inference
 from backcast.config import Config
 from backcast.data.preprocessing import Preprocessing
-from backcast.data.sequences import Picture, Sequences
+from backcast.data.sequences import Picture, Sequences, describe_kind, some
 from backcast.errors import InputError
 from backcast.files import write_atomically, write_json
 from backcast.methods import METHODS, Network
@@ -75,6 +75,11 @@ class TrainedModel:
     picture: Picture | None
     device: torch.device
     run: Path | None = None
+
+    def __repr__(self) -> str:
+        reads = describe_kind(self.preprocessing.kind, self.preprocessing.channels)
+        knows = f"classes {some(self.classes)}" if self.classes else "no classes"
+        return f"TrainedModel({self.config.method}, reads {reads}, {knows})"
 
     @staticmethod
     def from_pretrained(source: str | Path, device: str = "cpu") -> TrainedModel:
