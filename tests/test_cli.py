@@ -108,6 +108,17 @@ def test_train_evaluate_predict_on_arrays_of_ones_own(
     assert correct == result["correct"]
 
 
+def test_one_row_is_not_called_rows(
+    run: Path, npz: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.savez(tmp_path / "one.npz", x=np.zeros((1, 5, 2)), y=[1])
+    capsys.readouterr()
+    assert main(["evaluate", str(run), str(tmp_path / "one.npz")]) == 0
+    assert main(["predict", str(run), str(tmp_path / "one.npz"), "--out", str(tmp_path / "p.csv")]) == 0
+    evaluated, predicted = capsys.readouterr().out.splitlines()
+    assert " of 1 row, " in evaluated and predicted.startswith("1 row (")
+
+
 def test_predictions_do_not_depend_on_what_else_is_in_the_batch(run: Path, npz: Path, tmp_path: Path) -> None:
     found = []
     for size in ("1", "7", "256"):

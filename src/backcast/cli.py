@@ -23,7 +23,7 @@ from backcast import process
 from backcast.benchmark.options import add_options, run_benchmark
 from backcast.config import DATA_OPTIONS, FIELDS, Config, flag, one_of, read_yaml, resolve, whole
 from backcast.data_commands import add_cache_options, add_data_options, add_inspect_options, cache, inspect
-from backcast.errors import InputError, RunError, nearest, require_place
+from backcast.errors import InputError, RunError, nearest, plural, require_place
 from backcast.files import STANDARD_OUTPUT, write_json
 from backcast.ls_command import LISTS, add_ls_options, ls, print_table
 from backcast.paper.options import add_options as add_reproduce_options
@@ -333,7 +333,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         )
     found = model.evaluate(rows, arguments.batch_size)
     line = (
-        f"accuracy {found.accuracy:.4f} ({found.correct} of {found.count} rows, {arguments.data}, {split}), "
+        f"accuracy {found.accuracy:.4f} ({found.correct} of {found.count} {plural(found.count, 'row')}, {arguments.data}, {split}), "
         f"balanced {found.balanced_accuracy:.4f}, macro-F1 {found.macro_f1:.4f}, loss {found.loss:.4f}"
     )
     if arguments.json is None:
@@ -361,7 +361,7 @@ def _predict(arguments: argparse.Namespace) -> int:
     check_target(arguments.out)
     model, rows, split = _load_for(arguments, labels=False)
     write_predictions(arguments.out, rows.ids, model.classes, model.predict_proba(rows, arguments.batch_size))
-    line = f"{len(rows)} rows ({arguments.data}, {split})"
+    line = f"{len(rows)} {plural(len(rows), 'row')} ({arguments.data}, {split})"
     if arguments.out == STANDARD_OUTPUT:
         _say(line)
     else:

@@ -57,6 +57,11 @@ def require_place(path: Path, name: str) -> None:
         raise InputError(f"{name}: cannot be written: the folder {folder} is not writable")
 
 
+def plural(count: int, noun: str) -> str:
+    """The noun as it stands behind `count`."""
+    return noun if count == 1 else f"{noun}s"
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """'; did you mean X?' if a known word is close, else nothing."""
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)

@@ -18,7 +18,7 @@ from backcast.build import TrainedModel
 from backcast.data.preprocessing import Preprocessing
 from backcast.data.pushed import read_pushed
 from backcast.data.sequences import some
-from backcast.errors import InputError, require_count
+from backcast.errors import InputError, plural, require_count
 from backcast.files import write_atomically
 from backcast.nn.lstm import EmbeddedLSTM, FixedLSTM, LSTMState
 from backcast.sweep import State, like, run_to_ends
@@ -131,7 +131,7 @@ class StreamSession:
             )
         if len(saved["steps"]) != self.batch_size:
             raise InputError(
-                f"this state holds {len(saved['steps'])} streams, the session {self.batch_size}: "
+                f"this state holds {len(saved['steps'])} {plural(len(saved['steps']), 'stream')}, the session {self.batch_size}: "
                 f"make it with batch_size={len(saved['steps'])}"
             )
         for name, tensor in own.items():
@@ -197,7 +197,7 @@ class StreamSession:
         if len(wrong):
             row = int(wrong[0])
             raise InputError(
-                f"lengths: row {row} of x has {own[row]} steps, so 0 .. {own[row]}, not {found[row]}"
+                f"lengths: row {row} of x has {own[row]} {plural(own[row], 'step')}, so 0 .. {own[row]}, not {found[row]}"
             )
         return found.astype(np.int64)
 
