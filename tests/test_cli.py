@@ -335,10 +335,14 @@ def test_output_that_cannot_be_written_is_refused_before_the_work(
     assert "there is no folder" in refuse([*predict, str(tmp_path / "none" / "p.csv")], capsys)
     evaluate = ["evaluate", str(run), str(npz), "--json"]
     assert f"--json {tmp_path}: is a folder" in refuse([*evaluate, str(tmp_path)], capsys)
-    monkeypatch.setattr("os.access", lambda path, mode: Path(path) != tmp_path)
+
+    def read_only(dir: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", read_only)
     for words in ([*predict, "p.csv"], [*evaluate, "e.json"]):
         words[-1] = str(tmp_path / words[-1])
-        assert f"{words[-1]}: cannot be written: the folder {tmp_path} is not" in refuse(words, capsys)
+        assert f"{words[-1]}: {tmp_path} cannot be written: Permission" in refuse(words, capsys)
 
 
 def test_a_dash_is_standard_output(

@@ -128,7 +128,7 @@ def test_a_picture_of_a_few_rows(
             f"rows.{ending}",
         )
         assert (tmp_path / f"rows.{ending}").stat().st_size > 5_000
-    monkeypatch.setattr("backcast.rows_figure.tempfile.TemporaryFile", read_only)
+    monkeypatch.setattr("tempfile.TemporaryFile", read_only)
     for out, message in (("rows.gif", ".png, .pdf, .svg"), ("nowhere/rows.png", "there is no folder"),
                          ("rows.png", "cannot be written: Read-only file system")):  # fmt: skip
         assert main(["inspect", "no such data", "--out", out]) == 2  # before it looks for the data

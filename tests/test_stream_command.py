@@ -129,9 +129,13 @@ def test_a_state_that_cannot_be_written_is_named_before_the_work(
     answers, error = stream(run, "[1, 2]\n", "--state", str(state), status=1)
     assert len(answers) == 1 and error == f"backcast: {state}: No space left on device\n"
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
-    monkeypatch.setattr("os.access", lambda path, mode: False)
+
+    def read_only(dir: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", read_only)
     answers, error = stream(run, "[1, 2]\n", "--state", str(state), status=2)
-    assert not answers and f"--state {state}: cannot be written: the folder {tmp_path} is not" in error
+    assert not answers and f"--state {state}: {tmp_path} cannot be written: Permission denied" in error
 
 
 def test_raw_bytes_and_text(tmp_path: Path, stream: Stream) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import operator
-import os
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -53,8 +53,11 @@ def require_place(path: Path, name: str) -> None:
         return  # a pipe, a terminal
     if not folder.is_dir():
         raise InputError(f"{name}: there is no folder {folder} to write it into")
-    if not os.access(folder, os.W_OK):
-        raise InputError(f"{name}: cannot be written: the folder {folder} is not writable")
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(f"{name}: {folder} cannot be written: {error.strerror}") from None
 
 
 def plural(count: int, noun: str) -> str:
