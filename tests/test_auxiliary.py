@@ -211,6 +211,24 @@ def test_what_cannot_be_used_is_refused() -> None:
         AuxiliaryLoss(nn.LSTM(2, 3), LOSS, channels=2)
     with pytest.raises(InputError, match="either channels"):
         AuxiliaryLoss(lstm(), LOSS)
+    with pytest.raises(InputError, match="channels=3: the LSTM reads vectors of 2 numbers"):
+        AuxiliaryLoss(lstm(), LOSS, channels=3)
+    for other in (nn.GRU(2, 6, batch_first=True), nn.Sequential(lstm())):
+        message = f"the encoder is a {type(other).__name__}; wrap it in a class with the two methods"
+        with pytest.raises(InputError, match=message):
+            AuxiliaryLoss(other, LOSS, channels=2)
+
+
+def test_x_of_another_shape_is_refused() -> None:
+    auxiliary = AuxiliaryLoss(TwoMethods(lstm()), LOSS, channels=2)
+    for shape in ((5, 20), (5, 20, 3), (20,), (5, 20, 2, 1)):
+        with pytest.raises(InputError, match=r"it must be \(rows, steps, 2\)"):
+            auxiliary(torch.zeros(shape))
+    with pytest.raises(
+        InputError, match=r"x has the shape \(5, 20, 2\); it must be \(rows, steps\), symbols"
+    ):
+        AuxiliaryLoss(TwoMethods(lstm()), LOSS, symbols=2)(torch.zeros(5, 20, 2))
+    assert auxiliary.steps == 0
 
 
 def model_of_one_output(method: str = "lstm") -> Model:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -14,8 +15,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+import backcast
 from backcast.cli import main
 from backcast.config import FIELDS, flag
+from backcast.trainer import Interrupted
 from test_data import write_pictures
 
 QUICK = [
@@ -47,9 +50,36 @@ def test_what_to_do_next_is_never_to_measure_on_the_training_rows(
 ) -> None:
     assert main(["train", str(npz), *QUICK, "--out", str(tmp_path / "run")]) == 0
     assert f"next: backcast evaluate {tmp_path / 'run'} ROWS-IT-HAS-NOT-SEEN" in capsys.readouterr().out
+    folder = tmp_path / "one"
+    for row in range(8):
+        (folder / "ab"[row % 2]).mkdir(parents=True, exist_ok=True)
+        (folder / "ab"[row % 2] / f"{row}.txt").write_text("abcab" * (1 + row % 3))
+    for part in ("train", "test"):
+        shutil.copytree(folder, tmp_path / "two" / part)
+    for data, wanted in ((folder, "ROWS-IT-HAS-NOT-SEEN"), (tmp_path / "two", str(tmp_path / "two"))):
+        out = tmp_path / f"run-{data.name}"
+        assert main(["train", str(data), *QUICK, "--out", str(out)]) == 0
+        assert f"next: backcast evaluate {out} {wanted}, backcast report" in capsys.readouterr().out
     np.savez(tmp_path / "new.npz", **np.load(npz))
     assert main(["evaluate", str(tmp_path / "run"), str(tmp_path / "new.npz")]) == 0
     assert "was trained on" not in capsys.readouterr().err
+
+
+def test_commands_to_paste_are_quoted(
+    npz: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = ["train", str(npz), *QUICK, "--out", str(tmp_path / "my run")]
+    assert main(train) == 0
+    following = capsys.readouterr().out.split("next: ")[1]
+    assert f"backcast evaluate '{tmp_path / 'my run'}' ROWS" in following
+    assert f"backcast report '{tmp_path / 'my run'}'" in following
+
+    def stopped(*given: object, **more: object) -> None:
+        raise Interrupted
+
+    monkeypatch.setattr("backcast.run.train", stopped)
+    assert main([*train, "--overwrite"]) == 1
+    assert f"go on with: backcast train --resume --out '{tmp_path / 'my run'}'" in capsys.readouterr().err
 
 
 def test_train_evaluate_predict_on_arrays_of_ones_own(
@@ -76,6 +106,17 @@ def test_train_evaluate_predict_on_arrays_of_ones_own(
     y = np.load(npz)["y"]
     correct = sum(int(row["prediction"]) == label for row, label in zip(rows, y, strict=True))
     assert correct == result["correct"]
+
+
+def test_one_row_is_not_called_rows(
+    run: Path, npz: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.savez(tmp_path / "one.npz", x=np.zeros((1, 5, 2)), y=[1])
+    capsys.readouterr()
+    assert main(["evaluate", str(run), str(tmp_path / "one.npz")]) == 0
+    assert main(["predict", str(run), str(tmp_path / "one.npz"), "--out", str(tmp_path / "p.csv")]) == 0
+    evaluated, predicted = capsys.readouterr().out.splitlines()
+    assert " of 1 row, " in evaluated and predicted.startswith("1 row (")
 
 
 def test_predictions_do_not_depend_on_what_else_is_in_the_batch(run: Path, npz: Path, tmp_path: Path) -> None:
@@ -187,6 +228,8 @@ def test_a_run_that_is_there_is_not_touched_unless_asked(
         (["DATA", "--config", "nowhere.yaml"], "nowhere.yaml: cannot be read"),
         (["mnist", "--data-dir", "nowhere"], "--data-dir nowhere"),
         ([], "which DATA?"),
+        (["--resume"], "--resume needs --out RUN"),
+        (["--resume", "--out", "nowhere"], "--resume needs --out RUN, the folder of a run that was begun"),
     ],
 )
 def test_options_that_do_not_fit_are_one_line_and_write_nothing(
@@ -244,6 +287,18 @@ def test_data_that_do_not_fit_the_model_are_refused(
     assert message in refuse(["evaluate", str(run), str(tmp_path / "other.npz")], capsys)
 
 
+def test_labels_that_are_all_different_are_asked_about(
+    npz: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    question = "every class has one row, so none can be held out; is that the label column?"
+    train = ["train", str(tmp_path / "new.npz"), *QUICK, "--overwrite", "--out", str(tmp_path / "run")]
+    numbers = np.random.default_rng(0).normal(size=60)
+    for y, asked in ((numbers, 1), (np.arange(60), 1), (np.arange(60) // 2, 0)):
+        np.savez(tmp_path / "new.npz", **{**np.load(npz), "y": y})
+        assert main(train) == 0
+        assert capsys.readouterr().err.count(question) == asked
+
+
 def test_predicting_needs_no_labels_and_evaluating_does(
     run: Path, npz: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -268,7 +323,7 @@ def test_what_train_suggests_next_works_and_labels_do_not_matter_to_predict(
 
 
 def test_output_that_cannot_be_written_is_refused_before_the_work(
-    run: Path, npz: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    run: Path, npz: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("")
     capsys.readouterr()
@@ -278,6 +333,46 @@ def test_output_that_cannot_be_written_is_refused_before_the_work(
     predict = ["predict", str(run), str(npz), "--out"]
     assert ".csv, .parquet, .jsonl" in refuse([*predict, str(tmp_path / "p.txt")], capsys)
     assert "there is no folder" in refuse([*predict, str(tmp_path / "none" / "p.csv")], capsys)
+    evaluate = ["evaluate", str(run), str(npz), "--json"]
+    assert f"--json {tmp_path}: is a folder" in refuse([*evaluate, str(tmp_path)], capsys)
+
+    def read_only(dir: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", read_only)
+    for words in ([*predict, "p.csv"], [*evaluate, "e.json"]):
+        words[-1] = str(tmp_path / words[-1])
+        assert f"{words[-1]}: {tmp_path} cannot be written: Permission" in refuse(words, capsys)
+
+
+def test_a_dash_is_standard_output(
+    run: Path, npz: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = snapshot(tmp_path)
+    capsys.readouterr()
+    assert main(["predict", str(run), str(npz), "--out", "-"]) == 0
+    said = capsys.readouterr()
+    assert [row["id"] for row in csv.DictReader(said.out.splitlines())] == [f"row-{i}" for i in range(60)]
+    assert said.err == f"backcast: 60 rows ({npz}, all)\n"
+    assert main(["evaluate", str(run), str(npz), "--json", "-"]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["rows"] == 60 and "backcast: accuracy " in said.err
+    assert snapshot(tmp_path) == before
+
+
+def test_from_python_what_is_no_rows_is_refused(run: Path, npz: Path, tmp_path: Path) -> None:
+    model, splits = backcast.load_model(run), backcast.load(npz)
+    for wrong in (str(npz), splits, np.zeros((3, 12, 2)), None):
+        name = type(wrong).__name__
+        message = rf"rows must be what load\(\.\.\.\)\.train or from_arrays\(\.\.\.\) gives, not a {name}"
+        for use in (model.predict_proba, model.evaluate, model.prepare):
+            with pytest.raises(backcast.InputError, match=message):
+                use(wrong)
+        if wrong is not None:
+            with pytest.raises(backcast.InputError, match=message):
+                backcast.train(backcast.Config(), tmp_path / "new", rows=wrong)
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_damaged_model_is_refused(run: Path, npz: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -299,6 +394,21 @@ def test_two_processes_in_one_folder_are_refused(
     with FileLock(tmp_path / "run" / ".lock"):
         line = refuse(["train", str(npz), *QUICK, "--out", str(tmp_path / "run")], capsys)
     assert "another process is at work in it" in line
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["trian", "mnist"], "COMMAND trian: is not one of demo, train, "),
+        (["trian", "mnist"], "; did you mean 'train'? (see backcast --help)"),
+        (["benchmark", "memroy"], "did you mean 'memory'? (see backcast benchmark --help)"),
+        (["7"], "COMMAND 7: is not one of demo, "),
+    ],
+)
+def test_an_unknown_command_is_answered_with_the_nearest(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert message in refuse(words, capsys)
 
 
 @pytest.mark.parametrize(

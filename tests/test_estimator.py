@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import pickletools
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,22 @@ def test_scikit_learns_own_checks(estimator: Any, check: Any) -> None:
 
 def test_minus_one_may_be_a_class() -> None:
     check_classifiers_classes("BackcastClassifier", clone(CLASSIFIER).set_params(missing_label=None))
+
+
+def test_minus_one_beside_other_classes_is_asked_about() -> None:
+    x = rows(30)[0]
+    quick = clone(CLASSIFIER).set_params(epochs=1)
+    moves = np.arange(30) % 3 - 1  # down, flat, up
+    for y in (moves, moves.astype(float), [*moves[:29], None]):
+        with pytest.warns(UserWarning, match="if -1 is a class, set missing_label=None") as said:
+            assert quick.fit(x, y).classes_.tolist() == [0, 1]
+        assert said[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert clone(quick).set_params(missing_label=None).fit(x, moves).classes_.tolist() == [-1, 0, 1]
+        quick.fit(x, np.where(np.arange(30) < 15, moves % 2, -1))  # half of them without a label
+        quick.fit(x, [None if move < 0 else move for move in moves])
+        quick.fit(x, [-1 if move < 0 else "ab"[move] for move in moves])
 
 
 def rows(count: int = 40, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

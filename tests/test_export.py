@@ -186,6 +186,7 @@ def test_a_folder_for_the_hub_is_a_model_with_a_card(trained: Path, npz: Path, t
     assert "hf:owner/name:one" in (tmp_path / "hub" / "README.md").read_text()
     model.save_pretrained(tmp_path / "again")
     assert "not measured" in (tmp_path / "again" / "README.md").read_text()
+    assert "A classifier of whole sequences (lstm)" in card and "it reads real vectors of 2 channels" in card
 
 
 def test_folders_that_cannot_be_written_are_refused(

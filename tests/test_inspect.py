@@ -49,8 +49,8 @@ def test_every_part_is_told_and_the_line_it_ends_with_trains(
     data = write_long(tmp_path / "my rows.csv")
     lines = told(capsys, "inspect", data, "--time", "time", "--label", "kind of row")
     for wanted in ("rows 30", "elements real vectors of 3 channels", "lengths 5 to 34 steps, median 20",
-                   "classes 3 in all; k0: 27 (93.1 %), k1: 1 (3.4 %), k2: 1 (3.4 %)", "unlabelled 1 rows",
-                   "missing 1 values; the first in row 4, step 2, channel 2",
+                   "classes 3 in all; k0: 27 (93.1 %), k1: 1 (3.4 %), k2: 1 (3.4 %)", "unlabelled 1 row",
+                   "missing 1 value; the first in row 4, step 2, channel 2",
                    "--truncation 34 no row is longer, so every step carries the gradient; the paper has 300",
                    "--class-weights balanced the largest class has 27.0 times the rows of the smallest"):  # fmt: skip
         assert wanted in lines, wanted
@@ -128,7 +128,7 @@ def test_a_picture_of_a_few_rows(
             f"rows.{ending}",
         )
         assert (tmp_path / f"rows.{ending}").stat().st_size > 5_000
-    monkeypatch.setattr("backcast.rows_figure.tempfile.TemporaryFile", read_only)
+    monkeypatch.setattr("tempfile.TemporaryFile", read_only)
     for out, message in (("rows.gif", ".png, .pdf, .svg"), ("nowhere/rows.png", "there is no folder"),
                          ("rows.png", "cannot be written: Read-only file system")):  # fmt: skip
         assert main(["inspect", "no such data", "--out", out]) == 2  # before it looks for the data

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -115,6 +116,28 @@ def test_a_stream_goes_on_where_it_stopped(run: Path, stream: Stream, tmp_path: 
     assert "cannot be read" in stream(run, "", "--state", str(tmp_path / "bad"), status=2)[1]
 
 
+def test_a_state_that_cannot_be_written_is_named_before_the_work(
+    run: Path, stream: Stream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = tmp_path / "state"
+    assert f"--state {tmp_path}: is a folder" in stream(run, "", "--state", str(tmp_path), status=2)[1]
+
+    def full(*given: object) -> None:
+        raise OSError(28, "No space left on device", str(given[0]))
+
+    monkeypatch.setattr("os.replace", full)  # only at the end, where it could not be known
+    answers, error = stream(run, "[1, 2]\n", "--state", str(state), status=1)
+    assert len(answers) == 1 and error == f"backcast: {state}: No space left on device\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+    def read_only(dir: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", read_only)
+    answers, error = stream(run, "[1, 2]\n", "--state", str(state), status=2)
+    assert not answers and f"--state {state}: {tmp_path} cannot be written: Permission denied" in error
+
+
 def test_raw_bytes_and_text(tmp_path: Path, stream: Stream) -> None:
     reads_bytes, reads_text = (save_model(tmp_path / kind.kind, kind) for kind in (BYTES, LETTERS))
     content = b"abcabz" * 200  # longer than a piece
@@ -127,14 +150,24 @@ def test_raw_bytes_and_text(tmp_path: Path, stream: Stream) -> None:
     assert [answer["steps"] for answer in answers] == [3]
     answers, error = stream(reads_text, b"ab\xffab", "--format", "text", status=2)
     assert "behind character 2: is no UTF-8" in error and [one["steps"] for one in answers] == [1, 2]
-    assert "this model reads characters; say" in stream(reads_text, "", "--format", "bytes", status=2)[1]
+    for run, wrong, right in ((reads_text, "bytes", "text"), (reads_bytes, "text", "bytes")):
+        assert f"; say --format {right}\n" in stream(run, "", "--format", wrong, status=2)[1]
+        for line in ("abc", "[1.5]"):
+            assert f"; --format {right} reads the input as it is\n" in stream(run, line, status=2)[1]
+    reads_words = save_model(tmp_path / "words", WORDS)
+    assert (
+        "words as symbols; say --format jsonl\n" in stream(reads_words, "", "--format", "text", status=2)[1]
+    )
+    assert "--format" not in stream(reads_words, "abc", status=2)[1]
     assert [one["steps"] for one in stream(reads_text, '"abc"\n"a"\n')[0]] == [1, 2, 3, 4]
     assert [one["steps"] for one in stream(reads_bytes, '98\n"ä"\n')[0]] == [1, 2, 3]
 
 
+NAMED = replace(REAL, columns=("celsius", "vib"))
 BAD = {
     "no json": (REAL, "[1, 2]\n{", "line 2: is no JSON"),
     "width": (REAL, "[1, 2]\n[1]", r"line 2: x is [1]; a step of this model is a list of 2 numbers"),
+    "columns": (NAMED, "[1]", "x is [1]; a step of this model is a list of 2 numbers ('celsius', 'vib')"),
     "nan": (REAL, "[1, NaN]", "line 1: x is [1, nan]"),
     "float": (REAL, "[1, 2]\n[1, 1e300]", "line 2: x is [1, 1e+300]; a step of this model is"),
     "huge": (REAL, f"[1, 1{'0' * 400}]", "a step of this model is"),

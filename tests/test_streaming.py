@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,13 @@ def test_however_a_stream_is_cut_the_result_is_that_of_one_pass(
         np.testing.assert_allclose(
             session.probabilities(kept), model.predict_proba(whole.train), rtol=0, atol=1e-5
         )
+
+
+def test_a_model_says_in_a_line_what_it_is() -> None:
+    assert repr(make()) == (
+        "TrainedModel(lstm, reads real vectors of 2 channels, classes 'no', 'yes', 'perhaps')"
+    )
+    assert "reads characters, no classes" in repr(replace(make(LETTERS), classes=()))
 
 
 @pytest.mark.parametrize("method", RECURRENT)
@@ -162,6 +170,25 @@ def test_models_that_cannot_stream_are_refused() -> None:
         StreamSession(make(shuffled))
     with pytest.raises(InputError, match="a whole number from 1, not 0"):
         StreamSession(make(), 0)
+    with pytest.raises(InputError, match=r"model must be what load_model\(\.\.\.\) gives, not a str"):
+        StreamSession("runs/mine")  # type: ignore[arg-type]
+
+
+def test_features_are_taken_by_position_and_named_tables_must_be_in_order() -> None:
+    pandas = pytest.importorskip("pandas")
+    named, x = make(replace(REAL, columns=("celsius", "vib"))), values(1, 4)
+    right = pandas.DataFrame(x[0], columns=["celsius", "vib"])
+    expected = StreamSession(named).push(x)
+    for same in ([right], [right.rename(columns={"celsius": 0, "vib": 1})]):
+        np.testing.assert_array_equal(StreamSession(named).push(same), expected)
+    for wrong in (right[["vib", "celsius"]], right.assign(more=1), right[["vib"]]):
+        for pushed in ([wrong], wrong):
+            with pytest.raises(
+                InputError, match=r"x has the columns '.*; the model reads 'celsius', 'vib': name"
+            ):
+                StreamSession(named).push(pushed)
+    steps = make(Preprocessing("real", 1, (0.0,), (1.0,), columns=("t0", "t1", "t2")))  # one column per step
+    StreamSession(steps).push(pandas.DataFrame([[1.0, 2.0]], columns=["t1", "t2"]))
 
 
 BAD = {

@@ -35,8 +35,9 @@ LEVELS = {
     8: ["run", "step_memory", "stream_lines", "export"],
     9: ["report", "doctor", "inspection"],
     10: ["demo", "benchmark", "data_commands", "stream_command", "report_command", "paper"],
-    11: ["cli"],
-    12: ["__main__"],
+    11: ["ls_command"],
+    12: ["cli"],
+    13: ["__main__"],
 }
 LEVEL_OF = {name: level for level, names in LEVELS.items() for name in names}
 
@@ -80,6 +81,13 @@ def test_no_files_need_each_other() -> None:
 def test_no_file_is_long() -> None:
     for path in SOURCE.rglob("*.py"):
         assert len(path.read_text().splitlines()) < 420, path
+
+
+def test_public_names_are_seen_before_they_are_used() -> None:
+    code = (
+        "import sys, backcast; assert {*backcast.__all__} <= {*dir(backcast)} and 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_importing_changes_nothing_in_the_process() -> None:

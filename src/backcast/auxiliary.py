@@ -54,7 +54,7 @@ class AuxiliaryLoss(nn.Module):
         super().__init__()
         if (channels > 0) == (symbols > 0):
             raise InputError("say either channels, the numbers in an element, or symbols, how many there are")
-        self.objective, self.seed = objective, seed
+        self.objective, self.seed, self.channels = objective, seed, channels
         # torch draws first weights from its global generator; they are replaced, and the generator is restored.
         with torch.random.fork_rng(devices=[]):
             if isinstance(encoder, nn.LSTM):
@@ -62,7 +62,16 @@ class AuxiliaryLoss(nn.Module):
                     raise InputError(
                         "an nn.LSTM reads vectors: embed the symbols, and say channels, their width"
                     )
+                if encoder.input_size != channels:
+                    raise InputError(
+                        f"channels={channels}: the LSTM reads vectors of {encoder.input_size} numbers, and x must be those"
+                    )
                 encoder = EmbeddedLSTM.around(encoder)
+            if not hasattr(encoder, "zero_state"):
+                raise InputError(
+                    f"the encoder is a {type(encoder).__name__}; wrap it in a class with the two methods of a RecurrentEncoder, "
+                    "zero_state and forward"
+                )
             state = encoder.zero_state(1)
             size, elements = state[0].shape[-1], symbols or channels
             own = hidden_size or size
@@ -96,7 +105,12 @@ class AuxiliaryLoss(nn.Module):
         x        (B, T, C) real vectors, best standardised, or (B, T) symbols, as the encoder reads them. It may carry a
                  gradient, an embedding's; none comes from x as a target
         lengths  (B,) steps of each row, 1 .. T; None: all T
+
+        Raises InputError for an x of another shape, ValueError for other lengths.
         """
+        if x.ndim != (3 if self.channels else 2) or (self.channels and x.shape[2] != self.channels):
+            wanted = f"(rows, steps, {self.channels})" if self.channels else "(rows, steps), symbols"
+            raise InputError(f"x has the shape {tuple(x.shape)}; it must be {wanted}")
         step = int(self.steps)
         if self.training:
             self.steps += 1

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from backcast import hub_models, inference
 from backcast.config import Config
 from backcast.data.preprocessing import Preprocessing
-from backcast.data.sequences import Picture, Sequences
+from backcast.data.sequences import Picture, Sequences, describe_kind, some
 from backcast.errors import InputError
 from backcast.files import write_atomically, write_json
 from backcast.methods import METHODS, Network
@@ -76,6 +76,11 @@ class TrainedModel:
     device: torch.device
     run: Path | None = None
 
+    def __repr__(self) -> str:
+        reads = describe_kind(self.preprocessing.kind, self.preprocessing.channels)
+        knows = f"classes {some(self.classes)}" if self.classes else "no classes"
+        return f"TrainedModel({self.config.method}, reads {reads}, {knows})"
+
     @staticmethod
     def from_pretrained(source: str | Path, device: str = "cpu") -> TrainedModel:
         """`load_model`, under the name that other libraries use."""
@@ -129,12 +134,12 @@ class TrainedModel:
             raise InputError(
                 "this run has only been pretrained, so it knows no classes; fine-tune it: train DATA --from RUN"
             )
-        self.preprocessing.check(rows)
+        self.preprocessing.check(require_rows(rows))
         return rows.relabel(self.classes) if rows.classes else rows
 
     def predict_proba(self, rows: Sequences, batch_size: int = 256) -> NDArray[np.float32]:
-        """The probability of every class for every row, (n, classes), rows in order."""
-        rows = self.prepare(rows.without_labels())
+        """The probability of every class for every row, (n, classes), rows in order. Raises InputError."""
+        rows = self.prepare(require_rows(rows).without_labels())
         scores = inference.logits(
             self.network, self.preprocessing, rows, batch_size=batch_size, device=self.device
         )
@@ -153,6 +158,15 @@ class TrainedModel:
         return inference.evaluate(
             self.network, self.preprocessing, rows, batch_size=batch_size, device=self.device
         )
+
+
+def require_rows(rows: Any) -> Sequences:
+    """`rows`. Raises InputError for what users may hold in their place: a path, an array, splits."""
+    if not isinstance(rows, Sequences):
+        raise InputError(
+            f"rows must be what load(...).train or from_arrays(...) gives, not a {type(rows).__name__}"
+        )
+    return rows
 
 
 def choose_device(name: str) -> torch.device:

@@ -8,6 +8,7 @@ that says what, where and what to do; 130 for Ctrl-C anywhere else. Nothing heav
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import signal
 import sys
@@ -15,16 +16,18 @@ import warnings
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
+from shlex import quote
 from typing import Any, NoReturn
 
 from backcast import process
 from backcast.benchmark.options import add_options, run_benchmark
 from backcast.config import DATA_OPTIONS, FIELDS, Config, flag, one_of, read_yaml, resolve, whole
 from backcast.data_commands import add_cache_options, add_data_options, add_inspect_options, cache, inspect
-from backcast.errors import InputError, RunError, nearest
-from backcast.methods import METHODS
-from backcast.paper.options import NAMES, run_reproduce
+from backcast.errors import InputError, RunError, nearest, plural, require_place
+from backcast.files import STANDARD_OUTPUT, write_json
+from backcast.ls_command import LISTS, add_ls_options, ls, print_table
 from backcast.paper.options import add_options as add_reproduce_options
+from backcast.paper.options import run_reproduce
 from backcast.presets import PRESETS
 from backcast.report_command import add_report_options, report
 from backcast.stream_command import add_stream_commands
@@ -59,6 +62,14 @@ class _Parser(argparse.ArgumentParser):
                 f"unknown option {name}{nearest(name, self._option_string_actions)} (see {self.prog} --help)"
             )
         return found, rest
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Called by argparse for the name of a command."""
+        if action.choices is not None and value not in action.choices:
+            raise InputError(
+                f"{action.metavar} {value}: is not one of {', '.join(action.choices)}{nearest(value, action.choices)} "
+                f"(see {self.prog} --help)"
+            )
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -136,11 +147,19 @@ def make_parser() -> argparse.ArgumentParser:
 
     evaluate = command("evaluate", _evaluate, "accuracy of the model in RUN on DATA")
     _add_run_and_data(evaluate)
-    evaluate.add_argument("--json", type=Path, metavar="FILE", help="write the result as JSON, too")
+    evaluate.add_argument(
+        "--json", type=Path, metavar="FILE", help="write the result as JSON, too; -: to standard output"
+    )
 
     predict = command("predict", _predict, "class and probabilities for every row of DATA")
     _add_run_and_data(predict)
-    predict.add_argument("--out", type=Path, required=True, metavar="FILE", help=".csv, .parquet or .jsonl")
+    predict.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help=".csv, .parquet or .jsonl; -: CSV to standard output",
+    )
 
     add_stream_commands(command, _prepare_process)
     about = "a table or figure of the paper: what is missing is run, ours beside the paper's"
@@ -154,9 +173,7 @@ def make_parser() -> argparse.ArgumentParser:
     add_cache_options(command("cache", cache, "imported data: what there is, and away with it"))
     add_options(command("benchmark", run_benchmark, "seconds and memory on this machine, beside plain torch"))
 
-    ls = command("ls", _ls, "what there is: methods, datasets, presets, demo, experiments")
-    what = ("methods", "datasets", "presets", "demo", "experiments")
-    ls.add_argument("what", type=one_of(*what), metavar="WHAT", help=", ".join(what))
+    add_ls_options(command("ls", ls, f"what there is: {', '.join(LISTS)}"))
     command("doctor", _doctor, "what backcast uses on this machine, and why")
     return parser
 
@@ -216,7 +233,8 @@ def _prepare_process(arguments: argparse.Namespace) -> None:
 def _config(arguments: argparse.Namespace) -> Config:
     given = {name: value for name in FIELDS if (value := getattr(arguments, name, None)) is not None}
     layers: list[dict[str, Any]] = []
-    if arguments.resume and arguments.out is not None and (arguments.out / "config.yaml").exists():
+    begun = arguments.resume and arguments.out is not None and (arguments.out / "config.yaml").exists()
+    if begun:
         layers.append(read_yaml(arguments.out / "config.yaml"))
     if arguments.preset is not None:
         if arguments.preset not in PRESETS:
@@ -226,7 +244,10 @@ def _config(arguments: argparse.Namespace) -> Config:
         layers.append(PRESETS[arguments.preset])
     if arguments.config is not None:
         layers.append(read_yaml(arguments.config))
-    return resolve([*layers, given])
+    config = resolve([*layers, given])
+    if arguments.resume and not begun and config.data is None:
+        raise InputError("--resume needs --out RUN, the folder of a run that was begun")
+    return config
 
 
 def _train(arguments: argparse.Namespace) -> int:
@@ -247,13 +268,14 @@ def _train(arguments: argparse.Namespace) -> int:
                 on_total=progress.total, on_advance=progress.advance, stop=stop,
             )  # fmt: skip
     except Interrupted:
-        raise RunError(f"stopped; go on with: backcast train --resume --out {out}") from None
+        raise RunError(f"stopped; go on with: backcast train --resume --out {quote(str(out))}") from None
     _say_result(out, config)
     return 0
 
 
 def _say_result(out: Path, config: Config) -> None:
     from backcast.history import kept_epoch, read_metrics
+    from backcast.run import read_environment
 
     epochs = read_metrics(out / "metrics.jsonl")
     if (best := kept_epoch(epochs, config.class_weights)) is not None:
@@ -266,9 +288,11 @@ def _say_result(out: Path, config: Config) -> None:
         )
     elif "accuracy" in epochs[-1]:
         print(f"training accuracy {epochs[-1]['accuracy']:.4f} (last epoch; no rows were held out)")
-    tested = "ROWS-IT-HAS-NOT-SEEN" if Path(str(config.data)).is_file() else config.data
-    following = f"backcast evaluate {out} {tested}" if config.epochs else f"backcast train DATA --from {out}"
-    print(f"model in {out / 'model'}; next: {following}, backcast report {out}")
+    has_test = read_environment(out).get("rows", {}).get("test")
+    tested = quote(str(config.data)) if has_test else "ROWS-IT-HAS-NOT-SEEN"
+    run = quote(str(out))
+    following = f"backcast evaluate {run} {tested}" if config.epochs else f"backcast train DATA --from {run}"
+    print(f"model in {out / 'model'}; next: {following}, backcast report {run}")
 
 
 def _stop_on_signals() -> Callable[[], bool]:
@@ -298,6 +322,8 @@ def _load_for(arguments: argparse.Namespace, labels: bool) -> tuple[Any, Any, st
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
+    if arguments.json not in (None, STANDARD_OUTPUT):
+        require_place(arguments.json, f"--json {arguments.json}")
     model, rows, split = _load_for(arguments, labels=True)
     from backcast.data.sources import identity  # after the process is prepared: it imports torch
 
@@ -306,21 +332,26 @@ def _evaluate(arguments: argparse.Namespace) -> int:
             f"{arguments.data}: the network was trained on these rows, or on some of them; new rows tell what it is worth"
         )
     found = model.evaluate(rows, arguments.batch_size)
-    if arguments.json is not None:
-        from backcast.files import write_json
-
-        result = {
-            **found.to_json(), "classes": model.classes,
-            "data": arguments.data, "split": split, "run": str(arguments.source),
-        }  # fmt: skip
-        try:
-            write_json(arguments.json, result)
-        except OSError as error:
-            raise InputError(f"--json {arguments.json}: cannot be written: {error.strerror}") from None
-    print(
-        f"accuracy {found.accuracy:.4f} ({found.correct} of {found.count} rows, {arguments.data}, {split}), "
+    line = (
+        f"accuracy {found.accuracy:.4f} ({found.correct} of {found.count} {plural(found.count, 'row')}, {arguments.data}, {split}), "
         f"balanced {found.balanced_accuracy:.4f}, macro-F1 {found.macro_f1:.4f}, loss {found.loss:.4f}"
     )
+    if arguments.json is None:
+        print(line)
+        return 0
+    result = {
+        **found.to_json(), "classes": model.classes,
+        "data": arguments.data, "split": split, "run": str(arguments.source),
+    }  # fmt: skip
+    if arguments.json == STANDARD_OUTPUT:
+        _say(line)
+        print(json.dumps(result, indent=1, default=str))
+        return 0
+    try:
+        write_json(arguments.json, result)
+    except OSError as error:
+        raise InputError(f"--json {arguments.json}: cannot be written: {error.strerror}") from None
+    print(line)
     return 0
 
 
@@ -330,7 +361,11 @@ def _predict(arguments: argparse.Namespace) -> int:
     check_target(arguments.out)
     model, rows, split = _load_for(arguments, labels=False)
     write_predictions(arguments.out, rows.ids, model.classes, model.predict_proba(rows, arguments.batch_size))
-    print(f"{len(rows)} rows ({arguments.data}, {split}) in {arguments.out}")
+    line = f"{len(rows)} {plural(len(rows), 'row')} ({arguments.data}, {split})"
+    if arguments.out == STANDARD_OUTPUT:
+        _say(line)
+    else:
+        print(f"{line} in {arguments.out}")
     return 0
 
 
@@ -352,7 +387,9 @@ def _demo(arguments: argparse.Namespace) -> int:
             resume=arguments.resume, overwrite=arguments.overwrite, stop=_stop_on_signals(),
         )  # fmt: skip
     except Interrupted:
-        raise RunError(f"stopped; go on with: backcast demo --resume --out {arguments.out}") from None
+        raise RunError(
+            f"stopped; go on with: backcast demo --resume --out {quote(str(arguments.out))}"
+        ) from None
     return 0
 
 
@@ -368,49 +405,12 @@ def _inspect(arguments: argparse.Namespace) -> int:
     return inspect(arguments, _say)
 
 
-def _ls(arguments: argparse.Namespace) -> int:
-    if arguments.what == "presets":
-        lines = {
-            name: ", ".join(f"{key}={value}" for key, value in preset.items())
-            for name, preset in PRESETS.items()
-        }
-    elif arguments.what == "datasets":
-        from backcast.data.sources import BUILT_IN
-
-        lines = {name: source.description for name, source in BUILT_IN.items()}
-        lines["FILE"] = (
-            "CSV, TSV, JSON lines (also .gz), Parquet, Arrow, .npz, .npy, .ts; `backcast inspect FILE` says what is in it"
-        )
-        lines["FOLDER"] = (
-            "a sub-folder per class (texts, pictures, WAV, .npy, any bytes), or files named train and test"
-        )
-        lines["hf:owner/name"] = (
-            "a data set of the Hugging Face Hub; hf:owner/name:config where it has several"
-        )
-    elif arguments.what == "experiments":
-        lines = NAMES
-    elif arguments.what == "methods":
-        lines = {name: method.description for name, method in METHODS.items()}
-    else:
-        from backcast.demo import CONTENDERS
-
-        lines = {contender.name: contender.description for contender in CONTENDERS}
-    _print_table(lines)
-    return 0
-
-
 def _doctor(arguments: argparse.Namespace) -> int:
     _prepare_process(arguments)
     from backcast.doctor import lines
 
-    _print_table(lines())
+    print_table(lines())
     return 0
-
-
-def _print_table(lines: dict[str, str]) -> None:
-    width = max(map(len, lines))
-    for name, text in lines.items():
-        print(f"{name:<{width}}  {text}")
 
 
 def _say(line: str) -> None:

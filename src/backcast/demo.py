@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from backcast.build import TrainedModel
@@ -141,7 +142,7 @@ def run_demo(
                 rows[row["name"]] = row
                 print(_line(row), flush=True)
         except Killed as error:
-            raise RunError(f"{error}; go on with: backcast demo --resume --out {out}") from None
+            raise RunError(f"{error}; go on with: backcast demo --resume --out {quote(str(out))}") from None
     summary = [rows[contender.name] for contender in chosen]
     write_json(out / "summary.json", summary)
     report, interactive = out / "report.html", out / "interactive.html"

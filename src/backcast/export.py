@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from backcast.build import TrainedModel
-from backcast.errors import InputError, RunError
+from backcast.errors import InputError, RunError, require_place
 from backcast.files import write_atomically
 from backcast.nn.plain import PlainModel
 from backcast.streaming import StreamSession, require_streamable
@@ -68,8 +68,7 @@ def export(
         raise InputError(
             f"{path}: the ending must be .onnx or .pt2 (torch.export); a folder's name has no dot here"
         )
-    if path.is_dir() or not path.absolute().parent.is_dir():
-        raise InputError(f"{path}: there is no folder {path.absolute().parent} to write it into")
+    require_place(path, str(path))
     if path.suffix == ".onnx" and not OLDEST_OPSET <= opset <= OPSET:
         raise InputError(f"--opset {opset}: must lie in {OLDEST_OPSET} .. {OPSET}")
     content, run, by = _onnx(model, opset) if path.suffix == ".onnx" else _program(model)

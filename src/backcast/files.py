@@ -5,28 +5,36 @@ from __future__ import annotations
 import json
 import os
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+STANDARD_OUTPUT = Path("-")
+"""What commands that write a file take in its place."""
 
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Writes a file so that `path` is either the old one or the whole new one, never anything else.
 
-    A link is followed; what is not a regular file (a pipe, a terminal) is written to directly.
+    A link is followed; what is not a regular file (a pipe, a terminal) is written to directly. Raises OSError that names
+    `path`.
     """
     if path.exists() and not path.is_file() and not path.is_dir():
         path.write_bytes(content)
         return
-    path = path.resolve()
-    part = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.part")  # two may write at once
+    whole = path.resolve()
+    # Two may write at once.
+    part = whole.with_name(f"{whole.name}.{os.getpid()}-{threading.get_ident()}.part")
     try:
         with part.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(part, path)
-    except OSError:
-        part.unlink(missing_ok=True)
+        os.replace(part, whole)
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink()
+        error.filename = str(path)  # which the user named, not the part
         raise
 
 

@@ -14,6 +14,7 @@ from backcast.config import DATA_OPTIONS, resolve
 from backcast.data.preprocessing import Preprocessing, count_symbols, pieces
 from backcast.data.sequences import Sequences, describe_elements
 from backcast.data.sources import load
+from backcast.errors import plural
 from backcast.rows_figure import check_target, write_figure
 from backcast.suggestions import (
     Measured,
@@ -99,13 +100,15 @@ def _described(rows: Sequences, fitted: Preprocessing) -> dict[str, str]:
               for name, count in zip(rows.classes, counts.tolist(), strict=True)]  # fmt: skip
     lines["classes"] = f"{len(shares)} in all; {_listed(shares, MOST_CLASSES)}" if shares else "none"
     unlabelled = int((rows.labels < 0).sum())
-    lines["unlabelled"] = f"{unlabelled:,} rows" if unlabelled else "none"
+    lines["unlabelled"] = f"{unlabelled:,} {plural(unlabelled, 'row')}" if unlabelled else "none"
     lines["missing"] = "none"
     if rows.missing is not None:
         total, row, step, channel = rows.missing
-        lines["missing"] = f"{total:,} values; the first in row {row}, step {step}, channel {channel}"
+        lines["missing"] = (
+            f"{total:,} {plural(total, 'value')}; the first in row {row}, step {step}, channel {channel}"
+        )
     low, high = int(rows.lengths.min()), int(rows.lengths.max())
-    lines["lengths"] = f"{low:,} steps each"
+    lines["lengths"] = f"{low:,} {plural(low, 'step')} each"
     if low < high:
         lines["lengths"] = f"{low:,} to {high:,} steps, median {np.median(rows.lengths):,.0f}"
         lines |= _histogram(rows)
@@ -152,8 +155,8 @@ def _histogram(rows: Sequences) -> dict[str, str]:
 def _costs(measured: Measured) -> dict[str, str]:
     epoch = measured.seconds * measured.steps_per_epoch
     return {
-        "a step": f"{_time(measured.seconds)}, forward and backward ({measured.rows} rows of {measured.steps:,} steps)",
-        "an epoch": f"{measured.steps_per_epoch:,} step{'s' if measured.steps_per_epoch > 1 else ''}, about {_time(epoch)}",
+        "a step": f"{_time(measured.seconds)}, forward and backward ({measured.rows} {plural(measured.rows, 'row')} of {measured.steps:,} {plural(measured.steps, 'step')})",
+        "an epoch": f"{measured.steps_per_epoch:,} {plural(measured.steps_per_epoch, 'step')}, about {_time(epoch)}",
         "memory": f"{measured.kept_bytes / 1e6:,.1f} MB kept for the backward pass"
         + ("; longer rows would need no more" if measured.bounded else ""),
     }

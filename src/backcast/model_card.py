@@ -12,7 +12,8 @@ from typing import Any
 import yaml
 
 from backcast.config import Config, flag
-from backcast.errors import InputError
+from backcast.data.sequences import describe_kind
+from backcast.errors import InputError, plural
 from backcast.history import kept_epoch, read_metrics
 from backcast.methods import METHODS
 
@@ -43,7 +44,7 @@ class Accuracy:
         middle = (self.share + z * z / (2 * self.rows)) / (1 + z * z / self.rows)
         spread = math.sqrt(self.share * (1 - self.share) / self.rows + (z / (2 * self.rows)) ** 2)
         half = z / (1 + z * z / self.rows) * spread
-        return f"{self.share:.4f} (95 % of {middle - half:.4f} to {middle + half:.4f}; {self.rows:,} rows, {self.where})"
+        return f"{self.share:.4f} (95 % of {middle - half:.4f} to {middle + half:.4f}; {self.rows:,} {plural(self.rows, 'row')}, {self.where})"
 
 
 def measured(run: Path | None, config: Config, evaluation: str | Path | None) -> Accuracy | None:
@@ -80,8 +81,7 @@ def model_card(
     """README.md of a model folder; `description` is its config.json."""
     method, preprocessing = METHODS[config.method], description["preprocessing"]
     name = without_path(config.data) if config.data else "data of one's own"
-    reads = "real vectors" if preprocessing["kind"] == "real" else preprocessing["kind"]
-    channels = f" of {preprocessing['channels']} channels" if preprocessing["kind"] == "real" else ""
+    reads = describe_kind(preprocessing["kind"], preprocessing["channels"])
     head: dict[str, Any] = {
         "library_name": "backcast",
         "license": license or "unknown",
@@ -106,9 +106,9 @@ def model_card(
 
 # {name}, {config.method}
 
-A {method.network} that classifies whole sequences, trained with backcast: {method.description}.
+A classifier of whole sequences ({method.network}), trained with backcast: {method.description}.
 
-- **Data**: {name if config.data else "not named"}; it reads {reads}{channels}
+- **Data**: {name if config.data else "not named"}; it reads {reads}
 - **Classes**: {shown}
 - **Accuracy**: {accuracy or "not measured"}, one run, seed {config.seed}
 - **License**: {license or "not stated"}

@@ -6,6 +6,7 @@ import csv
 import errno
 import io
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,18 +14,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backcast.errors import InputError, RunError
-from backcast.files import write_atomically
+from backcast.errors import InputError, RunError, require_place
+from backcast.files import STANDARD_OUTPUT, write_atomically
 
 SUFFIXES = (".csv", ".parquet", ".jsonl")
 
 
 def check_target(path: Path) -> None:
     """Raises InputError for a file that could not be written, before any work is done."""
+    if path == STANDARD_OUTPUT:
+        return
     if path.suffix not in SUFFIXES:
         raise InputError(f"--out {path}: the ending must be one of {', '.join(SUFFIXES)}")
-    if path.is_dir() or not path.absolute().parent.is_dir():
-        raise InputError(f"--out {path}: there is no folder {path.absolute().parent} to write it into")
+    require_place(path, f"--out {path}")
 
 
 def write_predictions(
@@ -32,8 +34,8 @@ def write_predictions(
 ) -> None:
     """Columns `id`, `prediction`, then `p_<class>` for every class; rows in the order of the data.
 
-    ids (n,), probabilities (n, classes). The format follows from the ending. Raises RunError where the disk
-    is full, InputError where the place cannot be written.
+    ids (n,), probabilities (n, classes). The format follows from the ending; `-` is CSV to standard output. Raises
+    RunError where the disk is full, InputError where the place cannot be written.
     """
     columns: dict[str, list[Any]] = {
         "id": ids.tolist(),
@@ -41,6 +43,9 @@ def write_predictions(
     }
     for number, name in enumerate(classes):
         columns[f"p_{name}"] = probabilities[:, number].tolist()
+    if path == STANDARD_OUTPUT:
+        sys.stdout.buffer.write(_csv(columns))
+        return
     content = {".csv": _csv, ".parquet": _parquet, ".jsonl": _json_lines}[path.suffix](columns)
     try:
         write_atomically(path, content)

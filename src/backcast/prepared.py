@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from backcast.build import TrainedModel, load_model
+from backcast.build import TrainedModel, load_model, require_rows
 from backcast.config import READING, Config
 from backcast.data.describe import describe, unknown_symbols
 from backcast.data.preprocessing import Preprocessing, require_no_missing
@@ -29,6 +29,7 @@ class Prepared:
 
     train: Sequences
     validation: Sequences | None
+    test: int  # how many rows with a label DATA keeps for tests
     preprocessing: Preprocessing
     source: TrainedModel | None
     checksum: str
@@ -44,7 +45,7 @@ def prepare(
     Validation rows are DATA's own, else some of the training rows.
     """
     if rows is not None:
-        splits = Splits(rows)
+        splits = Splits(require_rows(rows))
     elif config.data is None:
         raise InputError("which DATA? Name a built-in set (`backcast ls datasets`), a file or a folder")
     else:
@@ -54,6 +55,10 @@ def prepare(
         if config.missing_label is not None and (splits.train.labels >= 0).all():
             say(
                 f"{splits.train.name}: every row has a label; none is --missing-label {config.missing_label!r}"
+            )
+        if np.bincount(splits.train.labels[splits.train.labels >= 0]).max(initial=0) == 1:
+            say(
+                f"{splits.train.name}: every class has one row, so none can be held out; is that the label column?"
             )
     description = describe(splits.train, config.kind)
     rows, held_out = hold_out(config, splits)
@@ -75,9 +80,15 @@ def prepare(
             preprocessing.check(part)
             if line := unknown_symbols(preprocessing, part):
                 say(line)
-    classes = rows.classes if config.epochs else ()
     return Prepared(
-        rows, held_out, preprocessing, source, rows_checksum(rows, held_out), classes, description
+        train=rows,
+        validation=held_out,
+        test=0 if splits.test is None else int((splits.test.labels >= 0).sum()),
+        preprocessing=preprocessing,
+        source=source,
+        checksum=rows_checksum(rows, held_out),
+        classes=rows.classes if config.epochs else (),
+        description=description,
     )
 
 

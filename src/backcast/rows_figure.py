@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import tempfile
 import textwrap
 import warnings
 from pathlib import Path
@@ -16,7 +15,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from backcast.data.sequences import Picture, Sequences
-from backcast.errors import InputError
+from backcast.errors import InputError, require_place
 from backcast.files import write_atomically
 
 SUFFIXES = (".png", ".pdf", ".svg")
@@ -35,14 +34,7 @@ def check_target(path: Path) -> None:
     """Raises InputError for a file that could not be written, before any work is done."""
     if path.suffix.lower() not in SUFFIXES:
         raise InputError(f"--out {path}: the ending must be one of {', '.join(SUFFIXES)}")
-    folder = path.absolute().parent
-    if path.is_dir() or not folder.is_dir():
-        raise InputError(f"--out {path}: there is no folder {folder} to write it into")
-    try:
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise InputError(f"--out {path}: {folder} cannot be written: {error.strerror}") from None
+    require_place(path, f"--out {path}")
 
 
 def write_figure(path: Path, rows: Sequences) -> None:

@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import torch
@@ -125,7 +126,7 @@ class RunFolder:
         except OSError as error:
             raise RunError(
                 f"{self.path}: cannot be written ({error.strerror}); the last good checkpoint is kept. "
-                f"Make room, then: backcast train --resume --out {self.path}"
+                f"Make room, then: backcast train --resume --out {quote(str(self.path))}"
             ) from None
 
 
@@ -261,7 +262,7 @@ def _skip_pretraining(
     epochs = read_metrics(pretrained / METRICS)
     if not epochs or epochs[-1]["epoch"] != wanted.pretrain_epochs:
         raise InputError(
-            f"{pretrained}: is not finished; go on with: backcast train --resume --out {pretrained}"
+            f"{pretrained}: is not finished; go on with: backcast train --resume --out {quote(str(pretrained))}"
         )
     source = load_model(pretrained)
     if source.preprocessing.to_json() != preprocessing.to_json():
@@ -326,6 +327,7 @@ def _environment(prepared: Prepared, device: torch.device) -> dict[str, Any]:
             "train": len(prepared.train),
             "labelled": int((prepared.train.labels >= 0).sum()),
             "validation": len(prepared.validation or []),
+            "test": prepared.test,
         },
         "data_sha256": prepared.checksum,
         "data_checksum": CHECKSUM,

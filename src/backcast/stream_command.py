@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from backcast.config import FIELDS, one_of, whole
-from backcast.errors import InputError
+from backcast.errors import InputError, require_place
 
 CHUNK = 1 << 16
 STREAM = "read data as it comes, from standard input: a line of JSON out as often as asked"
@@ -50,8 +50,8 @@ def _stream(arguments: argparse.Namespace) -> int:
     from backcast.stream_lines import Streams
 
     state: Path | None = arguments.state
-    if state is not None and (state.is_dir() or not state.absolute().parent.is_dir()):
-        raise InputError(f"--state {state}: there is no folder {state.absolute().parent} to keep it in")
+    if state is not None:
+        require_place(state, f"--state {state}")
     known = state if state is not None and state.exists() else None
     streams = Streams(
         load_model(arguments.source, arguments.device), arguments.every, arguments.format, known

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from backcast.build import TrainedModel
-from backcast.data.sequences import describe_kind
+from backcast.data.sequences import describe_kind, some
 from backcast.errors import InputError, nearest
-from backcast.streaming import StreamSession, read_state
+from backcast.streaming import StreamSession, feature_names, read_state
 
 LONGEST_LINE = 1 << 20
 LARGEST = float(np.finfo(np.float32).max)  # number accepted: the network reads 32 bits
@@ -57,10 +57,13 @@ class Streams:
         self, model: TrainedModel, every: int = 1, form: str = "jsonl", state: Path | None = None
     ) -> None:
         kind = model.preprocessing.kind
+        raw = next((name for name, reads in FORMATS.items() if reads == kind), None)
         if FORMATS[form] not in (None, kind):
             raise InputError(
-                f"--format {form}: this model reads {describe_kind(kind, model.preprocessing.channels)}; say --format jsonl"
+                f"--format {form}: this model reads {describe_kind(kind, model.preprocessing.channels)}; "
+                f"say --format {raw or 'jsonl'}"
             )
+        self._hint = f"; --format {raw} reads the input as it is" if raw else ""
         self.kind, self.channels, self.classes, self.every = (
             kind,
             model.preprocessing.channels,
@@ -127,7 +130,7 @@ class Streams:
         try:
             given = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise InputError(f"{place}: is no JSON: {str(error)[:150]}") from None
+            raise InputError(f"{place}: is no JSON: {str(error)[:150]}{self._hint}") from None
         if not isinstance(given, dict):
             given = {"x": given}
         for name in given.keys() - set(KEYS):
@@ -153,6 +156,8 @@ class Streams:
             if len(found) == self.channels and all(map(_is_number, found)):
                 return [found]
             wanted = "a number" if self.channels == 1 else f"a list of {self.channels} numbers"
+            if features := feature_names(self._session.model.preprocessing):
+                wanted += f" ({some(features)})"
         elif self.kind == "characters":
             if isinstance(x, str):
                 return list(x)
@@ -167,7 +172,7 @@ class Streams:
             if isinstance(x, str) or _is_whole(x):
                 return [x]
             wanted = "a word or a whole number"
-        raise InputError(f"{place}: x is {reprlib.repr(x)}; a step of this model is {wanted}")
+        raise InputError(f"{place}: x is {reprlib.repr(x)}; a step of this model is {wanted}{self._hint}")
 
     def _bytes(self, chunk: bytes, last: bool) -> None:
         self._plan(None, chunk)

@@ -15,8 +15,10 @@ from safetensors.torch import save
 from torch import Tensor
 
 from backcast.build import TrainedModel
+from backcast.data.preprocessing import Preprocessing
 from backcast.data.pushed import read_pushed
-from backcast.errors import InputError, require_count
+from backcast.data.sequences import some
+from backcast.errors import InputError, plural, require_count
 from backcast.files import write_atomically
 from backcast.nn.lstm import EmbeddedLSTM, FixedLSTM, LSTMState
 from backcast.sweep import State, like, run_to_ends
@@ -68,7 +70,8 @@ class StreamSession:
         """Reads on; returns the probability of every class after what has been read so far, (rows of x, classes).
 
         x        real vectors (rows, steps, C), or (rows, steps) for one channel, in the units of the training rows; symbols
-                 (rows, steps); texts or bytes: a list of them, or one for one row. No steps at all are fine, too
+                 (rows, steps); texts or bytes: a list of them, or one for one row. No steps at all are fine, too. The C
+                 numbers are taken by position, in the order of the training; names of a table's columns must be in it
         rows     (m,) the streams that x is for, each once; None: all, in order
         lengths  (m,) how many steps of each row of x count; None: all
 
@@ -77,6 +80,7 @@ class StreamSession:
         """
         which = self._which(rows)
         count = self.batch_size if which is None else len(which)
+        _require_order(feature_names(self.model.preprocessing), x)
         elements, own = read_pushed(self.model.preprocessing, x, count)
         self._read(elements.to(self.model.device), self._lengths(lengths, own), which)
         return self._answer(which)
@@ -127,7 +131,7 @@ class StreamSession:
             )
         if len(saved["steps"]) != self.batch_size:
             raise InputError(
-                f"this state holds {len(saved['steps'])} streams, the session {self.batch_size}: "
+                f"this state holds {len(saved['steps'])} {plural(len(saved['steps']), 'stream')}, the session {self.batch_size}: "
                 f"make it with batch_size={len(saved['steps'])}"
             )
         for name, tensor in own.items():
@@ -193,7 +197,7 @@ class StreamSession:
         if len(wrong):
             row = int(wrong[0])
             raise InputError(
-                f"lengths: row {row} of x has {own[row]} steps, so 0 .. {own[row]}, not {found[row]}"
+                f"lengths: row {row} of x has {own[row]} {plural(own[row], 'step')}, so 0 .. {own[row]}, not {found[row]}"
             )
         return found.astype(np.int64)
 
@@ -257,6 +261,8 @@ class StreamSession:
 
 def require_streamable(model: TrainedModel) -> None:
     """Raises InputError for a model that does not read step by step, in the order of the data, or has no classes."""
+    if not isinstance(model, TrainedModel):
+        raise InputError(f"model must be what load_model(...) gives, not a {type(model).__name__}")
     method, order = model.config.method, model.preprocessing.permutation_name
     if not model.network.recurrent:
         raise InputError(
@@ -272,6 +278,24 @@ def require_streamable(model: TrainedModel) -> None:
         raise InputError(
             "this run has only been pretrained, so it knows no classes; fine-tune it: train DATA --from RUN"
         )
+
+
+def feature_names(preprocessing: Preprocessing) -> tuple[str, ...]:
+    """The columns that the numbers of a step come from, in order; none where the training rows had no names for them."""
+    columns = preprocessing.columns  # may also be the steps, of rows of one channel
+    return columns if not preprocessing.symbols and len(columns) == preprocessing.channels else ()
+
+
+def _require_order(features: tuple[str, ...], x: Any) -> None:
+    """Raises InputError for a table, or one in a list, whose columns have other names or another order."""
+    if not features:
+        return
+    for table in x if isinstance(x, list | tuple) else [x]:
+        names = tuple(getattr(table, "columns", ()))
+        if names and all(isinstance(name, str) for name in names) and names != features:
+            raise InputError(
+                f"x has the columns {some(names)}; the model reads {some(features)}: name them in this order, or push an array"
+            )
 
 
 def fingerprint(model: TrainedModel) -> Tensor:

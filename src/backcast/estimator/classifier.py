@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,6 +27,12 @@ from backcast.estimator.supervised import (
     with_weights,
 )
 
+# Without a number in it, so that Python shows it once, not for every fold.
+MINUS_ONE = (
+    "rows of y that are -1 are taken as rows without a label; if -1 is a class, set missing_label=None; "
+    "if it is not, None or NaN in its place says so without this warning"
+)
+
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class BackcastClassifier(ClassifierMixin, SupervisedEstimator):
@@ -35,7 +42,8 @@ class BackcastClassifier(ClassifierMixin, SupervisedEstimator):
 
     class_weight   None: all classes the same; "balanced", or a dictionary of classes and weights, as everywhere in
                    scikit-learn. The rows that choose the epoch are weighted in the same way
-    missing_label  the label that means "none"; None: only None, NaN, pandas' NA and "" do, and -1 is a class
+    missing_label  the label that means "none"; None: only None, NaN, pandas' NA and "" do, and -1 is a class. A warning is
+                   given where -1 may have been meant as one: beside other whole numbers, on less than half of the rows
 
     classes_         (classes,) in order
     network_         the trained network
@@ -144,8 +152,21 @@ class BackcastClassifier(ClassifierMixin, SupervisedEstimator):
                 f"every label of y is {classes[0]!r}, which is one class; there must be at least two classes"
                 + (hint if self._names(labels).count(None) else "")
             )
+        if self._may_be_a_class(labels, classes):
+            warnings.warn(MINUS_ONE, UserWarning, stacklevel=3)
         found = np.array(classes)
         return codes, found if labels.dtype == object else found.astype(labels.dtype)
+
+    def _may_be_a_class(self, labels: NDArray[Any], classes: tuple[Any, ...]) -> bool:
+        """Whether -1, taken for "no label", looks like one of the classes, as in -1, 0, 1.
+
+        scikit-learn's semi-supervised estimators never ask. Rows without a label are usually the most, so who means them
+        is asked only where they are few.
+        """
+        if self.missing_label != -1 or not all(isinstance(one, int) for one in classes):
+            return False
+        count = sum(not is_missing(label) and label == -1 for label in labels.tolist())
+        return 0 < 2 * count < len(labels)
 
 
 def as_labels(y: Any, name: str) -> NDArray[Any]:

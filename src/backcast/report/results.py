@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from shlex import quote
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from backcast.config import FIELDS, READING, Config, flag
 from backcast.data.sequences import Sequences, Splits, describe_elements
 from backcast.data.sources import identity, load
 from backcast.data.splitting import keep_labels
-from backcast.errors import InputError
+from backcast.errors import InputError, plural
 from backcast.history import chosen_by, kept_epoch, read_metrics
 from backcast.metrics import Scores
 from backcast.phases import phases
@@ -184,7 +185,7 @@ def collect(paths: list[Path], data_dir: str | None, say: Callable[[str], None])
         epochs = read_metrics(path / METRICS)
         if not epochs:
             raise InputError(
-                f"{path}: has no finished epoch yet; go on with: backcast train --resume --out {path}"
+                f"{path}: has no finished epoch yet; go on with: backcast train --resume --out {quote(str(path))}"
             )
         model.preprocessing.check(measured)
         labelled = bool(model.classes) and bool((measured.labels >= 0).any())
@@ -206,8 +207,8 @@ def describe_rows(results: Results) -> list[str]:
         labelled = rows.labels[rows.labels >= 0]
         classes = f"{len(np.unique(labelled))} classes" if len(labelled) else "no labels"
         if 0 < len(labelled) < len(rows):
-            classes += f" in the {len(labelled):,} rows with a label"
-        return f"{name}: {len(rows):,} rows of {steps} steps, {describe_elements(rows)}, {classes}"
+            classes += f" in the {len(labelled):,} {plural(len(labelled), 'row')} with a label"
+        return f"{name}: {len(rows):,} {plural(len(rows), 'row')} of {steps} {plural(high, 'step')}, {describe_elements(rows)}, {classes}"
 
     return [line("training data", results.train), line(f"measured on ({results.split})", results.measured)]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from backcast.errors import InputError
+from backcast.errors import InputError, require_place
 from backcast.files import write_atomically
 from backcast.run import read_config
 
@@ -17,8 +17,7 @@ def check_place(runs: list[Path], out: Path) -> None:
     """Raises InputError for what is no run, checked first (by default the page goes there), or if `out` cannot be."""
     for run in runs:
         read_config(run)
-    if not out.absolute().parent.is_dir() or out.is_dir():
-        raise InputError(f"--out {out}: there is no folder {out.absolute().parent} to write a file into")
+    require_place(out, f"--out {out}")
 
 
 def render(package: str, template: str, **values: Any) -> str:
