@@ -124,10 +124,10 @@ def test_no_step_is_an_answer_too_and_reset_begins_anew() -> None:
     np.testing.assert_array_equal(session.probabilities(), np.stack([after[0], before[1], after[2]]))
     session.resize(4)
     assert session.steps.tolist() == [9, 0, 9, 0]
-    session.resize(1)
-    np.testing.assert_array_equal(session.probabilities(), after[:1])
+    session.resize(1)  # a matrix of one row may be multiplied in another order
+    np.testing.assert_allclose(session.probabilities(), after[:1], atol=1e-6)
     session.reset()
-    np.testing.assert_array_equal(session.probabilities(), before[:1])
+    np.testing.assert_allclose(session.probabilities(), before[:1], atol=1e-6)
 
 
 @pytest.mark.parametrize("method", RECURRENT)

@@ -20,8 +20,9 @@ from shlex import quote
 from typing import Any, NoReturn
 
 from backcast import process
+from backcast.arguments import one_of, whole
 from backcast.benchmark.options import add_options, run_benchmark
-from backcast.config import DATA_OPTIONS, FIELDS, Config, flag, one_of, read_yaml, resolve, whole
+from backcast.config import DATA_OPTIONS, FIELDS, Config, flag, read_yaml, resolve
 from backcast.data_commands import add_cache_options, add_data_options, add_inspect_options, cache, inspect
 from backcast.errors import InputError, RunError, nearest, plural, require_place
 from backcast.files import STANDARD_OUTPUT, write_json

@@ -6,10 +6,9 @@ heavy, so that `--help` answers at once.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -331,46 +330,6 @@ def flag(name: str) -> str:
     """The name of a setting on the command line."""
     special = {"data": "DATA", "from_run": "--from"}
     return special.get(name) or "--" + name.replace("_", "-")
-
-
-def whole(low: int) -> Callable[[str], int]:
-    """A reader of whole numbers, at least `low`, from the command line."""
-
-    def read(text: str) -> int:
-        if not text.lstrip("-").isdigit() or int(text) < low:
-            raise argparse.ArgumentTypeError(f"{text}: must be a whole number, at least {low}")
-        return int(text)
-
-    return read
-
-
-def one_of(*names: str) -> Callable[[str], str]:
-    """A reader of one of these names from the command line; for another it says the nearest."""
-
-    def read(text: str) -> str:
-        if text not in names:
-            raise argparse.ArgumentTypeError(
-                f"{text}: must be one of {', '.join(names)}{nearest(text, names)}"
-            )
-        return text
-
-    return read
-
-
-def above_zero(text: str, unit: str) -> float:
-    """Reads a number of `unit` from the command line, above 0."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text}: must be a number of {unit}, above 0")
-    return value
-
-
-def gigabytes(text: str) -> float:
-    """As `above_zero`."""
-    return above_zero(text, "gigabytes")
 
 
 def _checked(field: dataclasses.Field[Any], value: Any) -> Any:

@@ -6,7 +6,8 @@ import argparse
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from backcast.config import DATA_OPTIONS, FIELDS, flag, whole
+from backcast.arguments import whole
+from backcast.config import DATA_OPTIONS, FIELDS, flag
 from backcast.errors import InputError
 
 

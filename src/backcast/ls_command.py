@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from backcast.config import one_of
+from backcast.arguments import one_of
 from backcast.methods import METHODS
 from backcast.paper.options import NAMES
 from backcast.presets import PRESETS

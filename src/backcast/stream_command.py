@@ -10,7 +10,8 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any, cast
 
-from backcast.config import FIELDS, one_of, whole
+from backcast.arguments import one_of, whole
+from backcast.config import FIELDS
 from backcast.errors import InputError, require_place
 
 CHUNK = 1 << 16

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from backcast.config import above_zero, gigabytes, whole
+from backcast.arguments import above_zero, gigabytes, whole
 
 BENCHMARKS = {
     "step": "one training step: seconds and memory against the length, methods beside plain torch",

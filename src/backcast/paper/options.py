@@ -6,7 +6,8 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from backcast.config import FIELDS, gigabytes, one_of, whole
+from backcast.arguments import gigabytes, one_of, whole
+from backcast.config import FIELDS
 from backcast.errors import RunError
 
 NAMES = {
