@@ -48,7 +48,7 @@ def test_every_part_is_told_and_the_line_it_ends_with_trains(
 ) -> None:
     data = write_long(tmp_path / "my rows.csv")
     lines = told(capsys, "inspect", data, "--time", "time", "--label", "kind of row")
-    for wanted in ("rows 30", "elements real vectors of 3 channels", "lengths 5 to 34 steps, median 20",
+    for wanted in ("rows 30", "elements real vectors of 3 channels", "columns a, b, c", "lengths 5 to 34 steps, median 20",
                    "classes 3 in all; k0: 27 (93.1 %), k1: 1 (3.4 %), k2: 1 (3.4 %)", "unlabelled 1 rows",
                    "missing 1 values; the first in row 4, step 2, channel 2",
                    "--truncation 34 no row is longer, so every step carries the gradient; the paper has 300",

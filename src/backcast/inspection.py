@@ -83,6 +83,8 @@ def inspect(
 
 def _described(rows: Sequences, fitted: Preprocessing) -> dict[str, str]:
     lines = {"rows": f"{len(rows):,}", "elements": describe_elements(rows)}
+    if rows.columns:
+        lines["columns"] = _listed([*rows.columns], MOST_CHANNELS)
     if rows.is_symbols:
         lines["symbols"] = _symbols(rows)
     else:
