@@ -180,11 +180,25 @@ def test_a_label_is_the_same_with_and_without_its_fraction(tmp_path: Path) -> No
 
 
 def test_features_without_a_proper_name_are_found_again(tmp_path: Path) -> None:
-    rows = [f"{9 * i + t},{i},{t},{i}.5,{'ab'[i % 2]}" for i in range(8) for t in range(4)]
-    table = write(tmp_path / "index.csv", ",id,t,v,label", *rows)  # as `df.to_csv` writes it
+    rows = [f"{i},{t},{i}.5,{t},{'ab'[i % 2]}" for i in range(8) for t in range(4)]
+    table = write(tmp_path / "comma.csv", 'id,t,"speed, km/h",v,label', *rows)
     run = str(tmp_path / "run")
     assert main(["train", table, "--time", "t", *QUICK, "--out", run]) == 0
     assert main(["evaluate", run, table, "--split", "all"]) == 0
+
+
+@pytest.mark.parametrize("index", ["", "Unnamed: 0", "__index_level_0__"])
+def test_an_index_is_no_feature_unless_it_is_chosen(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], index: str
+) -> None:
+    long = write(tmp_path / "long.csv", f"{index},id,t,v,label", "0,a,0,1.5,x", "1,b,0,2.5,y")
+    wide = write(tmp_path / "wide.csv", f"{index},s0,s1,label", "0,1.5,2,x", "1,2.5,3,y")
+    for data, how in ((long, ["--time", "t"]), (wide, ["--wide"])):
+        assert "column 1 " in (line := refused(capsys, "inspect", data, *how)) and "--x" in line, line
+    assert backcast.load(long, time="t", x="v").train.columns == ("v",)
+    if index:
+        assert backcast.load(wide, wide=True, x=f"{index},s0").train.columns == (index, "s0")
+        assert backcast.load(wide, wide=True, id=index).train.columns == ("s0", "s1")
 
 
 def test_nothing_that_is_given_is_left_out_in_silence(tmp_path: Path) -> None:
