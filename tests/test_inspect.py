@@ -50,7 +50,7 @@ def test_every_part_is_told_and_the_line_it_ends_with_trains(
     lines = told(capsys, "inspect", data, "--time", "time", "--label", "kind of row")
     for wanted in ("rows 30", "elements real vectors of 3 channels", "columns a, b, c", "lengths 5 to 34 steps, median 20",
                    "classes 3 in all; k0: 27 (93.1 %), k1: 1 (3.4 %), k2: 1 (3.4 %)", "unlabelled 1 rows",
-                   "missing 1 values; the first in row 4, step 2, channel 2",
+                   "missing 1 values; the first in row 4, step 2, column `c`",
                    "--truncation 34 no row is longer, so every step carries the gradient; the paper has 300",
                    "--class-weights balanced the largest class has 27.0 times the rows of the smallest"):  # fmt: skip
         assert wanted in lines, wanted

@@ -18,6 +18,7 @@ from scipy.io import wavfile
 
 import backcast
 from backcast.cli import main
+from backcast.data.preprocessing import Preprocessing
 from test_forms import QUICK
 
 
@@ -249,6 +250,19 @@ def test_a_number_that_has_no_spread(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "channel 0 holds numbers too large" in refused(
         capsys, "train", table, *QUICK, "--out", str(tmp_path / "run")
     )
+
+
+def test_a_missing_value_is_found_by_id_and_column(tmp_path: Path) -> None:
+    long = write(tmp_path / "long.csv", "id,t,v,w", "b,0,1.5,2", "b,1,,2", "a,0,2.5,")
+    wide = write(tmp_path / "wide.csv", "id,s0,s1,s2", "7,1.5,2,3", "9,2.5,?,4")
+    for rows, place in (
+        (backcast.load(long, time="t").train, "the sequence 'a', step 0, column `w`"),
+        (backcast.load(long, time="t", x="v").train, "the sequence 'b', step 1, column `v`"),
+        (backcast.load(wide, wide=True).train, "the sequence 9, column `s1`"),
+        (backcast.load([[1.5], [np.nan, 2.5]]).train, "row 1, step 0, channel 0"),
+    ):
+        with pytest.raises(backcast.InputError, match=f"{place} is missing"):
+            Preprocessing.fit(rows)
 
 
 def test_the_hubs_class_names_in_a_long_table(tmp_path: Path) -> None:

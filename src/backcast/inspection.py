@@ -104,8 +104,8 @@ def _described(rows: Sequences, fitted: Preprocessing) -> dict[str, str]:
     lines["unlabelled"] = f"{unlabelled:,} rows" if unlabelled else "none"
     lines["missing"] = "none"
     if rows.missing is not None:
-        total, row, step, channel = rows.missing
-        lines["missing"] = f"{total:,} values; the first in row {row}, step {step}, channel {channel}"
+        total, *place = rows.missing
+        lines["missing"] = f"{total:,} values; the first in {rows.place(*place)}"
     low, high = int(rows.lengths.min()), int(rows.lengths.max())
     lines["lengths"] = f"{low:,} steps each"
     if low < high:

@@ -264,7 +264,7 @@ def _statistics(rows: Sequences) -> tuple[tuple[float, ...], tuple[float, ...]]:
     too_large = np.flatnonzero(~np.isfinite(std))
     if len(too_large):
         raise InputError(
-            f"{rows.name}: channel {too_large[0]} holds numbers too large to have a spread; do such stand for missing ones? "
+            f"{rows.name}: {rows.channel(too_large[0])} holds numbers too large to have a spread; do such stand for missing ones? "
             "Make them NaN, or leave them out"
         )
     std = np.where(std > 1e-12 * np.abs(mean), std, 1.0)
@@ -288,8 +288,8 @@ def _mean_and_deviation(rows: Sequences) -> tuple[NDArray[np.float64], NDArray[n
 
 def require_no_missing(rows: Sequences) -> None:
     if rows.missing is not None:
-        total, row, step, channel = rows.missing
+        total, *place = rows.missing
         raise InputError(
-            f"{rows.name}: row {row}, step {step}, channel {channel} is missing ({total} values in all are NaN); "
+            f"{rows.name}: {rows.place(*place)} is missing ({total} values in all are NaN); "
             "--fill-missing takes the last known value, or fill them first"
         )
