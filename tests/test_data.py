@@ -192,6 +192,15 @@ def test_missing_values_are_filled_with_the_last_known_one_or_the_mean() -> None
     assert batch.x[0, 0, 0] == 0 and bool(batch.x.isfinite().all())
 
 
+def test_a_channel_without_any_value_is_refused_by_its_name(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="mine: channel 1 has no value in any row"):
+        Preprocessing.fit(from_arrays(NAN * [1, np.nan], name="mine", fill_missing=True))
+    (tmp_path / "long.csv").write_text("id,t,amps,volts\na,0,,1.5\na,1,,2\nb,0,,3\n")
+    rows = load(str(tmp_path / "long.csv"), time="t", fill_missing=True).train
+    with pytest.raises(InputError, match=r"long\.csv: column `amps` has no value"):
+        Preprocessing.fit(rows)
+
+
 @pytest.mark.parametrize("damage", ["cut", "text", "pickled", "no x", "zip"])
 def test_files_that_cannot_be_read_are_refused(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "bad.npz"

@@ -53,7 +53,7 @@ class Preprocessing:
 
     @staticmethod
     def fit(rows: Sequences) -> Preprocessing:
-        """Statistics of the training rows. Raises InputError where values are missing."""
+        """Statistics of the training rows. Raises InputError where values are missing, or a channel has none."""
         require_no_missing(rows)
         order = rows.permutation
         permutation = None if order is None else tuple(order.order.tolist())
@@ -258,7 +258,10 @@ def pieces(rows: Sequences) -> Iterator[NDArray[Any]]:
 
 
 def _statistics(rows: Sequences) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel; missing values do not count."""
+    """Mean and standard deviation of each channel; missing values do not count.
+
+    Raises InputError for a channel without any value, or with values too large.
+    """
     with np.errstate(over="ignore", invalid="ignore"):  # refused below, where it matters
         mean, std = _mean_and_deviation(rows)
     too_large = np.flatnonzero(~np.isfinite(std))
@@ -277,12 +280,15 @@ def _mean_and_deviation(rows: Sequences) -> tuple[NDArray[np.float64], NDArray[n
     for piece in pieces(rows):
         total = total + np.nansum(piece, axis=0, dtype=np.float64)
         present += (~np.isnan(piece)).sum(axis=0) if piece.dtype.kind == "f" else len(piece)
-    mean = total / np.maximum(present, 1)
+    if not present.all():
+        channel = rows.channel(int(present.argmin()))
+        raise InputError(f"{rows.name}: {channel} has no value in any row; leave it out (--x chooses columns)")
+    mean = total / present
     # About the mean, in a second pass: the difference of two large sums would lose a small spread.
     spread = np.zeros(rows.channels)
     for piece in pieces(rows):
         spread = spread + np.nansum(np.square(piece - mean), axis=0)
-    std = np.sqrt(spread / np.maximum(present, 1))
+    std = np.sqrt(spread / present)
     return mean, std
 
 
