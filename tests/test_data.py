@@ -16,6 +16,7 @@ from backcast.data.preprocessing import Preprocessing
 from backcast.data.sources import load
 from backcast.data.splitting import split_validation
 from backcast.errors import InputError
+from backcast.suggestions import suggest
 
 
 def write_pictures(folder: Path, name: str, train: int = 40, test: int = 10, side: int = 6) -> np.ndarray:
@@ -182,6 +183,23 @@ def test_nan_behind_a_rows_end_is_padding_and_within_it_refused_with_its_place()
         InputError, match=r"row 2, step 3, channel 1 is missing \(1 values in all.*--fill-missing"
     ):
         Preprocessing.fit(from_arrays(NAN))
+
+
+@pytest.mark.parametrize(
+    ("x", "padded"),
+    [
+        ([[1.0, 2.0, np.nan], [3.0, np.nan, np.nan], [4.0, 5.0, 6.0]], True),
+        ([[[1.0, 2.0], [np.nan, np.nan]]], True),
+        ([[[1.0, 2.0], [np.nan, 3.0]]], False),
+        ([[1.0, np.nan, 2.0], [3.0, 4.0, np.nan]], False),
+        ([[1.0, 2.0], [np.nan, np.nan]], False),
+    ],
+)
+def test_rows_that_nan_fills_up_are_told_of_lengths(x: list[object], padded: bool) -> None:
+    rows = from_arrays(np.array(x))
+    with pytest.raises(InputError, match="`lengths` in an .npz" if padded else "or fill them first"):
+        Preprocessing.fit(rows)
+    assert ("`lengths`" in suggest(rows, {}).reasons["fill_missing"]) == padded
 
 
 def test_missing_values_are_filled_with_the_last_known_one_or_the_mean() -> None:

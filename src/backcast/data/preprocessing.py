@@ -295,7 +295,23 @@ def _mean_and_deviation(rows: Sequences) -> tuple[NDArray[np.float64], NDArray[n
 def require_no_missing(rows: Sequences) -> None:
     if rows.missing is not None:
         total, *place = rows.missing
+        if ends_missing(rows):
+            raise InputError(
+                f"{rows.name}: {rows.place(*place)} is missing, and all that are missing ({total} values) stand at the ends "
+                "of rows; if they only fill rows up, `lengths` in an .npz (or a list of arrays in Python) says where rows end, "
+                "else --fill-missing takes the last known value"
+            )
         raise InputError(
             f"{rows.name}: {rows.place(*place)} is missing ({total} values in all are NaN); "
             "--fill-missing takes the last known value, or fill them first"
         )
+
+
+def ends_missing(rows: Sequences) -> bool:
+    """Whether missing values only fill rows up: behind a step that misses one there is none that has any."""
+    for i in range(len(rows)):
+        missing = np.isnan(rows.row(i))
+        end = int(np.append(missing.any(axis=1), True).argmax())
+        if not end or not missing[end:].all():
+            return False
+    return True
