@@ -234,6 +234,16 @@ def test_files_that_cannot_be_read_are_refused(tmp_path: Path, damage: str) -> N
         load(str(path))
 
 
+def test_an_array_under_nearly_the_right_name_is_refused_and_any_other_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "mine.npz"
+    for wrong, right in (("length", "lengths"), ("len", "lengths"), ("Y", "y"), ("id", "ids")):
+        np.savez(path, **{"x": X, wrong: np.ones(4, int)})
+        with pytest.raises(InputError, match=f"mine.npz: holds an array `{wrong}`.*did you mean '{right}'"):
+            load(str(path))
+    np.savez(path, x=X, lengths=[5, 5, 5, 4], length=np.zeros(3), times=np.ones(4), names=["a", "b"])
+    assert load(str(path)).train.lengths.tolist() == [5, 5, 5, 4]
+
+
 def test_no_flipped_byte_of_a_compressed_file_is_a_traceback(tmp_path: Path) -> None:
     path = tmp_path / "bad.npz"
     np.savez_compressed(path, x=np.random.default_rng(0).normal(size=(4, 5)), y=[0, 1, 0, 1])
