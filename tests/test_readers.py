@@ -1440,6 +1440,22 @@ def test_long_tables_of_odd_types(place: Any) -> None:
     refused(write_arrow(folder / "e.arrow", repeated), "`x` stands twice")
 
 
+def test_truth_values_are_0_and_1(place: Any) -> None:
+    folder = place()
+    columns: dict[str, Any] = {"id": [1, 1, 2], "t": [0, 1, 0], "v": [0.5, 1.5, 2.5], "on": [True, None, False]}
+    write_json_lines(folder / "a.jsonl", columns)
+    pq.write_table(pa.table(columns), folder / "a.parquet")
+    for source in (folder / "a.jsonl", folder / "a.parquet", pa.table(columns)):
+        found = backcast.load(source, time="t").train
+        np.testing.assert_array_equal(found.row(0), [[0.5, 1], [1.5, np.nan]])
+    wide = {"on": columns["on"], "v": columns["v"]}
+    for source in (write_json_lines(folder / "w.jsonl", wide), pa.table(wide)):
+        assert backcast.load(source, wide=True).train.row(2).tolist() == [[0], [2.5]]
+    alone = pa.table({**columns, "on": [True, False, True]})
+    assert backcast.load(alone, time="t", x="on").train.symbols == (0, 1)
+    assert backcast.load(alone, time="t", x="on", kind="symbols").train.symbols == ("0", "1")
+
+
 def test_events_by_name_put_together_from_a_log(place: Any) -> None:
     path = place() / "log.csv"
     path.write_text("user,when,event\nb,2024-01-02,buy\na,2024-01-01 10:00:00,look\nb,2023-05-05,look\n")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from backcast.data.forms.cells import first_no_number, numbers, shown
 from backcast.data.forms.frames import Frame, Table
-from backcast.data.forms.table_rows import named_labels, plain
+from backcast.data.forms.table_rows import counted, named_labels, plain
 from backcast.data.reading import Reading, features, label_column, require
 from backcast.data.store.labels import is_missing
 from backcast.data.store.writer import MOST_SYMBOLS, RowWriter
@@ -169,7 +169,7 @@ class LongRows:
         """(count, features) as float64; words as their numbers."""
         found = np.empty((count, len(self.features)), np.float64)
         for i, name in enumerate(self.features):
-            column = columns[name]
+            column = counted(columns[name])
             nested = _first_nested(column)
             if nested is not None:
                 raise InputError(

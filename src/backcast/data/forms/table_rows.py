@@ -126,7 +126,7 @@ class TableRows:
 
     def _wide(self, columns: dict[str, Any], count: int, place: Callable[[int], str]) -> Iterator[Elements]:
         """Wide rows: each ends with its last cell that is not empty."""
-        by_column = [plain(columns[name], self.table.name) for name in self.columns.elements]
+        by_column = [plain(counted(columns[name]), self.table.name) for name in self.columns.elements]
         for i in range(count):
             row = [column[i] for column in by_column]
             while row and (row[-1] is None or row[-1] == ""):
@@ -176,6 +176,13 @@ def plain(column: Any, table: str) -> list[Any]:
         value if value is None or isinstance(value, (int, float, str, bool)) else str(value)
         for value in _objects(column, table)
     ]
+
+
+def counted(column: Any) -> Any:
+    """A column with 0 and 1 for truth values."""
+    if isinstance(column, (pa.Array, pa.ChunkedArray)):
+        return column.cast(pa.int8()) if pa.types.is_boolean(column.type) else column
+    return [int(cell) if isinstance(cell, bool) else cell for cell in column]
 
 
 def cells(column: Any, table: str) -> Any:
