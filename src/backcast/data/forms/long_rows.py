@@ -193,9 +193,11 @@ class LongRows:
             if values is None:
                 words = ["" if cell is None else str(cell) for cell in plain(column, self.table.name)]
                 row = first_no_number(words)
+                hint = "--x chooses the features, --kind symbols reads words"
+                if len(self.features) > 1:
+                    hint = f"words beside numbers are not read: make 0/1 columns of `{name}`, or leave it out with --x"
                 raise InputError(
-                    f"{self.table.name}: {place(row)}: `{name}` is {words[row][:40]!r}, not a number; "
-                    "--x chooses the features, --kind symbols reads words"
+                    f"{self.table.name}: {place(row)}: `{name}` is {words[row][:40]!r}, not a number; {hint}"
                 )
             self._whole &= values.dtype.kind in "iu" and int(abs(values).max()) < EXACT
             found[:, i] = values
