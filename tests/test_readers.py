@@ -1090,6 +1090,8 @@ DAMAGE: list[tuple[str, Any, dict[str, Any], str]] = [
     ("a.csv", 'x,"' + "\x1b[2J\n" * 50 + '"\n1,2\n', {"text": "y"}, "no column `y`"),
     ("w.csv", "a,b\n1,2\n1,b\n", {"wide": True}, "line 3, step 1 is 'b'"),
     ("w.csv", "a,b\n1,2\n,\n", {"wide": True}, "line 3 is empty"),
+    ("w.csv", "name,a,b\nm1,1,2\nm2,1,2\n", {"wide": True}, "column `name` holds words .* say --id name"),
+    ("w.jsonl", '{"name": "m1", "a": 1.5}\n', {"wide": True}, "column `name` holds words .* say --id name"),
     ("l.csv", "id,time,v\n1,1,1\n1,,1\n", {"time": "time"}, "line 3 has no time"),
     ("l.csv", "id,time,v\n1,1,1\n,2,1\n", {"time": "time"}, "line 3 has no id"),
     ("l.csv", "id,time,v\n1,1,1\n1,soon,1\n", {"time": "time"}, "line 2 has the time '1'"),
@@ -1455,6 +1457,15 @@ def test_truth_values_are_0_and_1(place: Any) -> None:
     alone = pa.table({**columns, "on": [True, False, True]})
     assert backcast.load(alone, time="t", x="on").train.symbols == (0, 1)
     assert backcast.load(alone, time="t", x="on", kind="symbols").train.symbols == ("0", "1")
+
+
+def test_words_before_numbers_in_a_wide_table_are_symbols_if_that_is_said(place: Any) -> None:
+    path = place() / "a.csv"
+    path.write_text("a,b,c\nm1,1,2\nm2,2,1\n")
+    assert row_of(backcast.load(path, wide=True, kind="symbols").train, 1) == ["m2", "2", "1"]
+    assert backcast.load(path, wide=True, id="a").train.ids.tolist() == ["m1", "m2"]
+    path.write_text("a,b,c\nlook,buy,2\nlook,1,2\n")  # a later row may be of this kind
+    assert row_of(backcast.load(path, wide=True).train, 1) == ["look", "1", "2"]
 
 
 def test_events_by_name_put_together_from_a_log(place: Any) -> None:

@@ -32,6 +32,7 @@ class TableRows:
         self.table, self.reading = table, reading
         self.columns: Columns = choose_columns(reading, table.names, table.name)
         self._pictures, self._sounds = Pictures(reading.side), Sounds()
+        self._begun = False
 
     def dtype(self) -> np.dtype[Any]:
         """The type of stored numbers: that of pictures, sounds and floats; not of integers, which may be missing."""
@@ -137,6 +138,7 @@ class TableRows:
             if nested is not None:
                 raise InputError(f"{self.table.name}: {place(i)}, step {nested} is a list, not a number")
             words = ["" if cell is None else str(cell) for cell in row]
+            self._require_no_id(words, place(i))
             if all(isinstance(cell, str) for cell in row):
                 yield from_words(words, self.reading.kind, self.table.name, place(i))
                 continue
@@ -147,6 +149,19 @@ class TableRows:
                     f"{self.table.name}: {place(i)}, step {step} is {words[step][:40]!r}, not a number"
                 )
             yield found
+
+
+    def _require_no_id(self, words: list[str], place: str) -> None:
+        """Raises InputError where the table's first row is a word, then numbers."""
+        first, self._begun = not self._begun, True
+        if not first or self.reading.kind == "symbols" or len(words) < 2:
+            return
+        if numbers(words[:1]) is None and numbers(words[1:]) is not None:
+            name = self.columns.elements[0]
+            raise InputError(
+                f"{self.table.name}: {place}: column `{name}` holds words and the others numbers; if it is the id, "
+                f"say --id {name}; --kind symbols reads all as words"
+            )
 
 
 def named_labels(
