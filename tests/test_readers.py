@@ -1468,6 +1468,16 @@ def test_words_before_numbers_in_a_wide_table_are_symbols_if_that_is_said(place:
     assert row_of(backcast.load(path, wide=True).train, 1) == ["look", "1", "2"]
 
 
+def test_blanks_behind_commas_belong_to_no_time_and_no_label(place: Any) -> None:
+    path = place() / "long.csv"
+    path.write_text("id, time, v, label\na, 2020-01-02, 2.5, up\na, 2020-01-01 10:00:00, 1.5,\nb, 2020-01-01, 3.5, down \n")
+    found = backcast.load(path, time="time").train
+    assert found.row(0).tolist() == [[1.5], [2.5]] and found.classes == ("down", "up")
+    path = path.with_name("rows.csv")
+    path.write_text("x, label\n1 2, 1\n2 3, 0\n3 4, nan\n")
+    assert labels_of(backcast.load(path).train) == [1, 0, None]
+
+
 def test_events_by_name_put_together_from_a_log(place: Any) -> None:
     path = place() / "log.csv"
     path.write_text("user,when,event\nb,2024-01-02,buy\na,2024-01-01 10:00:00,look\nb,2023-05-05,look\n")

@@ -65,7 +65,7 @@ class LongRows:
                 owner = np.empty(frame.rows, np.int64)
                 given = [None] * frame.rows
                 if self.label is not None and self.needs_labels:
-                    given = named_labels(frame.columns[self.label], names, self.table.name, frame.place)
+                    given = named_labels(frame.columns[self.label], names, self.table, frame.place)
                 for i, (one, label) in enumerate(zip(ids, given, strict=True)):
                     if one is None or one == "":
                         raise InputError(f"{self.table.name}: {frame.place(i)} has no id")
@@ -143,7 +143,7 @@ class LongRows:
         else:
             values = _floats(column, table)
         if values is None:
-            words = ["" if cell is None else str(cell) for cell in plain(column, table)]
+            words = ["" if cell is None else str(cell).strip() for cell in plain(column, table)]
             kind, values = _dates(words)
             if values is None:
                 zoned = [_dates([word])[1] is not None for word in words]

@@ -64,7 +64,7 @@ class TableRows:
             elements = list(self._elements(frame.columns, frame.rows, frame.place))
             labels: list[Any] = [None] * frame.rows
             if self.columns.label is not None and self.reading.labels:
-                labels = named_labels(frame.columns[self.columns.label], names, self.table.name, frame.place)
+                labels = named_labels(frame.columns[self.columns.label], names, self.table, frame.place)
             ids = None if self.columns.id is None else plain(frame.columns[self.columns.id], self.table.name)
             for i, found in enumerate(elements):
                 place = frame.place(i)
@@ -165,16 +165,16 @@ class TableRows:
 
 
 def named_labels(
-    column: Any, names: Sequence[Any] | None, table: str, place: Callable[[int], str]
+    column: Any, names: Sequence[Any] | None, table: Table, place: Callable[[int], str]
 ) -> list[Any]:
     """A column of labels; where they are numbers into `names` (-1: none), the names. Raises InputError."""
-    labels = plain(column, table)
+    labels = plain(column, table.name)
     if names is None:
-        return labels
+        return [label.strip() for label in labels] if table.from_text else labels
     for i, label in enumerate(labels):
         if label is not None and not (isinstance(label, int) and -1 <= label < len(names)):
             raise InputError(
-                f"{table}: {place(i)} has the label {shown(label)}, but there are {len(names)} classes"
+                f"{table.name}: {place(i)} has the label {shown(label)}, but there are {len(names)} classes"
             )
     return [None if label is None or label < 0 else names[label] for label in labels]
 
