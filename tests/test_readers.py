@@ -1095,6 +1095,7 @@ DAMAGE: list[tuple[str, Any, dict[str, Any], str]] = [
     ("l.csv", "id,time,v\n1,1,1\n1,,1\n", {"time": "time"}, "line 3 has no time"),
     ("l.csv", "id,time,v\n1,1,1\n,2,1\n", {"time": "time"}, "line 3 has no id"),
     ("l.csv", "id,time,v\n1,1,1\n1,soon,1\n", {"time": "time"}, "line 2 has the time '1'"),
+    ("l.csv", "id,time,v\n1,2020-01-01 00:00:00.123456789,1\n", {"time": "time"}, "line 2 .* microseconds at most"),
     ("l.csv", "id,time,v\n1,2020-01-01,1\n1,2020-01-02T00:00:00Z,1\n", {"time": "time"}, "line 2 .*time zone"),
     ("l.csv", "id,time,v\n1,1,1\n1,2,b\n", {"time": "time", "kind": "real"}, "line 3: `v` is 'b', not a number"),
     ("l.csv", "id,time,v\n1,1,0x1\n1,2,1.5\n", {"time": "time", "kind": "real"}, "line 2: `v` is '0x1'"),

@@ -151,7 +151,7 @@ class LongRows:
                 hint = "" if False in zoned else ", and a time zone in all rows or in none"
                 raise InputError(
                     f"{table}: {place(row)} has the time {words[row][:40]!r}; a number, or a date and time as "
-                    f"2026-01-31 12:00:00, is needed{hint}"
+                    f"2026-01-31 12:00:00 (with microseconds at most), is needed{hint}"
                 )
         if not np.isfinite(values).all():
             raise InputError(f"{table}: {place(int(np.argmin(np.isfinite(values))))} has no time")
