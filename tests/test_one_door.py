@@ -221,6 +221,21 @@ def test_nothing_that_is_given_is_left_out_in_silence(tmp_path: Path) -> None:
         backcast.load(str(tmp_path / "splits"))
 
 
+def test_files_of_any_ending_are_texts_if_that_is_said(tmp_path: Path) -> None:
+    for name, text in (("a/1.log", "größer"), ("a/2.txt", "plain"), ("b/3", "{}"), ("b/4.json", "[1]")):
+        write(tmp_path / "logs" / name, text)
+    rows = backcast.load(tmp_path / "logs", kind="characters").train
+    assert rows.kind == "characters" and rows.lengths.tolist() == [7, 6, 3, 4] and rows.classes == ("a", "b")
+    (tmp_path / "logs" / "b" / "5.bin").write_bytes(b"\xff\xfe")
+    with pytest.raises(backcast.InputError, match=r"5\.bin: byte 0 is not UTF-8"):
+        backcast.load(tmp_path / "logs", kind="characters")
+    with pytest.raises(backcast.InputError, match=r"2\.txt: is of another kind than .*--kind characters"):
+        backcast.load(tmp_path / "logs")
+    write(tmp_path / "other" / "1.log", "text")
+    with pytest.raises(backcast.InputError, match=r"1\.log holds raw bytes.* --kind characters reads"):
+        backcast.load(tmp_path / "other", kind="real")
+
+
 def test_links_to_folders_are_followed_and_not_in_circles(tmp_path: Path) -> None:
     for name in ("data/a", "data/c", "real"):
         write(tmp_path / name / "1.txt", name)

@@ -164,7 +164,8 @@ class RowWriter:
         if isinstance(elements, bytes):
             if self.kind not in ("auto", "bytes"):
                 raise InputError(
-                    f"{self.name}: {place} holds raw bytes, which --kind {self.kind} does not read"
+                    f"{self.name}: {place} holds raw bytes, which --kind {self.kind} does not read; --kind bytes does, and --kind "
+                    "characters reads the files of a folder as texts"
                 )
             return "bytes"
         if self.kind in ("characters", "bytes"):
