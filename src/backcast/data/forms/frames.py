@@ -126,6 +126,12 @@ class _Delimited:
         self.names = (
             [field.strip() for field in fields] if header else [str(i + 1) for i in range(len(fields))]
         )
+        other = next((mark for mark in ";\t,|" if header and len(fields) == 1 and mark in fields[0]), None)
+        if other is not None:
+            raise InputError(
+                f"{path}: its columns are separated by {other!r}; save it with commas as .csv or with tabs as .tsv, and "
+                "numbers with decimal points"
+            )
         require_distinct(self.names, self.name, " (line 1); if the first row is no header, say --no-header")
 
     def class_names(self, column: str) -> list[str] | None:
