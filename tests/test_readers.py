@@ -1494,6 +1494,13 @@ def test_events_by_name_put_together_from_a_log(place: Any) -> None:
 
 def test_pandas(place: Any) -> None:
     pd = pytest.importorskip("pandas")
+    rows = [pd.DataFrame({"a": [1, 2], "b": [0.5, 1.5]}), pd.DataFrame({"a": [3], "b": [2.5]})]
+    found = backcast.load(rows, ["up", "down"]).train
+    check(found, Data([[[1, 0.5], [2, 1.5]], [[3, 2.5]]], ["up", "down"], None), what="pandas")
+    assert found.columns == ("a", "b")
+    for other, names in ((rows[0][["b", "a"]], "'b', 'a'"), ([[1, 2]], "none")):
+        with pytest.raises(InputError, match=f"row 1 has the columns {names}, row 0 'a', 'b'; make all"):
+            backcast.load([rows[0], other])
     frame = pd.DataFrame({"id": [2, 1], "x": [[1.5, 2.5], [3.5]], "label": ["a", None]})
     check(backcast.load(frame).train, Data([[1.5, 2.5], [3.5]], ["a", None], [2, 1]), what="pandas")
     found = backcast.load(list(frame["x"]), pd.Series(["a", pd.NA], dtype="string")).train
