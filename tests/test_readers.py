@@ -1017,6 +1017,19 @@ def test_files_cut_anywhere(place: Any, samples: Any, name: str) -> None:
         path.unlink()
 
 
+@pytest.mark.parametrize("name", NAMES_OF_SAMPLES)
+def test_endings_in_capitals_are_the_same(place: Any, samples: Any, name: str) -> None:
+    content, _, options = samples[name]
+    folder = place()
+    for one in (name, name.upper()):
+        (folder / one).write_bytes(content)
+    small, capital = (backcast.load(folder / one, **options).train for one in (name, name.upper()))
+    assert (small.checksum, small.kind) == (capital.checksum, capital.kind)
+    if not name.endswith(".npy"):  # a folder of those has a row in each
+        (folder / name).unlink()
+        assert backcast.load(folder, **options).train.checksum == small.checksum
+
+
 @examples(60)
 @given(st.sampled_from(["png", "wav", "npy", "txt", "image.parquet"]), st.randoms(use_true_random=False))
 def test_damaged_files_in_folders(place: Any, form: str, chance: random.Random) -> None:

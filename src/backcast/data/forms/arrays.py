@@ -227,7 +227,7 @@ def _arrays(path: Path) -> Iterator[dict[str, _Member]]:
     name = str(path)
     try:
         with path.open("rb") as file:
-            if path.suffix == ".npy":
+            if path.suffix.lower() == ".npy":
                 yield {"x": _Member(file, name, path.stat().st_size, path)}
                 return
             with zipfile.ZipFile(file) as archive:

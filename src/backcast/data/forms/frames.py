@@ -71,18 +71,20 @@ def require_distinct(names: Sequence[str], table: str, hint: str = "") -> None:
 
 def table_suffix(path: Path) -> str | None:
     """The ending that says what table it is, without .gz; None where it is no table."""
-    suffix = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
-    known = suffix.lower() in TABLE_SUFFIXES and (
-        path.suffix != ".gz" or suffix.lower() in TABLE_SUFFIXES[:4]
-    )
-    return suffix.lower() if known else None
+    packed = _is_packed(path)
+    suffix = (Path(path.stem).suffix if packed else path.suffix).lower()
+    return suffix if suffix in (TABLE_SUFFIXES[:4] if packed else TABLE_SUFFIXES) else None
+
+
+def _is_packed(path: Path) -> bool:
+    return path.suffix.lower() == ".gz"
 
 
 def lines(path: Path) -> Iterator[tuple[int, str]]:
     """The lines of a UTF-8 text, numbered from 1. Raises InputError, naming the line, for what is no text."""
     number = size = 0
     try:
-        compressed = path.stat().st_size if path.suffix == ".gz" else 0
+        compressed = path.stat().st_size if _is_packed(path) else 0
         with _open_binary(path) as file:
             while content := file.readline(LONGEST_LINE + 1):
                 number += 1
@@ -109,7 +111,7 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def _open_binary(path: Path) -> BinaryIO:
-    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
+    return gzip.open(path, "rb") if _is_packed(path) else path.open("rb")  # type: ignore[return-value]
 
 
 class _Delimited:

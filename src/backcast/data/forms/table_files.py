@@ -29,9 +29,10 @@ def read_files(files: Sequence[Path], reading: Reading, name: str | None = None)
         raise InputError(
             f"{first.parent}: {first.name} and {files[1].name} are both there; name the one to read"
         )
-    if first.suffix in (".npz", ".npy"):
+    suffix = first.suffix.lower()
+    if suffix in (".npz", ".npy"):
         return read_npz(first, reading)
-    if first.suffix == ".ts":
+    if suffix == ".ts":
         return import_rows(
             str(first), files, {"form": "ts"}, lambda writer: read_ts(first, writer),
             kind="real" if reading.kind == "auto" else reading.kind, fill=reading.fill_missing, from_text=True,
