@@ -1163,6 +1163,8 @@ DAMAGE: list[tuple[str, Any, dict[str, Any], str]] = [
     ("a.ts", "@classLabel true a\n@data\n", {}, "no rows"),
     ("a.ts", "@classLabel true a\n@data\n1:a\n1:2:a\n", {}, "line 4 has 2 numbers a step"),
     ("a.doc", "x\n", {}, "ending .doc is not known"),
+    ("a 1.WAV", "x\n", {}, "a .wav file is one row; put it into a folder"),
+    ("a.txt", "x\n", {}, "a .txt file is one row; put it into a folder"),
     ("a.csv.bz2", "x\n", {}, "ending .bz2 is not known"),
     ("a.csv.gz", "x\n1\n", {}, "cannot be read"),
 ]  # fmt: skip
