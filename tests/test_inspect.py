@@ -74,7 +74,10 @@ def test_unlabelled_rows_get_a_line_that_pretrains(
 ) -> None:
     np.save(tmp_path / "-mine.npy", np.random.default_rng(0).integers(0, 9, (20, 400)))
     lines = told(capsys, "inspect", "./-mine.npy", "--missing-label=-1")
-    assert "classes none" in lines and "elements whole numbers as symbols" in lines
+    assert "classes none" in lines
+    assert "elements whole numbers as symbols; --kind real reads them as numbers" in lines
+    given = told(capsys, "inspect", "./-mine.npy", "--kind", "symbols", "--no-measure")
+    assert "elements whole numbers as symbols" in given
     assert any(line.startswith("symbols 9 different; the commonest: ") for line in lines)
     assert any(line.startswith("measured: r-lstm, pretraining phase") for line in lines)
     assert any(line.endswith("longer rows would need no more") for line in lines)
