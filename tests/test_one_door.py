@@ -127,6 +127,16 @@ def test_splits_of_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert "a holds tables" in refused(capsys, "inspect", str(tmp_path / "tables"))
 
 
+def test_an_id_in_two_files_is_refused_with_both(tmp_path: Path) -> None:
+    write(tmp_path / "data" / "part1.csv", "id,x,label", "a,1.5,k", "b,2.5,l")
+    write(tmp_path / "data" / "part2.csv", "id,x,label", "c,1.5,k", "b,2.5,l")
+    where = "data: the id 'b' stands more than once .in part1.csv, line 3 and in part2.csv, line 3"
+    with pytest.raises(backcast.InputError, match=where):
+        backcast.load(tmp_path / "data")
+    write(tmp_path / "data" / "part2.csv", "id,x,label", "c,1.5,k", "d,2.5,l")
+    assert backcast.load(tmp_path / "data").train.name == str(tmp_path / "data")
+
+
 def test_rows_that_are_left_out_do_not_count(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = backcast.load([[1.0, np.nan], [2.0, 3.0]] * 3).train
     assert rows.missing is not None and rows.missing.total == 3

@@ -228,7 +228,8 @@ def _split(paths: list[Path], reading: Reading, name: str, split: str, several: 
     suffixes = sorted({table_suffix(path) or path.suffix.lower() for path in paths})
     if len(suffixes) > 1:
         raise InputError(f"{name}: there are {' and '.join(suffixes)} files of {split}; name the one to read")
-    return read_files(paths, reading, f"{name} {split}" if several else str(paths[0]))
+    alone = str(paths[0]) if len(paths) == 1 else name
+    return read_files(paths, reading, f"{name} {split}" if several else alone)
 
 
 def _with_train(
