@@ -1464,7 +1464,12 @@ def test_long_tables_of_odd_types(place: Any) -> None:
 
 def test_truth_values_are_0_and_1(place: Any) -> None:
     folder = place()
-    columns: dict[str, Any] = {"id": [1, 1, 2], "t": [0, 1, 0], "v": [0.5, 1.5, 2.5], "on": [True, None, False]}
+    columns: dict[str, Any] = {
+        "id": [1, 1, 2],
+        "t": [0, 1, 0],
+        "v": [0.5, 1.5, 2.5],
+        "on": [True, None, False],
+    }
     write_json_lines(folder / "a.jsonl", columns)
     pq.write_table(pa.table(columns), folder / "a.parquet")
     for source in (folder / "a.jsonl", folder / "a.parquet", pa.table(columns)):
@@ -1489,7 +1494,9 @@ def test_words_before_numbers_in_a_wide_table_are_symbols_if_that_is_said(place:
 
 def test_blanks_behind_commas_belong_to_no_time_and_no_label(place: Any) -> None:
     path = place() / "long.csv"
-    path.write_text("id, time, v, label\na, 2020-01-02, 2.5, up\na, 2020-01-01 10:00:00, 1.5,\nb, 2020-01-01, 3.5, down \n")
+    path.write_text(
+        "id, time, v, label\na, 2020-01-02, 2.5, up\na, 2020-01-01 10:00:00, 1.5,\nb, 2020-01-01, 3.5, down \n"
+    )
     found = backcast.load(path, time="time").train
     assert found.row(0).tolist() == [[1.5], [2.5]] and found.classes == ("down", "up")
     path = path.with_name("rows.csv")

@@ -70,7 +70,9 @@ def suggest(rows: Sequences, given: Mapping[str, Any]) -> Suggestion:
         settings["fill_missing"] = True
         reasons["fill_missing"] = "values are missing, which train refuses unless it may fill them"
         if ends_missing(rows):
-            reasons["fill_missing"] += "; all stand at the ends of rows: if they only fill rows up, save `lengths` instead"
+            reasons["fill_missing"] += (
+                "; all stand at the ends of rows: if they only fill rows up, save `lengths` instead"
+            )
     return Suggestion(settings, reasons)
 
 

@@ -282,7 +282,9 @@ def _mean_and_deviation(rows: Sequences) -> tuple[NDArray[np.float64], NDArray[n
         present += (~np.isnan(piece)).sum(axis=0) if piece.dtype.kind == "f" else len(piece)
     if not present.all():
         channel = rows.channel(int(present.argmin()))
-        raise InputError(f"{rows.name}: {channel} has no value in any row; leave it out (--x chooses columns)")
+        raise InputError(
+            f"{rows.name}: {channel} has no value in any row; leave it out (--x chooses columns)"
+        )
     mean = total / present
     # About the mean, in a second pass: the difference of two large sums would lose a small spread.
     spread = np.zeros(rows.channels)

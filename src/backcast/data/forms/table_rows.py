@@ -150,7 +150,6 @@ class TableRows:
                 )
             yield found
 
-
     def _require_no_id(self, words: list[str], place: str) -> None:
         """Raises InputError where the table's first row is a word, then numbers."""
         first, self._begun = not self._begun, True
