@@ -248,7 +248,7 @@ def test_options_that_do_not_fit_are_one_line_and_write_nothing(
     [
         ({"y": np.zeros(60)}, "every label is 0"),
         ({"y": None}, "have no labels"),
-        ({"x": np.full((60, 12, 2), np.nan)}, "row 0, step 0"),
+        ({"x": np.full((60, 12, 2), np.nan)}, "the sequence 'row-0', step 0"),
         (
             {"x": np.zeros((0, 12, 2)), "y": np.zeros(0), "lengths": np.zeros(0, int), "ids": np.zeros(0)},
             "no rows",

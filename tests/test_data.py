@@ -16,6 +16,7 @@ from backcast.data.preprocessing import Preprocessing
 from backcast.data.sources import load
 from backcast.data.splitting import split_validation
 from backcast.errors import InputError
+from backcast.suggestions import suggest
 
 
 def write_pictures(folder: Path, name: str, train: int = 40, test: int = 10, side: int = 6) -> np.ndarray:
@@ -184,12 +185,38 @@ def test_nan_behind_a_rows_end_is_padding_and_within_it_refused_with_its_place()
         Preprocessing.fit(from_arrays(NAN))
 
 
+@pytest.mark.parametrize(
+    ("x", "padded"),
+    [
+        ([[1.0, 2.0, np.nan], [3.0, np.nan, np.nan], [4.0, 5.0, 6.0]], True),
+        ([[[1.0, 2.0], [np.nan, np.nan]]], True),
+        ([[[1.0, 2.0], [np.nan, 3.0]]], False),
+        ([[1.0, np.nan, 2.0], [3.0, 4.0, np.nan]], False),
+        ([[1.0, 2.0], [np.nan, np.nan]], False),
+    ],
+)
+def test_rows_that_nan_fills_up_are_told_of_lengths(x: list[object], padded: bool) -> None:
+    rows = from_arrays(np.array(x))
+    with pytest.raises(InputError, match="`lengths` in an .npz" if padded else "or fill them first"):
+        Preprocessing.fit(rows)
+    assert ("`lengths`" in suggest(rows, {}).reasons["fill_missing"]) == padded
+
+
 def test_missing_values_are_filled_with_the_last_known_one_or_the_mean() -> None:
     x = np.array([[np.nan, 1.0, np.nan, np.nan, 3.0], [2.0, 2.0, 2.0, 2.0, np.nan]])
     rows = from_arrays(x, fill_missing=True)
     np.testing.assert_array_equal(rows.row(0)[:, 0], [np.nan, 1.0, 1.0, 1.0, 3.0])
     batch = Preprocessing.fit(rows).batch(rows, np.arange(2))
     assert batch.x[0, 0, 0] == 0 and bool(batch.x.isfinite().all())
+
+
+def test_a_channel_without_any_value_is_refused_by_its_name(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="mine: channel 1 has no value in any row"):
+        Preprocessing.fit(from_arrays(NAN * [1, np.nan], name="mine", fill_missing=True))
+    (tmp_path / "long.csv").write_text("id,t,amps,volts\na,0,,1.5\na,1,,2\nb,0,,3\n")
+    rows = load(str(tmp_path / "long.csv"), time="t", fill_missing=True).train
+    with pytest.raises(InputError, match=r"long\.csv: column `amps` has no value"):
+        Preprocessing.fit(rows)
 
 
 @pytest.mark.parametrize("damage", ["cut", "text", "pickled", "no x", "zip"])
@@ -205,6 +232,16 @@ def test_files_that_cannot_be_read_are_refused(tmp_path: Path, damage: str) -> N
         path.write_bytes({"cut": content[:200], "text": b"hello", "zip": b"PK\x03\x04 hello"}[damage])
     with pytest.raises(InputError, match=r"bad\.npz"):
         load(str(path))
+
+
+def test_an_array_under_nearly_the_right_name_is_refused_and_any_other_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "mine.npz"
+    for wrong, right in (("length", "lengths"), ("len", "lengths"), ("Y", "y"), ("id", "ids")):
+        np.savez(path, **{"x": X, wrong: np.ones(4, int)})
+        with pytest.raises(InputError, match=f"mine.npz: holds an array `{wrong}`.*did you mean '{right}'"):
+            load(str(path))
+    np.savez(path, x=X, lengths=[5, 5, 5, 4], length=np.zeros(3), times=np.ones(4), names=["a", "b"])
+    assert load(str(path)).train.lengths.tolist() == [5, 5, 5, 4]
 
 
 def test_no_flipped_byte_of_a_compressed_file_is_a_traceback(tmp_path: Path) -> None:

@@ -48,9 +48,9 @@ def test_every_part_is_told_and_the_line_it_ends_with_trains(
 ) -> None:
     data = write_long(tmp_path / "my rows.csv")
     lines = told(capsys, "inspect", data, "--time", "time", "--label", "kind of row")
-    for wanted in ("rows 30", "elements real vectors of 3 channels", "lengths 5 to 34 steps, median 20",
+    for wanted in ("rows 30", "elements real vectors of 3 channels", "columns a, b, c", "lengths 5 to 34 steps, median 20",
                    "classes 3 in all; k0: 27 (93.1 %), k1: 1 (3.4 %), k2: 1 (3.4 %)", "unlabelled 1 row",
-                   "missing 1 value; the first in row 4, step 2, channel 2",
+                   "missing 1 value; the first in row 4, step 2, column `c`",
                    "--truncation 34 no row is longer, so every step carries the gradient; the paper has 300",
                    "--class-weights balanced the largest class has 27.0 times the rows of the smallest"):  # fmt: skip
         assert wanted in lines, wanted
@@ -74,7 +74,10 @@ def test_unlabelled_rows_get_a_line_that_pretrains(
 ) -> None:
     np.save(tmp_path / "-mine.npy", np.random.default_rng(0).integers(0, 9, (20, 400)))
     lines = told(capsys, "inspect", "./-mine.npy", "--missing-label=-1")
-    assert "classes none" in lines and "elements whole numbers as symbols" in lines
+    assert "classes none" in lines
+    assert "elements whole numbers as symbols; --kind real reads them as numbers" in lines
+    given = told(capsys, "inspect", "./-mine.npy", "--kind", "symbols", "--no-measure")
+    assert "elements whole numbers as symbols" in given
     assert any(line.startswith("symbols 9 different; the commonest: ") for line in lines)
     assert any(line.startswith("measured: r-lstm, pretraining phase") for line in lines)
     assert any(line.endswith("longer rows would need no more") for line in lines)

@@ -18,6 +18,7 @@ from scipy.io import wavfile
 
 import backcast
 from backcast.cli import main
+from backcast.data.preprocessing import Preprocessing
 from test_forms import QUICK
 
 
@@ -126,6 +127,16 @@ def test_splits_of_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert "a holds tables" in refused(capsys, "inspect", str(tmp_path / "tables"))
 
 
+def test_an_id_in_two_files_is_refused_with_both(tmp_path: Path) -> None:
+    write(tmp_path / "data" / "part1.csv", "id,x,label", "a,1.5,k", "b,2.5,l")
+    write(tmp_path / "data" / "part2.csv", "id,x,label", "c,1.5,k", "b,2.5,l")
+    where = "data: the id 'b' stands more than once .in part1.csv, line 3 and in part2.csv, line 3"
+    with pytest.raises(backcast.InputError, match=where):
+        backcast.load(tmp_path / "data")
+    write(tmp_path / "data" / "part2.csv", "id,x,label", "c,1.5,k", "d,2.5,l")
+    assert backcast.load(tmp_path / "data").train.name == str(tmp_path / "data")
+
+
 def test_rows_that_are_left_out_do_not_count(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = backcast.load([[1.0, np.nan], [2.0, 3.0]] * 3).train
     assert rows.missing is not None and rows.missing.total == 3
@@ -180,11 +191,25 @@ def test_a_label_is_the_same_with_and_without_its_fraction(tmp_path: Path) -> No
 
 
 def test_features_without_a_proper_name_are_found_again(tmp_path: Path) -> None:
-    rows = [f"{9 * i + t},{i},{t},{i}.5,{'ab'[i % 2]}" for i in range(8) for t in range(4)]
-    table = write(tmp_path / "index.csv", ",id,t,v,label", *rows)  # as `df.to_csv` writes it
+    rows = [f"{i},{t},{i}.5,{t},{'ab'[i % 2]}" for i in range(8) for t in range(4)]
+    table = write(tmp_path / "comma.csv", 'id,t,"speed, km/h",v,label', *rows)
     run = str(tmp_path / "run")
     assert main(["train", table, "--time", "t", *QUICK, "--out", run]) == 0
     assert main(["evaluate", run, table, "--split", "all"]) == 0
+
+
+@pytest.mark.parametrize("index", ["", "Unnamed: 0", "__index_level_0__"])
+def test_an_index_is_no_feature_unless_it_is_chosen(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], index: str
+) -> None:
+    long = write(tmp_path / "long.csv", f"{index},id,t,v,label", "0,a,0,1.5,x", "1,b,0,2.5,y")
+    wide = write(tmp_path / "wide.csv", f"{index},s0,s1,label", "0,1.5,2,x", "1,2.5,3,y")
+    for data, how in ((long, ["--time", "t"]), (wide, ["--wide"])):
+        assert "column 1 " in (line := refused(capsys, "inspect", data, *how)) and "--x" in line, line
+    assert backcast.load(long, time="t", x="v").train.columns == ("v",)
+    if index:
+        assert backcast.load(wide, wide=True, x=f"{index},s0").train.columns == (index, "s0")
+        assert backcast.load(wide, wide=True, id=index).train.columns == ("s0", "s1")
 
 
 def test_nothing_that_is_given_is_left_out_in_silence(tmp_path: Path) -> None:
@@ -204,6 +229,21 @@ def test_nothing_that_is_given_is_left_out_in_silence(tmp_path: Path) -> None:
         write(tmp_path / "splits" / f"{name}.csv", "x,label", "1 2,a")
     with pytest.raises(backcast.InputError, match="`eval` and `test` files are both test"):
         backcast.load(str(tmp_path / "splits"))
+
+
+def test_files_of_any_ending_are_texts_if_that_is_said(tmp_path: Path) -> None:
+    for name, text in (("a/1.log", "größer"), ("a/2.txt", "plain"), ("b/3", "{}"), ("b/4.json", "[1]")):
+        write(tmp_path / "logs" / name, text)
+    rows = backcast.load(tmp_path / "logs", kind="characters").train
+    assert rows.kind == "characters" and rows.lengths.tolist() == [7, 6, 3, 4] and rows.classes == ("a", "b")
+    (tmp_path / "logs" / "b" / "5.bin").write_bytes(b"\xff\xfe")
+    with pytest.raises(backcast.InputError, match=r"5\.bin: byte 0 is not UTF-8"):
+        backcast.load(tmp_path / "logs", kind="characters")
+    with pytest.raises(backcast.InputError, match=r"2\.txt: is of another kind than .*--kind characters"):
+        backcast.load(tmp_path / "logs")
+    write(tmp_path / "other" / "1.log", "text")
+    with pytest.raises(backcast.InputError, match=r"1\.log holds raw bytes.* --kind characters reads"):
+        backcast.load(tmp_path / "other", kind="real")
 
 
 def test_links_to_folders_are_followed_and_not_in_circles(tmp_path: Path) -> None:
@@ -235,6 +275,19 @@ def test_a_number_that_has_no_spread(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "channel 0 holds numbers too large" in refused(
         capsys, "train", table, *QUICK, "--out", str(tmp_path / "run")
     )
+
+
+def test_a_missing_value_is_found_by_id_and_column(tmp_path: Path) -> None:
+    long = write(tmp_path / "long.csv", "id,t,v,w", "b,0,1.5,2", "b,1,,2", "a,0,2.5,")
+    wide = write(tmp_path / "wide.csv", "id,s0,s1,s2", "7,1.5,2,3", "9,2.5,?,4")
+    for rows, place in (
+        (backcast.load(long, time="t").train, "the sequence 'a', step 0, column `w`"),
+        (backcast.load(long, time="t", x="v").train, "the sequence 'b', step 1, column `v`"),
+        (backcast.load(wide, wide=True).train, "the sequence 9, column `s1`"),
+        (backcast.load([[1.5], [np.nan, 2.5]]).train, "row 1, step 0, channel 0"),
+    ):
+        with pytest.raises(backcast.InputError, match=f"{place} is missing"):
+            Preprocessing.fit(rows)
 
 
 def test_the_hubs_class_names_in_a_long_table(tmp_path: Path) -> None:

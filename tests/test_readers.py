@@ -1017,6 +1017,19 @@ def test_files_cut_anywhere(place: Any, samples: Any, name: str) -> None:
         path.unlink()
 
 
+@pytest.mark.parametrize("name", NAMES_OF_SAMPLES)
+def test_endings_in_capitals_are_the_same(place: Any, samples: Any, name: str) -> None:
+    content, _, options = samples[name]
+    folder = place()
+    for one in (name, name.upper()):
+        (folder / one).write_bytes(content)
+    small, capital = (backcast.load(folder / one, **options).train for one in (name, name.upper()))
+    assert (small.checksum, small.kind) == (capital.checksum, capital.kind)
+    if not name.endswith(".npy"):  # a folder of those has a row in each
+        (folder / name).unlink()
+        assert backcast.load(folder, **options).train.checksum == small.checksum
+
+
 @examples(60)
 @given(st.sampled_from(["png", "wav", "npy", "txt", "image.parquet"]), st.randoms(use_true_random=False))
 def test_damaged_files_in_folders(place: Any, form: str, chance: random.Random) -> None:
@@ -1068,8 +1081,11 @@ DAMAGE: list[tuple[str, Any, dict[str, Any], str]] = [
     ("a.csv", "x\n1\n", {"label": "lable"}, "no column `lable`"),
     ("a.csv", "x,label\n1,2\n3\n", {}, "line 3 has 1 fields"),
     ("a.csv", "x,label\n1,2\n3,4,5\n", {}, "line 3 has 3 fields"),
+    ("a.csv", "id;time;v\n1;2;3,5\n", {"time": "time"}, "columns are separated by ';'; save it with commas"),
+    ("a.tsv", "x,label\n1,2\n", {}, "columns are separated by ','"),
+    ("a.csv", "x\tlabel\n1\t2\n", {}, r"columns are separated by '.t'.* tabs as .tsv"),
     ("a.csv", "x,x\n1,2\n", {}, "`x` stands twice"),
-    ("a.csv", "x,id\n1,a\n2,a\n", {}, "id 'a' stands more than once .in rows 0 and 1"),
+    ("a.csv", "x,id\n1,a\n2,a\n", {}, "id 'a' stands more than once .in line 2 and in line 3"),
     ("a.csv", "x,id\n1,a\n2,\n", {}, "line 3 has no id"),
     ("a.csv", b"x\n1\0\n", {}, "line 2 holds a NUL"),
     ("a.csv", b"text\na\nM\xfcller\n", {}, "line 3, byte 2 is not UTF-8"),
@@ -1090,13 +1106,17 @@ DAMAGE: list[tuple[str, Any, dict[str, Any], str]] = [
     ("a.csv", 'x,"' + "\x1b[2J\n" * 50 + '"\n1,2\n', {"text": "y"}, "no column `y`"),
     ("w.csv", "a,b\n1,2\n1,b\n", {"wide": True}, "line 3, step 1 is 'b'"),
     ("w.csv", "a,b\n1,2\n,\n", {"wide": True}, "line 3 is empty"),
+    ("w.csv", "name,a,b\nm1,1,2\nm2,1,2\n", {"wide": True}, "column `name` holds words .* say --id name"),
+    ("w.jsonl", '{"name": "m1", "a": 1.5}\n', {"wide": True}, "column `name` holds words .* say --id name"),
     ("l.csv", "id,time,v\n1,1,1\n1,,1\n", {"time": "time"}, "line 3 has no time"),
     ("l.csv", "id,time,v\n1,1,1\n,2,1\n", {"time": "time"}, "line 3 has no id"),
     ("l.csv", "id,time,v\n1,1,1\n1,soon,1\n", {"time": "time"}, "line 2 has the time '1'"),
+    ("l.csv", "id,time,v\n1,2020-01-01 00:00:00.123456789,1\n", {"time": "time"}, "line 2 .* microseconds at most"),
     ("l.csv", "id,time,v\n1,2020-01-01,1\n1,2020-01-02T00:00:00Z,1\n", {"time": "time"}, "line 2 .*time zone"),
     ("l.csv", "id,time,v\n1,1,1\n1,2,b\n", {"time": "time", "kind": "real"}, "line 3: `v` is 'b', not a number"),
     ("l.csv", "id,time,v\n1,1,0x1\n1,2,1.5\n", {"time": "time", "kind": "real"}, "line 2: `v` is '0x1'"),
-    ("l.csv", "id,time,v,w\n1,1,1,a\n", {"time": "time"}, "line 2: `w` is 'a'"),
+    ("l.csv", "id,time,v,w\n1,1,1,a\n", {"time": "time"}, "line 2: `w` is 'a', .* make 0/1 columns of `w`, or leave it out with --x"),
+    ("l.csv", "id,time,v\n1,1,b\n", {"time": "time", "kind": "real"}, "`v` is 'b', not a number; --x chooses the features"),
     ("l.csv", "id,time,v,label\n1,1,1,a\n1,2,1,b\n", {"time": "time"}, "line 3 gives the sequence '1' the label 'b'"),
     ("l.csv", "time,v\n1,1\n", {"time": "time"}, "name the column of the sequences by --id"),
     ("l.csv", "id,time\n1,1\n", {"time": "time"}, "no column is left"),
@@ -1119,7 +1139,7 @@ DAMAGE: list[tuple[str, Any, dict[str, Any], str]] = [
     ("a.jsonl", '{"x": [1], "label": 1}\n{"x": [1], "label": "a"}\n', {}, "row 1 has the label 'a'"),
     ("a.jsonl", '{"x": [1], "label": [1]}\n', {}, "row 0 has the label"),
     ("a.jsonl", '{"x": [1], "id": 1}\n{"x": [1], "id": "1"}\n', {}, "id '1' stands more than once"),
-    ("a.jsonl", '{"x": [1], "id": 1.5}\n', {}, "row 0 has the id 1.5"),
+    ("a.jsonl", '{"x": [1], "id": 1.5}\n', {}, "line 1 has the id 1.5"),
     ("a.jsonl", '{"x": [1]}\n' * 150 + '{"x": [1], "label": "a"}\n', {}, "line 151 has `label`"),
     ("w.jsonl", '{"a": 1, "b": [2]}\n', {"wide": True}, "line 1, step 1 is a list"),
     ("l.jsonl", '{"id": [1], "time": 1, "v": 1}\n', {"time": "time"}, "line 1 has the id"),
@@ -1143,6 +1163,8 @@ DAMAGE: list[tuple[str, Any, dict[str, Any], str]] = [
     ("a.ts", "@classLabel true a\n@data\n", {}, "no rows"),
     ("a.ts", "@classLabel true a\n@data\n1:a\n1:2:a\n", {}, "line 4 has 2 numbers a step"),
     ("a.doc", "x\n", {}, "ending .doc is not known"),
+    ("a 1.WAV", "x\n", {}, "a .wav file is one row; put it into a folder"),
+    ("a.txt", "x\n", {}, "a .txt file is one row; put it into a folder"),
     ("a.csv.bz2", "x\n", {}, "ending .bz2 is not known"),
     ("a.csv.gz", "x\n1\n", {}, "cannot be read"),
 ]  # fmt: skip
@@ -1440,6 +1462,48 @@ def test_long_tables_of_odd_types(place: Any) -> None:
     refused(write_arrow(folder / "e.arrow", repeated), "`x` stands twice")
 
 
+def test_truth_values_are_0_and_1(place: Any) -> None:
+    folder = place()
+    columns: dict[str, Any] = {
+        "id": [1, 1, 2],
+        "t": [0, 1, 0],
+        "v": [0.5, 1.5, 2.5],
+        "on": [True, None, False],
+    }
+    write_json_lines(folder / "a.jsonl", columns)
+    pq.write_table(pa.table(columns), folder / "a.parquet")
+    for source in (folder / "a.jsonl", folder / "a.parquet", pa.table(columns)):
+        found = backcast.load(source, time="t").train
+        np.testing.assert_array_equal(found.row(0), [[0.5, 1], [1.5, np.nan]])
+    wide = {"on": columns["on"], "v": columns["v"]}
+    for source in (write_json_lines(folder / "w.jsonl", wide), pa.table(wide)):
+        assert backcast.load(source, wide=True).train.row(2).tolist() == [[0], [2.5]]
+    alone = pa.table({**columns, "on": [True, False, True]})
+    assert backcast.load(alone, time="t", x="on").train.symbols == (0, 1)
+    assert backcast.load(alone, time="t", x="on", kind="symbols").train.symbols == ("0", "1")
+
+
+def test_words_before_numbers_in_a_wide_table_are_symbols_if_that_is_said(place: Any) -> None:
+    path = place() / "a.csv"
+    path.write_text("a,b,c\nm1,1,2\nm2,2,1\n")
+    assert row_of(backcast.load(path, wide=True, kind="symbols").train, 1) == ["m2", "2", "1"]
+    assert backcast.load(path, wide=True, id="a").train.ids.tolist() == ["m1", "m2"]
+    path.write_text("a,b,c\nlook,buy,2\nlook,1,2\n")  # a later row may be of this kind
+    assert row_of(backcast.load(path, wide=True).train, 1) == ["look", "1", "2"]
+
+
+def test_blanks_behind_commas_belong_to_no_time_and_no_label(place: Any) -> None:
+    path = place() / "long.csv"
+    path.write_text(
+        "id, time, v, label\na, 2020-01-02, 2.5, up\na, 2020-01-01 10:00:00, 1.5,\nb, 2020-01-01, 3.5, down \n"
+    )
+    found = backcast.load(path, time="time").train
+    assert found.row(0).tolist() == [[1.5], [2.5]] and found.classes == ("down", "up")
+    path = path.with_name("rows.csv")
+    path.write_text("x, label\n1 2, 1\n2 3, 0\n3 4, nan\n")
+    assert labels_of(backcast.load(path).train) == [1, 0, None]
+
+
 def test_events_by_name_put_together_from_a_log(place: Any) -> None:
     path = place() / "log.csv"
     path.write_text("user,when,event\nb,2024-01-02,buy\na,2024-01-01 10:00:00,look\nb,2023-05-05,look\n")
@@ -1452,6 +1516,13 @@ def test_events_by_name_put_together_from_a_log(place: Any) -> None:
 
 def test_pandas(place: Any) -> None:
     pd = pytest.importorskip("pandas")
+    rows = [pd.DataFrame({"a": [1, 2], "b": [0.5, 1.5]}), pd.DataFrame({"a": [3], "b": [2.5]})]
+    found = backcast.load(rows, ["up", "down"]).train
+    check(found, Data([[[1, 0.5], [2, 1.5]], [[3, 2.5]]], ["up", "down"], None), what="pandas")
+    assert found.columns == ("a", "b")
+    for other, names in ((rows[0][["b", "a"]], "'b', 'a'"), ([[1, 2]], "none")):
+        with pytest.raises(InputError, match=f"row 1 has the columns {names}, row 0 'a', 'b'; make all"):
+            backcast.load([rows[0], other])
     frame = pd.DataFrame({"id": [2, 1], "x": [[1.5, 2.5], [3.5]], "label": ["a", None]})
     check(backcast.load(frame).train, Data([[1.5, 2.5], [3.5]], ["a", None], [2, 1]), what="pandas")
     found = backcast.load(list(frame["x"]), pd.Series(["a", pd.NA], dtype="string")).train

@@ -65,7 +65,7 @@ def plural(count: int, noun: str) -> str:
     return noun if count == 1 else f"{noun}s"
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """'; did you mean X?' if a known word is close, else nothing."""
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+def nearest(word: str, known: Iterable[str], cutoff: float = 0.5) -> str:
+    """'; did you mean X?' if a known word is close, else nothing; `cutoff` is from 0, all, to 1, the same."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)
     return f"; did you mean '{near[0]}'?" if near else ""

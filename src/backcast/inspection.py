@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from backcast.config import DATA_OPTIONS, resolve
+from backcast.data.describe import kind_hint
 from backcast.data.preprocessing import Preprocessing, count_symbols, pieces
 from backcast.data.sequences import Sequences, describe_elements
 from backcast.data.sources import load
@@ -55,7 +56,7 @@ def inspect(
     for name, rows in parts.items():
         fitted = preprocessing if rows is train else Preprocessing.fit(replace(rows, missing=None))
         yield f"{data}, {name}" if len(parts) > 1 else data
-        yield from _table(_described(rows, fitted))
+        yield from _table(_described(rows, fitted, config.kind))
         new = sorted({str(one) for one in rows.classes} - {str(one) for one in train.classes})
         if new and train.classes:
             yield f"  classes that the training rows have not: {_listed(new, MOST_CLASSES)}"
@@ -82,8 +83,10 @@ def inspect(
         say(f"a few rows as a picture in {out}")
 
 
-def _described(rows: Sequences, fitted: Preprocessing) -> dict[str, str]:
-    lines = {"rows": f"{len(rows):,}", "elements": describe_elements(rows)}
+def _described(rows: Sequences, fitted: Preprocessing, kind: str) -> dict[str, str]:
+    lines = {"rows": f"{len(rows):,}", "elements": describe_elements(rows) + kind_hint(rows, kind)}
+    if rows.columns:
+        lines["columns"] = _listed([*rows.columns], MOST_CHANNELS)
     if rows.is_symbols:
         lines["symbols"] = _symbols(rows)
     else:
@@ -103,10 +106,8 @@ def _described(rows: Sequences, fitted: Preprocessing) -> dict[str, str]:
     lines["unlabelled"] = f"{unlabelled:,} {plural(unlabelled, 'row')}" if unlabelled else "none"
     lines["missing"] = "none"
     if rows.missing is not None:
-        total, row, step, channel = rows.missing
-        lines["missing"] = (
-            f"{total:,} {plural(total, 'value')}; the first in row {row}, step {step}, channel {channel}"
-        )
+        total, *place = rows.missing
+        lines["missing"] = f"{total:,} {plural(total, 'value')}; the first in {rows.place(*place)}"
     low, high = int(rows.lengths.min()), int(rows.lengths.max())
     lines["lengths"] = f"{low:,} {plural(low, 'step')} each"
     if low < high:

@@ -16,7 +16,7 @@ from backcast.activations import activation_bytes
 from backcast.build import build_network, build_trainer, choose_device
 from backcast.config import Config, flag
 from backcast.data.batching import epoch_batches
-from backcast.data.preprocessing import Preprocessing
+from backcast.data.preprocessing import Preprocessing, ends_missing
 from backcast.data.sequences import Sequences
 from backcast.data.splitting import split_validation
 from backcast.objectives import Draw, Term
@@ -69,6 +69,10 @@ def suggest(rows: Sequences, given: Mapping[str, Any]) -> Suggestion:
     if rows.missing is not None and not given.get("fill_missing"):
         settings["fill_missing"] = True
         reasons["fill_missing"] = "values are missing, which train refuses unless it may fill them"
+        if ends_missing(rows):
+            reasons["fill_missing"] += (
+                "; all stand at the ends of rows: if they only fill rows up, save `lengths` instead"
+            )
     return Suggestion(settings, reasons)
 
 

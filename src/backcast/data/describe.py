@@ -22,8 +22,12 @@ def describe(rows: Sequences, kind: str = "auto") -> str:
         classes += f", {len(rows) - labelled:,} rows without a label"
     if rows.targets is not None:
         classes = f"{int(rows.labelled.sum()):,} targets"
-    hint = "; --kind real reads them as numbers" if kind == "auto" and rows.kind == "integers" else ""
-    return f"{rows.name}: {len(rows):,} rows of {elements}, {steps}, {classes}{hint}"
+    return f"{rows.name}: {len(rows):,} rows of {elements}, {steps}, {classes}{kind_hint(rows, kind)}"
+
+
+def kind_hint(rows: Sequences, kind: str) -> str:
+    """How to have the elements read differently, where that was left to the program."""
+    return "; --kind real reads them as numbers" if kind == "auto" and rows.kind == "integers" else ""
 
 
 def unknown_symbols(preprocessing: Preprocessing, rows: Sequences) -> str | None:

@@ -53,7 +53,7 @@ class Preprocessing:
 
     @staticmethod
     def fit(rows: Sequences) -> Preprocessing:
-        """Statistics of the training rows. Raises InputError where values are missing."""
+        """Statistics of the training rows. Raises InputError where values are missing, or a channel has none."""
         require_no_missing(rows)
         order = rows.permutation
         permutation = None if order is None else tuple(order.order.tolist())
@@ -258,13 +258,16 @@ def pieces(rows: Sequences) -> Iterator[NDArray[Any]]:
 
 
 def _statistics(rows: Sequences) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel; missing values do not count."""
+    """Mean and standard deviation of each channel; missing values do not count.
+
+    Raises InputError for a channel without any value, or with values too large.
+    """
     with np.errstate(over="ignore", invalid="ignore"):  # refused below, where it matters
         mean, std = _mean_and_deviation(rows)
     too_large = np.flatnonzero(~np.isfinite(std))
     if len(too_large):
         raise InputError(
-            f"{rows.name}: channel {too_large[0]} holds numbers too large to have a spread; do such stand for missing ones? "
+            f"{rows.name}: {rows.channel(too_large[0])} holds numbers too large to have a spread; do such stand for missing ones? "
             "Make them NaN, or leave them out"
         )
     std = np.where(std > 1e-12 * np.abs(mean), std, 1.0)
@@ -277,19 +280,40 @@ def _mean_and_deviation(rows: Sequences) -> tuple[NDArray[np.float64], NDArray[n
     for piece in pieces(rows):
         total = total + np.nansum(piece, axis=0, dtype=np.float64)
         present += (~np.isnan(piece)).sum(axis=0) if piece.dtype.kind == "f" else len(piece)
-    mean = total / np.maximum(present, 1)
+    if not present.all():
+        channel = rows.channel(int(present.argmin()))
+        raise InputError(
+            f"{rows.name}: {channel} has no value in any row; leave it out (--x chooses columns)"
+        )
+    mean = total / present
     # About the mean, in a second pass: the difference of two large sums would lose a small spread.
     spread = np.zeros(rows.channels)
     for piece in pieces(rows):
         spread = spread + np.nansum(np.square(piece - mean), axis=0)
-    std = np.sqrt(spread / np.maximum(present, 1))
+    std = np.sqrt(spread / present)
     return mean, std
 
 
 def require_no_missing(rows: Sequences) -> None:
     if rows.missing is not None:
-        total, row, step, channel = rows.missing
+        total, *place = rows.missing
+        if ends_missing(rows):
+            raise InputError(
+                f"{rows.name}: {rows.place(*place)} is missing, and all that are missing ({total} values) stand at the ends "
+                "of rows; if they only fill rows up, `lengths` in an .npz (or a list of arrays in Python) says where rows end, "
+                "else --fill-missing takes the last known value"
+            )
         raise InputError(
-            f"{rows.name}: row {row}, step {step}, channel {channel} is missing ({total} values in all are NaN); "
+            f"{rows.name}: {rows.place(*place)} is missing ({total} values in all are NaN); "
             "--fill-missing takes the last known value, or fill them first"
         )
+
+
+def ends_missing(rows: Sequences) -> bool:
+    """Whether missing values only fill rows up: behind a step that misses one there is none that has any."""
+    for i in range(len(rows)):
+        missing = np.isnan(rows.row(i))
+        end = int(np.append(missing.any(axis=1), True).argmax())
+        if not end or not missing[end:].all():
+            return False
+    return True

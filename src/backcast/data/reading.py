@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from backcast.errors import InputError, nearest
 
 X_COLUMNS, TEXT_COLUMNS = ("x", "image", "img", "audio"), ("text",)
 LABEL, ID = "label", "id"
+INDEX = re.compile(r"|Unnamed: \d+|__index_level_\d+__")  # what pandas makes of an index that has no name
 KINDS = ("auto", "real", "symbols", "characters", "bytes")
 
 
@@ -113,12 +115,22 @@ def choose_columns(reading: Reading, names: Sequence[str], table: str) -> Column
 def features(
     reading: Reading, names: Sequence[str], others: Sequence[str | None], table: str
 ) -> tuple[str, ...]:
-    """The columns of steps or features: those of --x, or all but `others`."""
+    """The columns of steps or features: those of --x, or all but `others`.
+
+    Raises InputError for what looks like an index, unless --x names it: where rows are ordered by class, it is the label.
+    """
     if reading.x is not None:
         return tuple(require(name, "--x", names, table) for name in split(reading.x))
     left = tuple(name for name in names if name not in others)
     if not left:
         raise InputError(f"{table}: no column is left for the elements ({_listed(names)})")
+    index = next((name for name in left if INDEX.fullmatch(name)), None)
+    if index is not None:
+        called = f"is called `{index}`" if index else "has no name"
+        raise InputError(
+            f"{table}: column {names.index(index) + 1} {called}; is it the table's index? Save it without (index=False) or "
+            "with a name, or choose the features with --x"
+        )
     return left
 
 

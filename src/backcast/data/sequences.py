@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
@@ -102,6 +103,20 @@ class Sequences:
     @property
     def is_symbols(self) -> bool:
         return self.kind != "real"
+
+    def channel(self, number: int) -> str:
+        """A channel as messages call it: by its column, where it has one."""
+        if len(self.columns) == self.channels:
+            return f"column `{self.columns[number]}`"
+        return f"channel {number}"
+
+    def place(self, row: int, step: int, channel: int) -> str:
+        """Where a number stands, as messages say it: by id and column, where there are such, else counted from 0."""
+        id = self.ids.item(row)
+        name = f"row {row}" if id == row else f"the sequence {reprlib.repr(id)}"
+        if self.channels != len(self.columns) > step:  # one column per step
+            return f"{name}, column `{self.columns[step]}`"
+        return f"{name}, step {step}, {self.channel(channel)}"
 
     def row(self, i: int) -> NDArray[Any]:
         """Row i: (T, C), or (T,) numbers into `symbols`."""

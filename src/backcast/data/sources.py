@@ -216,7 +216,7 @@ def _require_tables_alone(folder: Path, tables: list[Path]) -> None:
             "and tables are put together into one with a column `label`"
         )
     others = (path for path in files_of(folder) if path.parent != folder and path not in tables)
-    stray = next((path for path in others if path.suffix not in (".md", ".json", ".lock")), None)
+    stray = next((path for path in others if path.suffix.lower() not in (".md", ".json", ".lock")), None)
     if stray is not None:
         raise InputError(
             f"{folder}: holds the table {tables[0].name} and the file {stray.relative_to(folder)}; "
@@ -225,10 +225,11 @@ def _require_tables_alone(folder: Path, tables: list[Path]) -> None:
 
 
 def _split(paths: list[Path], reading: Reading, name: str, split: str, several: bool) -> Sequences:
-    suffixes = sorted({table_suffix(path) or path.suffix for path in paths})
+    suffixes = sorted({table_suffix(path) or path.suffix.lower() for path in paths})
     if len(suffixes) > 1:
         raise InputError(f"{name}: there are {' and '.join(suffixes)} files of {split}; name the one to read")
-    return read_files(paths, reading, f"{name} {split}" if several else str(paths[0]))
+    alone = str(paths[0]) if len(paths) == 1 else name
+    return read_files(paths, reading, f"{name} {split}" if several else alone)
 
 
 def _with_train(

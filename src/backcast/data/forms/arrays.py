@@ -21,7 +21,7 @@ from backcast.data.sequences import Sequences
 from backcast.data.store.cache import import_rows, memory_rows
 from backcast.data.store.writer import RowWriter
 from backcast.data.values import release
-from backcast.errors import InputError
+from backcast.errors import InputError, nearest
 
 CHUNK_BYTES = 16 << 20
 SMALL = ("y", "lengths", "ids")
@@ -227,7 +227,7 @@ def _arrays(path: Path) -> Iterator[dict[str, _Member]]:
     name = str(path)
     try:
         with path.open("rb") as file:
-            if path.suffix == ".npy":
+            if path.suffix.lower() == ".npy":
                 yield {"x": _Member(file, name, path.stat().st_size, path)}
                 return
             with zipfile.ZipFile(file) as archive:
@@ -271,6 +271,10 @@ def _members(archive: zipfile.ZipFile, name: str) -> dict[str, _Member]:
         raise InputError(
             f"{name}: there is no array `x` in it (it holds {found}); save it as np.savez(file, x=..., y=...)"
         )
+    absent = [key for key in SMALL if key not in members]
+    for key in (member.removesuffix(".npy") for member in archive.namelist()):
+        if key not in members and (meant := nearest(key.lower(), absent, 0.6)):
+            raise InputError(f"{name}: holds an array `{key}`, which is not read{meant}")
     return members
 
 

@@ -29,7 +29,8 @@ def read_folder(folder: Path, reading: Reading) -> Sequences:
     """Every file is a row: its class is its sub-folder (none for a file in `folder` itself), its id the path.
 
     What the files are follows from their endings and must be the same throughout; files with unknown endings are read
-    as bytes. Hidden files are left out. Raises InputError, naming the file, for what cannot be read.
+    as bytes, or for kind `characters` as texts. Hidden files are left out. Raises InputError, naming the file, for what
+    cannot be read.
     """
     files = files_of(folder)
     if not files:
@@ -101,19 +102,17 @@ def _below(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
 
 
 def _form(files: list[Path], kind: str) -> str:
-    forms = {FORMS.get(file.suffix.lower(), "bytes") for file in files}
     if kind == "bytes":
         return "bytes"
+    unknown = "text" if kind == "characters" else "bytes"
+    forms = {FORMS.get(file.suffix.lower(), unknown): file for file in reversed(files)}
     if len(forms) > 1:
-        first = files[0]
-        other = next(
-            file for file in files if FORMS.get(file.suffix.lower()) != FORMS.get(first.suffix.lower())
-        )
+        first, other, *_ = sorted(forms.values())
         raise InputError(
             f"{other}: is of another kind than {first.name}; all files must be texts, pictures, sounds, arrays or bytes "
-            "(--kind bytes reads any as bytes)"
+            "(--kind bytes reads any as bytes, --kind characters reads unknown endings as texts)"
         )
-    return forms.pop()
+    return next(iter(forms))
 
 
 def _first_dtype(file: Path, decode: Callable[[Path], Elements]) -> np.dtype[np.generic]:

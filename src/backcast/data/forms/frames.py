@@ -71,18 +71,20 @@ def require_distinct(names: Sequence[str], table: str, hint: str = "") -> None:
 
 def table_suffix(path: Path) -> str | None:
     """The ending that says what table it is, without .gz; None where it is no table."""
-    suffix = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
-    known = suffix.lower() in TABLE_SUFFIXES and (
-        path.suffix != ".gz" or suffix.lower() in TABLE_SUFFIXES[:4]
-    )
-    return suffix.lower() if known else None
+    packed = _is_packed(path)
+    suffix = (Path(path.stem).suffix if packed else path.suffix).lower()
+    return suffix if suffix in (TABLE_SUFFIXES[:4] if packed else TABLE_SUFFIXES) else None
+
+
+def _is_packed(path: Path) -> bool:
+    return path.suffix.lower() == ".gz"
 
 
 def lines(path: Path) -> Iterator[tuple[int, str]]:
     """The lines of a UTF-8 text, numbered from 1. Raises InputError, naming the line, for what is no text."""
     number = size = 0
     try:
-        compressed = path.stat().st_size if path.suffix == ".gz" else 0
+        compressed = path.stat().st_size if _is_packed(path) else 0
         with _open_binary(path) as file:
             while content := file.readline(LONGEST_LINE + 1):
                 number += 1
@@ -109,7 +111,7 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def _open_binary(path: Path) -> BinaryIO:
-    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
+    return gzip.open(path, "rb") if _is_packed(path) else path.open("rb")  # type: ignore[return-value]
 
 
 class _Delimited:
@@ -126,6 +128,12 @@ class _Delimited:
         self.names = (
             [field.strip() for field in fields] if header else [str(i + 1) for i in range(len(fields))]
         )
+        other = next((mark for mark in ";\t,|" if header and len(fields) == 1 and mark in fields[0]), None)
+        if other is not None:
+            raise InputError(
+                f"{path}: its columns are separated by {other!r}; save it with commas as .csv or with tabs as .tsv, and "
+                "numbers with decimal points"
+            )
         require_distinct(self.names, self.name, " (line 1); if the first row is no header, say --no-header")
 
     def class_names(self, column: str) -> list[str] | None:

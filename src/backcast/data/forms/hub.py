@@ -39,7 +39,7 @@ def split_files(folder: Path, wanted: Collection[str] | None = None) -> dict[str
         path
         for path in files_of(folder)
         if (wanted is None or path.relative_to(folder).as_posix() in wanted)
-        and (table_suffix(path) or path.suffix in (".npz", ".ts"))
+        and (table_suffix(path) or path.suffix.lower() in (".npz", ".ts"))
         and not path.name.startswith("cache-")  # what `datasets` leaves beside its data
     ]
     splits: dict[str, list[Path]] = {}

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from backcast.data.forms.cells import first_no_number, numbers, shown
 from backcast.data.forms.frames import Frame, Table
-from backcast.data.forms.table_rows import named_labels, plain
+from backcast.data.forms.table_rows import counted, named_labels, plain
 from backcast.data.reading import Reading, features, label_column, require
 from backcast.data.store.labels import is_missing
 from backcast.data.store.writer import MOST_SYMBOLS, RowWriter
@@ -65,7 +65,7 @@ class LongRows:
                 owner = np.empty(frame.rows, np.int64)
                 given = [None] * frame.rows
                 if self.label is not None and self.needs_labels:
-                    given = named_labels(frame.columns[self.label], names, self.table.name, frame.place)
+                    given = named_labels(frame.columns[self.label], names, self.table, frame.place)
                 for i, (one, label) in enumerate(zip(ids, given, strict=True)):
                     if one is None or one == "":
                         raise InputError(f"{self.table.name}: {frame.place(i)} has no id")
@@ -143,7 +143,7 @@ class LongRows:
         else:
             values = _floats(column, table)
         if values is None:
-            words = ["" if cell is None else str(cell) for cell in plain(column, table)]
+            words = ["" if cell is None else str(cell).strip() for cell in plain(column, table)]
             kind, values = _dates(words)
             if values is None:
                 zoned = [_dates([word])[1] is not None for word in words]
@@ -151,7 +151,7 @@ class LongRows:
                 hint = "" if False in zoned else ", and a time zone in all rows or in none"
                 raise InputError(
                     f"{table}: {place(row)} has the time {words[row][:40]!r}; a number, or a date and time as "
-                    f"2026-01-31 12:00:00, is needed{hint}"
+                    f"2026-01-31 12:00:00 (with microseconds at most), is needed{hint}"
                 )
         if not np.isfinite(values).all():
             raise InputError(f"{table}: {place(int(np.argmin(np.isfinite(values))))} has no time")
@@ -169,7 +169,7 @@ class LongRows:
         """(count, features) as float64; words as their numbers."""
         found = np.empty((count, len(self.features)), np.float64)
         for i, name in enumerate(self.features):
-            column = columns[name]
+            column = counted(columns[name])
             nested = _first_nested(column)
             if nested is not None:
                 raise InputError(
@@ -193,9 +193,11 @@ class LongRows:
             if values is None:
                 words = ["" if cell is None else str(cell) for cell in plain(column, self.table.name)]
                 row = first_no_number(words)
+                hint = "--x chooses the features, --kind symbols reads words"
+                if len(self.features) > 1:
+                    hint = f"words beside numbers are not read: make 0/1 columns of `{name}`, or leave it out with --x"
                 raise InputError(
-                    f"{self.table.name}: {place(row)}: `{name}` is {words[row][:40]!r}, not a number; "
-                    "--x chooses the features, --kind symbols reads words"
+                    f"{self.table.name}: {place(row)}: `{name}` is {words[row][:40]!r}, not a number; {hint}"
                 )
             self._whole &= values.dtype.kind in "iu" and int(abs(values).max()) < EXACT
             found[:, i] = values

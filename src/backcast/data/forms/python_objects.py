@@ -15,7 +15,7 @@ from backcast.data.forms.hub import SPLITS
 from backcast.data.forms.long_rows import LongRows
 from backcast.data.forms.table_rows import TableRows
 from backcast.data.reading import Reading
-from backcast.data.sequences import Sequences, Splits, read_as
+from backcast.data.sequences import Sequences, Splits, read_as, some
 from backcast.data.store.cache import memory_rows
 from backcast.data.store.writer import Elements, RowWriter
 from backcast.errors import InputError
@@ -24,8 +24,8 @@ from backcast.errors import InputError
 def from_python(data: Any, reading: Reading, y: Any = None, ids: Any = None) -> Splits:
     """The rows of `data`; a dictionary of splits gives `train`, `test` and `validation`.
 
-    data  an array or tensor (n, T) or (n, T, C); a list of arrays, lists, strings or bytes; a pandas DataFrame, whose
-          columns are chosen as in a file, or a column (Series) of them; a `datasets.Dataset` or `DatasetDict`
+    data  an array or tensor (n, T) or (n, T, C); a list of arrays, lists, strings or bytes, or of DataFrames (a row
+          each: steps × channels); a pandas DataFrame, whose columns are chosen as in a file, or a column (Series) of them; a `datasets.Dataset` or `DatasetDict`
     y     (n,) labels, None where there is none; tables have them in a column instead (`label`)
     ids   (n,)
 
@@ -96,6 +96,13 @@ def _from_list(data: list[Any], reading: Reading, y: Any, ids: Any) -> Sequences
     for what, given in (("y", labels), ("ids", names)):
         if given is not None and len(given) != len(data):
             raise InputError(f"{what} has {len(given)} entries, but there are {len(data)} rows")
+    columns = [tuple(map(str, row.columns)) if _is_frame(row) else () for row in data]
+    different = next((i for i, names in enumerate(columns) if names != columns[0]), None)
+    if different is not None:
+        raise InputError(
+            f"x: row {different} has the columns {some(columns[different]) or 'none'}, row 0 {some(columns[0]) or 'none'}; make all rows "
+            "DataFrames with the same columns in one order"
+        )
     rows = [_row(row, reading.kind, f"row {i}") for i, row in enumerate(data)]
     arrays = [row for row in rows if isinstance(row, np.ndarray)]
     dtype = np.result_type(*(row.dtype for row in arrays)) if arrays else np.float64
@@ -104,7 +111,13 @@ def _from_list(data: list[Any], reading: Reading, y: Any, ids: Any) -> Sequences
         for i, row in enumerate(rows):
             writer.add(row, labels[i], None if names is None else names[i])
 
-    return memory_rows("x", read, kind=reading.kind, dtype=dtype, fill=reading.fill_missing)
+    found = memory_rows("x", read, kind=reading.kind, dtype=dtype, fill=reading.fill_missing)
+    return replace(found, columns=columns[0])
+
+
+def _is_frame(value: Any) -> bool:
+    """Whether it is a DataFrame, pandas' or another's."""
+    return hasattr(value, "columns") and hasattr(value, "to_numpy")
 
 
 def from_torch(value: Any, what: str) -> Any:
@@ -127,7 +140,7 @@ def _list(data: Any, what: str) -> list[Any]:
 def _row(row: Any, kind: str, place: str) -> Elements:
     if isinstance(row, (str, bytes)):
         return row
-    row = from_torch(row, place)
+    row = row.to_numpy() if _is_frame(row) else from_torch(row, place)
     if isinstance(row, np.ndarray) and row.dtype.kind in "fiub":
         return row.astype(np.float32) if row.dtype == np.float16 else row
     if hasattr(row, "tolist"):

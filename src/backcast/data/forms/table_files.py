@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from backcast.data.forms.arrays import read_npz
+from backcast.data.forms.folders import FORMS
 from backcast.data.forms.frames import TABLE_SUFFIXES, Frame, Table, open_table, table_suffix
 from backcast.data.forms.long_rows import LongRows
 from backcast.data.forms.table_rows import TableRows
@@ -29,13 +30,16 @@ def read_files(files: Sequence[Path], reading: Reading, name: str | None = None)
         raise InputError(
             f"{first.parent}: {first.name} and {files[1].name} are both there; name the one to read"
         )
-    if first.suffix in (".npz", ".npy"):
+    suffix = first.suffix.lower()
+    if suffix in (".npz", ".npy"):
         return read_npz(first, reading)
-    if first.suffix == ".ts":
+    if suffix == ".ts":
         return import_rows(
             str(first), files, {"form": "ts"}, lambda writer: read_ts(first, writer),
             kind="real" if reading.kind == "auto" else reading.kind, fill=reading.fill_missing, from_text=True,
         )  # fmt: skip
+    if suffix in FORMS:
+        raise InputError(f"{first}: a {suffix} file is one row; put it into a folder, and name the folder")
     raise InputError(
         f"{first}: the ending {first.suffix or '(none)'} is not known; known are {', '.join(FILE_SUFFIXES)} "
         "(tables also with .gz), and folders"

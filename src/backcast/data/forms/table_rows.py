@@ -32,6 +32,7 @@ class TableRows:
         self.table, self.reading = table, reading
         self.columns: Columns = choose_columns(reading, table.names, table.name)
         self._pictures, self._sounds = Pictures(reading.side), Sounds()
+        self._begun = False
 
     def dtype(self) -> np.dtype[Any]:
         """The type of stored numbers: that of pictures, sounds and floats; not of integers, which may be missing."""
@@ -63,7 +64,7 @@ class TableRows:
             elements = list(self._elements(frame.columns, frame.rows, frame.place))
             labels: list[Any] = [None] * frame.rows
             if self.columns.label is not None and self.reading.labels:
-                labels = named_labels(frame.columns[self.columns.label], names, self.table.name, frame.place)
+                labels = named_labels(frame.columns[self.columns.label], names, self.table, frame.place)
             ids = None if self.columns.id is None else plain(frame.columns[self.columns.id], self.table.name)
             for i, found in enumerate(elements):
                 place = frame.place(i)
@@ -126,7 +127,7 @@ class TableRows:
 
     def _wide(self, columns: dict[str, Any], count: int, place: Callable[[int], str]) -> Iterator[Elements]:
         """Wide rows: each ends with its last cell that is not empty."""
-        by_column = [plain(columns[name], self.table.name) for name in self.columns.elements]
+        by_column = [plain(counted(columns[name]), self.table.name) for name in self.columns.elements]
         for i in range(count):
             row = [column[i] for column in by_column]
             while row and (row[-1] is None or row[-1] == ""):
@@ -137,6 +138,7 @@ class TableRows:
             if nested is not None:
                 raise InputError(f"{self.table.name}: {place(i)}, step {nested} is a list, not a number")
             words = ["" if cell is None else str(cell) for cell in row]
+            self._require_no_id(words, place(i))
             if all(isinstance(cell, str) for cell in row):
                 yield from_words(words, self.reading.kind, self.table.name, place(i))
                 continue
@@ -148,18 +150,30 @@ class TableRows:
                 )
             yield found
 
+    def _require_no_id(self, words: list[str], place: str) -> None:
+        """Raises InputError where the table's first row is a word, then numbers."""
+        first, self._begun = not self._begun, True
+        if not first or self.reading.kind == "symbols" or len(words) < 2:
+            return
+        if numbers(words[:1]) is None and numbers(words[1:]) is not None:
+            name = self.columns.elements[0]
+            raise InputError(
+                f"{self.table.name}: {place}: column `{name}` holds words and the others numbers; if it is the id, "
+                f"say --id {name}; --kind symbols reads all as words"
+            )
+
 
 def named_labels(
-    column: Any, names: Sequence[Any] | None, table: str, place: Callable[[int], str]
+    column: Any, names: Sequence[Any] | None, table: Table, place: Callable[[int], str]
 ) -> list[Any]:
     """A column of labels; where they are numbers into `names` (-1: none), the names. Raises InputError."""
-    labels = plain(column, table)
+    labels = plain(column, table.name)
     if names is None:
-        return labels
+        return [label.strip() for label in labels] if table.from_text else labels
     for i, label in enumerate(labels):
         if label is not None and not (isinstance(label, int) and -1 <= label < len(names)):
             raise InputError(
-                f"{table}: {place(i)} has the label {shown(label)}, but there are {len(names)} classes"
+                f"{table.name}: {place(i)} has the label {shown(label)}, but there are {len(names)} classes"
             )
     return [None if label is None or label < 0 else names[label] for label in labels]
 
@@ -176,6 +190,13 @@ def plain(column: Any, table: str) -> list[Any]:
         value if value is None or isinstance(value, (int, float, str, bool)) else str(value)
         for value in _objects(column, table)
     ]
+
+
+def counted(column: Any) -> Any:
+    """A column with 0 and 1 for truth values."""
+    if isinstance(column, (pa.Array, pa.ChunkedArray)):
+        return column.cast(pa.int8()) if pa.types.is_boolean(column.type) else column
+    return [int(cell) if isinstance(cell, bool) else cell for cell in column]
 
 
 def cells(column: Any, table: str) -> Any:

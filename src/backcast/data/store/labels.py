@@ -48,8 +48,15 @@ def encode_labels(
     return result, classes
 
 
-def encode_ids(ids: Sequence[Any] | None, count: int, name: str, from_text: bool = False) -> NDArray[Any]:
-    """One id per row: whole numbers or strings, all different; 0 .. count-1 where none are given. Raises InputError."""
+def encode_ids(
+    ids: Sequence[Any] | None, count: int, name: str, from_text: bool, places: Sequence[str]
+) -> NDArray[Any]:
+    """One id per row: whole numbers or strings, all different; 0 .. count-1 where none are given.
+
+    places  of the rows that have ids, for messages
+
+    Raises InputError.
+    """
     if ids is None:
         return np.arange(count)
     plain = [_plain(one) for one in ids]
@@ -58,7 +65,7 @@ def encode_ids(ids: Sequence[Any] | None, count: int, name: str, from_text: bool
     for row, one in enumerate(plain):
         if not isinstance(one, (int, str)) or isinstance(one, bool):
             raise InputError(
-                f"{name}: row {row} has the id {reprlib.repr(one)}; ids must be whole numbers or strings"
+                f"{name}: {places[row]} has the id {reprlib.repr(one)}; ids must be whole numbers or strings"
             )
     whole = all(isinstance(one, int) and abs(one) < 2**63 for one in plain)
     if not whole:  # compared as printed: 1 and "1" are the same
@@ -67,7 +74,8 @@ def encode_ids(ids: Sequence[Any] | None, count: int, name: str, from_text: bool
     for row, one in enumerate(plain):
         if one in seen:
             raise InputError(
-                f"{name}: the id {reprlib.repr(one)} stands more than once (in rows {seen[one]} and {row}); ids must differ"
+                f"{name}: the id {reprlib.repr(one)} stands more than once (in {places[seen[one]]} and in {places[row]}); "
+                "ids must differ"
             )
         seen[one] = row
     return np.array(plain, dtype=np.int64 if whole else object)

@@ -15,7 +15,7 @@ from backcast.data.sequences import Missing, Picture, Sequences
 from backcast.data.store.writer import RowWriter, Written, values_checksum
 from backcast.files import write_json
 
-FORMAT = 3
+FORMAT = 4
 VALUES, ROWS, META = "values.bin", "rows.arrow", "meta.json"
 
 

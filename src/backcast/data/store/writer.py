@@ -64,6 +64,7 @@ class RowWriter:
         self.lengths: list[int] = []
         self.labels: list[Any] = []
         self.ids: list[Any] | None = None
+        self.places: list[str] = []  # of the rows that have ids
         self._flat = self._whole = True
         self._smallest, self._largest = np.inf, -np.inf
         self._names: dict[str, int] = {}
@@ -114,6 +115,7 @@ class RowWriter:
         if id is not None:
             self.ids = self.ids or []
             self.ids.append(id)
+            self.places.append(place)
 
     def finish(self) -> Written:
         """Decides what the elements are and numbers symbols without gaps. Raises InputError where there was no row."""
@@ -121,7 +123,7 @@ class RowWriter:
             raise InputError(f"{self.name}: there are no rows in it")
         lengths = np.array(self.lengths, np.int64)
         labels, classes = encode_labels(self.labels, self.name, self.from_text)
-        ids = encode_ids(self.ids, len(lengths), self.name, self.from_text)
+        ids = encode_ids(self.ids, len(lengths), self.name, self.from_text, self.places)
         symbols: tuple[Any, ...] = ()
         kind: Kind = "real"
         dtype, channels = self.dtype, self.channels
@@ -164,7 +166,8 @@ class RowWriter:
         if isinstance(elements, bytes):
             if self.kind not in ("auto", "bytes"):
                 raise InputError(
-                    f"{self.name}: {place} holds raw bytes, which --kind {self.kind} does not read"
+                    f"{self.name}: {place} holds raw bytes, which --kind {self.kind} does not read; --kind bytes does, and --kind "
+                    "characters reads the files of a folder as texts"
                 )
             return "bytes"
         if self.kind in ("characters", "bytes"):
