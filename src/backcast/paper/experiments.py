@@ -8,9 +8,10 @@ from itertools import pairwise
 from backcast.errors import InputError, nearest
 from backcast.paper import extensions, published
 from backcast.paper.experiment import Cell, Claim, Experiment, beside
-from backcast.paper.grid import FULL, LSTM, PICTURES, P, R, ablation, experiment, grid, run_settings
+from backcast.paper.grid import FULL, LSTM, P, R, ablation, experiment, grid, run_settings
 from backcast.paper.scales import Scale, Settings
 
+PICTURES = ("MNIST", "pMNIST", "CIFAR-10")
 # Not the paper's: it quotes these two from their own papers, which feed pixels as they are (100 and 512 units).
 IRNN: Settings = {"method": "irnn", **FULL, "embedding_size": 0, "learning_rate": 1e-4}
 URNN: Settings = {"method": "urnn", **FULL, "embedding_size": 0}

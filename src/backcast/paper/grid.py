@@ -13,7 +13,6 @@ from backcast.paper.scales import OTHERS, Scale, Settings
 
 R, P, LSTM = {"method": "r-lstm"}, {"method": "p-lstm"}, {"method": "lstm"}
 FULL: Settings = {"truncation": None}
-PICTURES = ("MNIST", "pMNIST", "CIFAR-10")
 FACTORS: Mapping[str, Settings] = {
     "joint training": {"joint": False},
     "scheduled sampling": {"decoder_input": "fed"},

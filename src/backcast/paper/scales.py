@@ -194,7 +194,7 @@ def _small(dogs_are_there: bool) -> Scale:
             ),
             "extension-forget-gate": (
                 f"{real} {shrunk} {common} A column is a data set and the bias; the paper does not state its own, so its numbers are the same "
-                "for all three."
+                "for all."
             ),
             "extension-mnist": (
                 "The paper's settings on all 60,000 images (128 cells, batches of 128) except for the number of epochs: 1 of pretraining and "
