@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from backcast import process
+from backcast.arguments import whole
 from backcast.build import RECURRENT
-from backcast.config import whole
 from backcast.nn.embedding import Embedding
 from backcast.nn.initialise import initialise
 
