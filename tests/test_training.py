@@ -438,6 +438,7 @@ def test_the_environment_says_what_ran(npz: Path, tmp_path: Path) -> None:
     assert found["torch"] == torch.__version__ and found["rows"] == {
         "train": 54,
         "labelled": 54,
+        "test": 0,
         "validation": 6,
     }
 
