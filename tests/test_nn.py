@@ -38,6 +38,18 @@ def test_first_weights_depend_on_the_seed_and_the_name_alone() -> None:
         assert name.endswith(("bias_ih_l0", "bias_hh_l0")) or not torch.equal(value, other.state_dict()[name])
 
 
+def test_the_forget_gate_bias_begins_where_it_is_set() -> None:
+    lstms = [
+        module
+        for module in make_model("rp-lstm", forget_gate_bias=3).modules()
+        if isinstance(module, torch.nn.LSTM)
+    ]
+    assert len(lstms) > 1  # the auxiliary networks', too
+    for lstm in lstms:
+        size = lstm.hidden_size
+        assert (lstm.bias_ih_l0[size : 2 * size] + lstm.bias_hh_l0[size : 2 * size] == 3).all()
+
+
 def test_the_forget_gate_bias_begins_at_one() -> None:
     lstm = make_model().encoder.layer.lstm
     assert (lstm.bias_ih_l0[6:12] + lstm.bias_hh_l0[6:12] == 1).all()

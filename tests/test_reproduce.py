@@ -499,6 +499,11 @@ def test_the_documents_of_the_results_stand_in_the_page_of_results() -> None:
     assert fill_results.filled(page) == page
 
 
+def test_every_result_that_is_kept_is_shown_by_this_version() -> None:
+    results = read_results(ROOT / "results" / "small" / RESULTS)
+    assert {result.checksum for result in results} <= reproduce_module._known("small")
+
+
 def test_where_phase_1_failed_the_rows_that_share_it_say_why(data: Path, tmp_path: Path) -> None:
     of = scale("smoke", False)
     request = Request("table5", "smoke", 1, (), False, False, tmp_path, str(data), "cpu", None, 16.0, None)

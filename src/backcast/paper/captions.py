@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from backcast.errors import plural
 from backcast.paper.experiment import Experiment, RunResult
 from backcast.paper.outcomes import SMOKE, Outcomes, timed_on
 
@@ -38,10 +39,10 @@ def _runs(finished: list[RunResult], unfinished: int) -> str:
         )
     seeds = sorted({run.seed for run in finished})
     seconds = [run.seconds for run in finished]
-    which = f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
+    which = f"{plural(len(seeds), 'seed')} {', '.join(map(str, seeds))}"
     devices = "; ".join(sorted({run.device or "an unknown device" for run in finished}))
     return (
-        f"{len(finished)} run{'s' * (len(finished) > 1)} finished ({which}){f', {unfinished} did not' * (unfinished > 0)}. "
+        f"{len(finished)} {plural(len(finished), 'run')} finished ({which}){f', {unfinished} did not' * (unfinished > 0)}. "
         f"Trained on {_span(run.train_rows for run in finished)} rows, tested on {_span(run.test_rows for run in finished)}. "
         f"Training took {_durations(min(seconds), max(seconds))} per run, phase 1 included, on {devices}{_at_once(finished)}."
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from backcast.errors import plural
 from backcast.paper import published
 from backcast.paper.experiment import Cell, Claim, Experiment
 from backcast.paper.grid import FULL, LSTM, P, R, ablation, experiment, grid, run_settings
@@ -40,7 +41,7 @@ def truncation(scale: Scale) -> Experiment:
         for count in steps
     ]
     claims = [
-        Claim(f"{row} beats an LSTM with a supervised gradient over {count:,} step{'s' * (count != 1)}", (row, str(count)), ("LSTM", str(count)), ours=True)
+        Claim(f"{row} beats an LSTM with a supervised gradient over {count:,} {plural(count, 'step')}", (row, str(count)), ("LSTM", str(count)), ours=True)
         for row in ("r-LSTM", "p-LSTM")
         for count in steps[1:]
     ]  # fmt: skip

@@ -63,7 +63,8 @@ Outcomes = dict[tuple[str, str], Outcome]
 def outcomes(experiment: Experiment, found: Found) -> Outcomes:
     places = [(row, column) for row in experiment.rows for column in experiment.columns]
     cells = {place: experiment.cell(*place) for place in places}
-    device = timed_on(run for cell in experiment.cells for run in found.get(cell.checksum, ()))
+    checksums = {cell.checksum for cell in experiment.cells}  # of cells that share a run it counts once
+    device = timed_on(run for checksum in checksums for run in found.get(checksum, ()))
     return {
         place: _outcome(experiment, found, cell, device) for place, cell in cells.items() if cell is not None
     }

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shlex
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -148,9 +149,9 @@ def _with_dogs(request: Request, results: list[RunResult]) -> bool:
     """Is figure 3 about Stanford Dogs? Its own finished runs decide; without one, whether the data are there."""
     finished = {result.checksum for result in results if result.status == "finished"}
     for dogs in (True, False):
-        of = scale(request.scale, dogs)
-        others = _checksums(of, [name for name in EXPERIMENTS if name != "figure3"])
-        if finished & (_checksums(of, ["figure3"]) - others):
+        by_name = _checksums(request.scale, dogs)
+        others = (those for name, those in by_name.items() if name != "figure3")
+        if finished & by_name["figure3"].difference(*others):
             return dogs
     if request.render or request.name not in ("table1", "figure3", "all"):
         return False
@@ -161,13 +162,16 @@ def _with_dogs(request: Request, results: list[RunResult]) -> bool:
     return True
 
 
-def _checksums(of: Scale, names: Iterable[str] = EXPERIMENTS) -> set[str]:
-    return {cell.checksum for name in names for cell in EXPERIMENTS[name](of).cells}
+@cache
+def _checksums(name: str, dogs: bool) -> Mapping[str, frozenset[str]]:
+    """Those of a scale's configurations, by the experiment's name."""
+    of = scale(name, dogs)
+    return {one: frozenset(cell.checksum for cell in make(of).cells) for one, make in EXPERIMENTS.items()}
 
 
-def _known(name: str) -> set[str]:
+def _known(name: str) -> frozenset[str]:
     """The checksums of all configurations of a scale; no other scale has one of them."""
-    return _checksums(scale(name, True)) | _checksums(scale(name, False))
+    return frozenset().union(*(those for dogs in (True, False) for those in _checksums(name, dogs).values()))
 
 
 def _require_scale(request: Request, results: list[RunResult]) -> None:

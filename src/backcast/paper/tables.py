@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from backcast.errors import plural
 from backcast.paper.experiment import Experiment, Published, of_paper
 from backcast.paper.outcomes import NOT_MEASURED, SMOKE, Outcome, Outcomes, most_seeds
 from backcast.paper.published import LENGTHS, PUBLISHED, PUBLISHED_WORDS
@@ -56,7 +57,7 @@ def reasons(found: Outcomes) -> list[str]:
         for (status, reason), those in seeds.items():
             numbers = ", ".join(map(str, those))
             lines.append(
-                f"{outcome.row} / {outcome.column}, seed{'s' * (len(those) > 1)} {numbers}: {status}: {reason}"
+                f"{outcome.row} / {outcome.column}, {plural(len(those), 'seed')} {numbers}: {status}: {reason}"
             )
     return list(dict.fromkeys(lines))
 
