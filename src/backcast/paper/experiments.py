@@ -205,7 +205,7 @@ def figure5(scale: Scale) -> Experiment:
 
 def figure6(scale: Scale) -> Experiment:
     title = "Figure 6: points lost with one factor of r-LSTM off, CIFAR-10"
-    return ablation(scale, "figure6", title, "CIFAR-10", published.FIGURE6)
+    return ablation(scale, "figure6", title, "CIFAR-10", scale.data["CIFAR-10"], published.FIGURE6)
 
 
 EXPERIMENTS: Mapping[str, Callable[[Scale], Experiment]] = {

@@ -82,10 +82,15 @@ def experiment(
 
 
 def ablation(
-    scale: Scale, name: str, title: str, data: str, known: Mapping[tuple[str, str], Published]
+    scale: Scale,
+    name: str,
+    title: str,
+    data: str,
+    base: Settings,
+    known: Mapping[tuple[str, str], Published],
 ) -> Experiment:
     """Each row but the first has one factor off. `known`: losses in points; rows without one ask a question of ours."""
-    base, whole = scale.data[data], "r-LSTM, all on"
+    whole = "r-LSTM, all on"
     off = {"auxiliary loss": LSTM, **{factor: {**R, **change} for factor, change in FACTORS.items()}}
     cells = [Cell(whole, data, run_settings(scale, base, R))]
     cells += [
