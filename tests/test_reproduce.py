@@ -170,6 +170,20 @@ def test_with_few_labels_all_methods_have_as_many_updates_of_phase_2() -> None:
         assert not config.joint or config.method == "lstm"
 
 
+def test_ours_on_mnist_start_without_a_bias_whatever_their_row() -> None:
+    of = scale("small", False)
+    for name in ("truncation", "segments", "ablation", "both", "cue", "unfed"):
+        experiment = EXPERIMENTS[f"extension-{name}"](of)
+        biases = {
+            (cell.settings["data"], resolve([cell.settings]).forget_gate_bias) for cell in experiment.cells
+        }
+        assert biases <= {("mnist", 0), ("cifar10", 1)} and ("mnist", 0) in biases
+        assert "bias" in experiment.caption and "bias 0" in experiment.title + " ".join(experiment.columns)
+    rows = {cell.row: resolve([cell.settings]) for cell in EXPERIMENTS["extension-mnist"](of).cells}
+    assert len(rows) == 6
+    assert all(row.endswith(f"bias {config.forget_gate_bias:g}") for row, config in rows.items())
+
+
 # --- runs ----------------------------------------------------------------------------------------------------
 
 
