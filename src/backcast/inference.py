@@ -14,6 +14,7 @@ from backcast.batch import Batch
 from backcast.data.batching import by_length
 from backcast.data.preprocessing import Preprocessing
 from backcast.data.sequences import Sequences
+from backcast.errors import RunError
 from backcast.metrics import Scores
 from backcast.nn.model import Model
 from backcast.sweep import sweep
@@ -61,7 +62,10 @@ def features(
     device: torch.device | str = "cpu",
     head: Callable[[Tensor], Tensor] = lambda outputs: outputs,
 ) -> Tensor:
-    """`head` of the last outputs of all rows in order, (n, ...), on the CPU. Rows of similar length are read together."""
+    """`head` of the last outputs of all rows in order, (n, ...), on the CPU. Rows of similar length are read together.
+
+    Raises RunError where one of them is not finite.
+    """
     found, places = [], by_length(rows.lengths, batch_size)
     for which in places:
         batch = preprocessing.batch(rows, which, device)
@@ -70,7 +74,19 @@ def features(
     values = torch.cat(found)
     result = torch.empty_like(values)
     result[torch.from_numpy(np.concatenate(places))] = values
+    _require_finite(result, rows)
     return result
+
+
+def _require_finite(outputs: Tensor, rows: Sequences) -> None:
+    """NaN would be answered with the first class."""
+    bad = (~torch.isfinite(outputs)).flatten(1).any(dim=1)
+    if bad.any():
+        row = int(bad.int().argmax())
+        raise RunError(
+            f"{rows.name}: the network's output for {rows.called(row)}, {rows.lengths[row]:,} steps, is not finite: its state "
+            "has overflowed. Train on rows as long as that, or with a method that has gates, like r-lstm"
+        )
 
 
 def evaluate(

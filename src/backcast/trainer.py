@@ -240,7 +240,7 @@ class Trainer:
         what = f"the loss is {loss}" if not math.isfinite(loss) else f"the gradient's norm is {norm}"
         at = self.position
         raise RunError(
-            f"{what} in phase {phase.name}, epoch {at.epoch + 1}, step {at.step + 1}; the last good checkpoint is kept. "
+            f"{what} in phase {phase.name}, epoch {at.epoch + 1}, step {at.step + 1}. "
             "Start again with a lower learning rate"
         )
 

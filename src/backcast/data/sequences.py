@@ -110,10 +110,14 @@ class Sequences:
             return f"column `{self.columns[number]}`"
         return f"channel {number}"
 
+    def called(self, row: int) -> str:
+        """A row as messages call it: by its id, where that is not its number."""
+        id = self.ids.item(row)
+        return f"row {row}" if id == row else f"the sequence {reprlib.repr(id)}"
+
     def place(self, row: int, step: int, channel: int) -> str:
         """Where a number stands, as messages say it: by id and column, where there are such, else counted from 0."""
-        id = self.ids.item(row)
-        name = f"row {row}" if id == row else f"the sequence {reprlib.repr(id)}"
+        name = self.called(row)
         if self.channels != len(self.columns) > step:  # one column per step
             return f"{name}, column `{self.columns[step]}`"
         return f"{name}, step {step}, {self.channel(channel)}"
