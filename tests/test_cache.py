@@ -9,11 +9,14 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from filelock import FileLock
 
+from backcast import load
+from backcast.data.forms import arrays
 from backcast.data.sequences import Sequences
 from backcast.data.store import cache, cache_entries, stored
 from backcast.data.store.writer import RowWriter
@@ -195,3 +198,26 @@ def test_a_file_that_changes_while_it_is_read_is_not_kept(folder: Path, source: 
         rows_of(source, changing)
     source.write_text("1 2 3")
     assert rows_of(source).row(0).ravel().tolist() == [0, 1, 2]
+
+
+def test_an_archive_that_is_replaced_while_it_is_open_is_not_kept(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, column = tmp_path / "x.npz", arrays._Member.column
+
+    def replaced(member: arrays._Member, count: int) -> Any:
+        found = column(member, count)
+        np.savez(tmp_path / "new.npz", x=np.full((2, 5), 2.0), y=[0, 1])
+        os.replace(tmp_path / "new.npz", path)
+        return found
+
+    np.savez(path, x=np.ones((2, 5)), y=[0, 1])
+    with monkeypatch.context() as patched, pytest.raises(InputError, match="was changed while it was read"):
+        patched.setattr(arrays._Member, "column", replaced)
+        load(path)
+    assert load(path).train.values[0, 0] == 2.0
+
+
+def test_the_cache_may_lie_in_the_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BACKCAST_CACHE", "~/kept")
+    assert cache.cache_folder() == Path.home() / "kept"

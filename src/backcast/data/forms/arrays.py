@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from backcast.data.forms.frames import BOMB_BYTES, BOMB_RATIO
 from backcast.data.reading import Reading
 from backcast.data.sequences import Sequences
-from backcast.data.store.cache import import_rows, memory_rows
+from backcast.data.store.cache import import_rows, memory_rows, require_unchanged, sign
 from backcast.data.store.writer import RowWriter
 from backcast.data.values import release
 from backcast.errors import InputError, nearest
@@ -67,7 +67,7 @@ def read_npz(path: Path, reading: Reading) -> Sequences:
 
     Read piece by piece into the cache. Pickled objects are refused: loading a file never runs code.
     """
-    name = str(path)
+    name, before = str(path), sign(path)
     with _arrays(path) as arrays:
         shape = _checked_shape(arrays["x"].shape, arrays["x"].dtype, name)
         dtype = stored(arrays["x"].dtype)
@@ -78,6 +78,7 @@ def read_npz(path: Path, reading: Reading) -> Sequences:
 
         def read(writer: RowWriter) -> None:
             plan.write(writer, arrays["x"].chunks())
+            require_unchanged(path, before)  # what is open may be the file of before
 
         return import_rows(
             name,

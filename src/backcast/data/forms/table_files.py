@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,8 @@ def read_tables(
         class_names,
     )
     folder = cache_folder()
+    with suppress(OSError):  # `import_rows` says why it cannot be used
+        folder.mkdir(parents=True, exist_ok=True)
     reader: TableRows | LongRows
     if reading.time is not None:
         reader = LongRows(table, reading, str(folder) if folder.is_dir() else None)

@@ -37,7 +37,7 @@ SETTLED = 2_000_000_000  # nanoseconds; a later change of a file this old shows 
 def cache_folder() -> Path:
     """Where imported data are kept: `BACKCAST_CACHE`, else `backcast/data` in the user's cache folder."""
     if own := os.environ.get("BACKCAST_CACHE"):
-        return Path(own)
+        return Path(own).expanduser()
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Path(base).expanduser() / "backcast" / "data"
 
@@ -64,8 +64,8 @@ def import_rows(
     Raises InputError for what cannot be read or changes meanwhile, and where the cache cannot be written. An unfinished
     import leaves nothing that is used; a process waits for another that is importing the same data.
     """
-    signs = {file: _sign(file) for file in files}
-    checksums = [_checksum(file, sign) for file, sign in signs.items()]
+    signs = {file: sign(file) for file in files}
+    checksums = [_checksum(file, now) for file, now in signs.items()]
     parts = [FORMAT, checksums, options, kind, np.dtype(dtype).str, fill, from_text]
     key = hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:32]
     folder = cache_folder() / key
@@ -85,9 +85,8 @@ def import_rows(
                 part.mkdir()
                 sources = [str(file) for file in files]
                 write_rows(part, name, sources, read, kind, dtype, fill, from_text, picture, columns)
-                for file, sign in signs.items():
-                    if _sign(file) != sign:
-                        raise InputError(f"{file}: was changed while it was read; try again once it is whole")
+                for file, before in signs.items():
+                    require_unchanged(file, before)
                 _rename(part, folder)
             finally:
                 with suppress(OSError):  # report what went wrong first; `clean` sees to the rest
@@ -136,7 +135,7 @@ def _rename(part: Path, folder: Path) -> None:
             raise
 
 
-class _Sign(NamedTuple):
+class Sign(NamedTuple):
     """What changes with a file's content, except for changes in quick succession: file times are too coarse."""
 
     place: str
@@ -146,16 +145,22 @@ class _Sign(NamedTuple):
     inode: int
 
 
-def _sign(file: Path) -> _Sign:
-    """Raises InputError."""
+def sign(file: Path) -> Sign:
+    """A file as it is now. Raises InputError."""
     try:
         stat = file.stat()
     except OSError as error:
         raise InputError(f"{file}: cannot be read: {error.strerror}") from None
-    return _Sign(str(file.resolve()), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
+    return Sign(str(file.resolve()), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
 
 
-def _checksum(file: Path, sign: _Sign) -> str:
+def require_unchanged(file: Path, before: Sign) -> None:
+    """Raises InputError where `file` is no longer what it was `before`."""
+    if sign(file) != before:
+        raise InputError(f"{file}: was changed while it was read; try again once it is whole")
+
+
+def _checksum(file: Path, sign: Sign) -> str:
     """SHA-256 of a file, computed once as long as it does not change. Raises InputError."""
     known = cache_folder() / CHECKSUMS / hashlib.sha256(repr([*sign]).encode()).hexdigest()[:32]
     try:

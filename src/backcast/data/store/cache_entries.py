@@ -84,8 +84,9 @@ def clean(older_than_days: float = 0.0) -> Cleaned:
             except Timeout:
                 continue
         for path in _inside(cache_folder() / CHECKSUMS):
-            if path.stat().st_mtime <= before:
-                remove(path)
+            with suppress(FileNotFoundError):  # a note that is being written gets another name
+                if path.stat().st_mtime <= before:
+                    remove(path)
     return Cleaned(removed, remains, size)
 
 
