@@ -198,6 +198,29 @@ def test_features_without_a_proper_name_are_found_again(tmp_path: Path) -> None:
     assert main(["evaluate", run, table, "--split", "all"]) == 0
 
 
+def test_a_model_of_arrays_reads_a_table_with_a_time(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(8, 4, 1))
+    np.savez(tmp_path / "x.npz", x=x, y=np.arange(8) % 2)
+    run = str(tmp_path / "run")
+    assert main(["train", str(tmp_path / "x.npz"), *QUICK, "--out", run]) == 0
+    table = write(
+        tmp_path / "long.csv", "id,t,v,label", *(f"{i},{t},{i}.5,{i % 2}" for i in range(8) for t in range(4))
+    )
+    assert main(["evaluate", run, table, "--time", "t"]) == 0
+
+
+def test_all_splits_of_a_folder_know_the_models_classes_and_ids_of_two_types(tmp_path: Path) -> None:
+    table = write(tmp_path / "both.csv", "x,label", *(f"{i}.5 2 3,{'ab'[i % 2]}" for i in range(8)))
+    run = str(tmp_path / "run")
+    assert main(["train", table, *QUICK, "--out", run]) == 0
+    write(tmp_path / "parts" / "train.csv", "id,x,label", *(f"{i},{i}.5 2 3,b" for i in range(4)))
+    write(tmp_path / "parts" / "test.csv", "id,x,label", *(f"t{i},{i}.5 2 3,{'ab'[i % 2]}" for i in range(4)))
+    assert main(["evaluate", run, str(tmp_path / "parts"), "--split", "all"]) == 0
+    out = tmp_path / "p.parquet"
+    assert main(["predict", run, str(tmp_path / "parts"), "--split", "all", "--out", str(out)]) == 0
+    assert pq.read_table(out)["id"].to_pylist() == ["0", "1", "2", "3", "t0", "t1", "t2", "t3"]
+
+
 @pytest.mark.parametrize("index", ["", "Unnamed: 0", "__index_level_0__"])
 def test_an_index_is_no_feature_unless_it_is_chosen(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], index: str

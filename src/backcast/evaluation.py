@@ -37,13 +37,14 @@ def rows_for(
     options = {name: getattr(config, name) for name in DATA_OPTIONS} | {"kind": model.preprocessing.reads}
     columns = model.preprocessing.columns
     named = ",".join(columns)
-    if config.time is not None and config.x is None and split_names(named) == [*columns]:
+    if columns and config.time is not None and config.x is None and split_names(named) == [*columns]:
         options["x"] = named  # another file may have its columns in another order
     parts = load(data, say=say, labels=labels, **options).parts()
     split = split or ("test" if "test" in parts else "all")
     if split == "all":
-        rows = parts["train"]
-        for part in list(parts.values())[1:]:
+        own = model.classes  # a class of the model may be missing from one of the parts
+        rows, *more = (part.relabel(own) if part.classes and own else part for part in parts.values())
+        for part in more:
             rows = concatenate(rows, part)
         if len({str(one) for one in rows.ids}) < len(rows):  # each split counts from 0
             names = [f"{name}/{one}" for name, part in parts.items() for one in part.ids]

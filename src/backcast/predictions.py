@@ -83,6 +83,7 @@ def _parquet(columns: dict[str, list[Any]]) -> bytes:
 
 
 def _in_64_bits(column: list[Any]) -> list[Any]:
-    """The column, as text if a whole number in it exceeds 64 bits, for which Parquet has no type."""
+    """The column, as text where Parquet has no type for it: whole numbers of over 64 bits, numbers beside words."""
     wide = any(isinstance(cell, int) and abs(cell) >> 63 for cell in column)
-    return [*map(str, column)] if wide else column
+    mixed = len({isinstance(cell, str) for cell in column}) > 1
+    return [*map(str, column)] if wide or mixed else column
