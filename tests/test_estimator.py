@@ -16,7 +16,7 @@ from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_classifiers_classes, parametrize_with_checks
@@ -26,6 +26,7 @@ from backcast import (
     BackcastEncoder,
     BackcastRegressor,
     InputError,
+    RunError,
     StreamSession,
     load,
     load_model,
@@ -165,6 +166,72 @@ def test_pretraining_comes_before_fit() -> None:
     assert whole.history_[0]["phase"] == "pretraining"
     with pytest.raises(InputError, match=r"pretrain\(\) was with hidden_size=8, now it is 4"):
         model.set_params(hidden_size=4).fit(x, y)
+    for other in ("r-gru", "transformer"):
+        with pytest.raises(InputError, match=f"method='r-lstm', now it is '{other}'"):
+            model.set_params(hidden_size=8, method=other).fit(x, y)
+
+
+def test_score_counts_the_rows_with_a_label() -> None:
+    x, y = rows()
+    model = clone(CLASSIFIER).fit(x, y)
+    wanted = model.score(x[:20], y[:20])
+    for none, labels in ((-1, y.copy()), (None, y.astype(object)), (np.nan, y.astype(float))):
+        labels[20:] = none
+        assert model.score(x, labels) == model.score([*x], labels) == wanted
+    shuffled = KFold(2, shuffle=True, random_state=0)  # the labels are those of the last turn, half of them missing
+    assert np.isfinite(cross_val_score(clone(model).set_params(epochs=1), x, labels, cv=shuffled)).all()
+    assert model.score(x, y, [1] * 20 + [0] * 20) == pytest.approx(wanted)
+    with pytest.raises(InputError, match="nothing to score"):
+        model.score(x, np.full(len(x), -1))
+    with pytest.raises(ValueError, match="inconsistent numbers"):
+        model.score(x, [0, *y])
+    targets = x.mean(axis=1)
+    regressor = clone(REGRESSOR).set_params(epochs=1).fit(x, targets)
+    assert regressor.score(x, np.where(np.arange(len(x)) < 20, targets, np.nan)) == regressor.score(
+        x[:20], targets[:20]
+    )
+
+
+def test_a_refit_that_fails_leaves_the_estimator_as_it_was() -> None:
+    x, y = rows()
+    model = clone(CLASSIFIER).set_params(epochs=1).fit(x, y)
+    regressor = clone(REGRESSOR).set_params(epochs=1).fit(x, y)
+    before = model.predict(x), regressor.predict(x)
+    for one in (model, regressor):
+        with pytest.raises(InputError, match="patience"):
+            one.set_params(patience=1).fit(x, 7 + 9 * y)
+    assert np.array_equal(before[0], model.predict(x)) and np.array_equal(before[1], regressor.predict(x))
+
+
+def test_minus_one_among_words_is_no_class() -> None:
+    x, y = rows()
+    words = np.array(["cold", "warm"])[y]
+    words[10:] = -1
+    assert clone(CLASSIFIER).set_params(epochs=1).fit(x, words).classes_.tolist() == ["cold", "warm"]
+    letters = np.array(["a", "b"])[y]
+    letters[10:] = -1
+    with pytest.warns(UserWarning, match="NumPy makes of -1"):
+        clone(CLASSIFIER).set_params(epochs=1).fit(x, letters)
+    signs = np.array(["-", "+"])[y]
+    assert clone(CLASSIFIER).set_params(epochs=1, missing_label=None).fit(x, signs).classes_.tolist() == [
+        "+",
+        "-",
+    ]
+    with_nothing = np.array([*map(int, y[:-1]), None], object)
+    pandas = pytest.importorskip("pandas")
+    assert clone(CLASSIFIER).set_params(epochs=1, missing_label=pandas.NA).fit(
+        x, with_nothing
+    ).classes_.tolist() == [0, 1]
+
+
+def test_no_class_is_made_up_where_the_state_overflows() -> None:
+    x, y = rows()
+    model = clone(CLASSIFIER).set_params(method="irnn", epochs=1, pretrain_epochs=0).fit(x, y)
+    with torch.no_grad():
+        for value in model.network_.network.encoder.parameters():
+            value.abs_().add_(9)
+    with pytest.raises(RunError, match=r"output for row 0, 600 steps, is not finite.*gates"):
+        model.predict([np.ones(600)] * 3)
 
 
 def test_validation_rows_choose_the_epoch_and_patience_ends_training() -> None:

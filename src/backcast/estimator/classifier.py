@@ -21,6 +21,7 @@ from backcast.data.store.labels import encode_labels, is_missing
 from backcast.errors import InputError
 from backcast.estimator.supervised import (
     SupervisedEstimator,
+    having,
     require_one_each,
     require_pairs,
     row_weights,
@@ -31,6 +32,11 @@ from backcast.estimator.supervised import (
 MINUS_ONE = (
     "rows of y that are -1 are taken as rows without a label; if -1 is a class, set missing_label=None; "
     "if it is not, None or NaN in its place says so without this warning"
+)
+
+CUT = (
+    "a class is '-', which is what NumPy makes of -1 among words of one letter; if rows without a label are meant, give "
+    "labels as a list or as objects; if not, set missing_label=None"
 )
 
 
@@ -74,17 +80,16 @@ class BackcastClassifier(ClassifierMixin, SupervisedEstimator):
         rows = self._rows(X, config, config.kind, fitting=True)
         require_one_each(labels, rows, "y")
         weights = row_weights(sample_weight, len(rows))
-        codes, self.classes_ = self._encoded(labels, weights > 0)
+        codes, classes = self._encoded(labels, weights > 0)
         present = codes >= 0
-        table = compute_class_weight(
-            self.class_weight, classes=self.classes_, y=self.classes_[codes[present]]
-        )
+        table = compute_class_weight(self.class_weight, classes=classes, y=classes[codes[present]])
         weights[present] *= table[codes[present]]
-        rows = with_weights(replace(rows, labels=codes, classes=tuple(self.classes_.tolist())), weights)
+        rows = with_weights(replace(rows, labels=codes, classes=tuple(classes.tolist())), weights)
         validation = None
         if require_pairs(X_val, y_val):
             validation = self._validation_rows(X_val, y_val, config, rows, table)
-        self._phase_2(rows, validation, config, outputs=len(self.classes_))
+        self._phase_2(rows, validation, config, outputs=len(classes))
+        self.classes_ = classes  # only now: where training fails, the network of before keeps its own
         return self
 
     def predict(self, X: Any) -> NDArray[Any]:
@@ -96,6 +101,13 @@ class BackcastClassifier(ClassifierMixin, SupervisedEstimator):
         """(n, classes). Raises NotFittedError, InputError."""
         rows = self._rows_to_read(X)
         found: NDArray[np.float64] = softmax(self.network_.logits(rows, self.device), axis=1)
+        return found
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """The share of rows that are right, 0 .. 1, of those with a label. Raises NotFittedError, InputError."""
+        names = self._names(as_labels(y, "y"))
+        X, sample_weight = having([name is not None for name in names], X, sample_weight)
+        found: float = super().score(X, np.array([name for name in names if name is not None]), sample_weight)
         return found
 
     @property
@@ -124,11 +136,16 @@ class BackcastClassifier(ClassifierMixin, SupervisedEstimator):
 
     def _names(self, labels: NDArray[Any]) -> list[Any]:
         """The labels, with None for a missing one."""
-        missing = self.missing_label
+        missing = self._missing
+        in_words = None if missing is None else str(missing)  # NumPy makes -1 among words "-1"
         return [
-            None if is_missing(label) or (missing is not None and label == missing) else label
-            for label in labels.tolist()
+            None if is_missing(label) or label in (missing, in_words) else label for label in labels.tolist()
         ]
+
+    @property
+    def _missing(self) -> Any:
+        """`missing_label`; None where it is one that is no label anyway."""
+        return None if is_missing(self.missing_label) else self.missing_label
 
     def _encoded(
         self, labels: NDArray[Any], counted: NDArray[np.bool_]
@@ -154,6 +171,8 @@ class BackcastClassifier(ClassifierMixin, SupervisedEstimator):
             )
         if self._may_be_a_class(labels, classes):
             warnings.warn(MINUS_ONE, UserWarning, stacklevel=3)
+        if labels.dtype == "U1" and "-" in classes and self._missing == -1:
+            warnings.warn(CUT, UserWarning, stacklevel=3)
         found = np.array(classes)
         return codes, found if labels.dtype == object else found.astype(labels.dtype)
 
@@ -163,7 +182,7 @@ class BackcastClassifier(ClassifierMixin, SupervisedEstimator):
         scikit-learn's semi-supervised estimators never ask. Rows without a label are usually the most, so who means them
         is asked only where they are few.
         """
-        if self.missing_label != -1 or not all(isinstance(one, int) for one in classes):
+        if self._missing != -1 or not all(isinstance(one, int) for one in classes):
             return False
         count = sum(not is_missing(label) and label == -1 for label in labels.tolist())
         return 0 < 2 * count < len(labels)

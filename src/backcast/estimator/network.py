@@ -127,6 +127,11 @@ def learn(
     preprocessing = Preprocessing.fit(rows) if start is None else start.preprocessing
     network = build_network(config, preprocessing, outputs)
     if start is not None:
+        if type(network.encoder) is not type(start.network.encoder):
+            raise InputError(
+                f"pretrain() was with method={start.config.method!r}, now it is {config.method!r}, whose main network is of "
+                "another kind; set it back, or call pretrain() anew"
+            )
         own, given = network.state_dict(), start.network.state_dict()
         network.load_state_dict({name: given.get(name, value) for name, value in own.items()})
     fitted = FittedNetwork(network, preprocessing, config, outputs)

@@ -14,6 +14,7 @@ from backcast.data.sequences import read_as
 from backcast.errors import InputError
 from backcast.estimator.supervised import (
     SupervisedEstimator,
+    having,
     require_one_each,
     require_pairs,
     row_weights,
@@ -54,10 +55,10 @@ class BackcastRegressor(RegressorMixin, SupervisedEstimator):
             raise InputError(
                 "no row of y has a target (all are NaN); pretrain(X) and BackcastEncoder learn without any, fit needs some"
             )
-        self.target_mean_ = float(np.average(targets[known], weights=weights[known]))
-        spread = np.average((targets[known] - self.target_mean_) ** 2, weights=weights[known])
-        self.target_scale_ = float(np.sqrt(spread)) or 1.0
-        rows = with_weights(replace(rows, targets=self._standardised(targets)), weights)
+        mean = float(np.average(targets[known], weights=weights[known]))
+        spread = np.average((targets[known] - mean) ** 2, weights=weights[known])
+        scale = float(np.sqrt(spread)) or 1.0
+        rows = with_weights(replace(rows, targets=(targets - mean) / scale), weights)
         validation = None
         if require_pairs(X_val, y_val):
             validation = self._rows(X_val, config, read_as(rows.kind), fitting=False)
@@ -65,8 +66,9 @@ class BackcastRegressor(RegressorMixin, SupervisedEstimator):
             require_one_each(targets, validation, "y_val")
             if np.isnan(targets).all():
                 raise InputError("no row of y_val has a target, so X_val chooses nothing; leave both out")
-            validation = replace(validation, targets=self._standardised(targets))
+            validation = replace(validation, targets=(targets - mean) / scale)
         self._phase_2(rows, validation, config, outputs=1)
+        self.target_mean_, self.target_scale_ = mean, scale  # only now: training may have failed
         return self
 
     def predict(self, X: Any) -> NDArray[np.float64]:
@@ -74,8 +76,13 @@ class BackcastRegressor(RegressorMixin, SupervisedEstimator):
         rows = self._rows_to_read(X)
         return self.target_mean_ + self.target_scale_ * self.network_.logits(rows, self.device)[:, 0]
 
-    def _standardised(self, targets: NDArray[np.float64]) -> NDArray[np.float64]:
-        return (targets - self.target_mean_) / self.target_scale_
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """R² over the rows with a target. Raises NotFittedError, InputError."""
+        targets = as_targets(y, "y")
+        known = ~np.isnan(targets)
+        X, sample_weight = having(known, X, sample_weight)
+        found: float = super().score(X, targets[known], sample_weight)
+        return found
 
 
 def as_targets(y: Any, name: str) -> NDArray[np.float64]:

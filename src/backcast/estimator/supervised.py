@@ -7,7 +7,8 @@ from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import _safe_indexing, check_consistent_length
 
 from backcast.config import Config
 from backcast.data.describe import describe
@@ -104,6 +105,16 @@ def with_weights(rows: Sequences, weights: NDArray[np.float64]) -> Sequences:
     if (own == own[0]).all():
         return replace(rows, weights=None)
     return replace(rows, weights=rows.weights / own.mean())
+
+
+def having(known: ArrayLike, X: Any, sample_weight: Any) -> tuple[Any, Any]:
+    """X and sample_weight of the rows whose label or target is `known`. Raises InputError where there is none."""
+    check_consistent_length(X, known, sample_weight)
+    rows = np.flatnonzero(known)
+    if not len(rows):
+        raise InputError("no row of y has a label or a target, so there is nothing to score")
+    weights = None if sample_weight is None else _safe_indexing(sample_weight, rows)
+    return _safe_indexing(X, rows), weights
 
 
 def require_pairs(X_val: Any, y_val: Any) -> bool:
