@@ -105,6 +105,18 @@ def test_few_rows_and_rows_of_very_unequal_lengths_are_measured() -> None:
         assert len(curve.distances) in (5, 60) and np.isfinite(curve.error).all()
 
 
+def test_where_rows_are_sorted_by_class_not_only_the_first_are_measured(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("backcast.report.memory.FIT_ROWS", 300)
+    monkeypatch.setattr("backcast.report.memory.TEST_ROWS", 200)
+    values = np.concatenate([np.zeros((500, LENGTH)), np.random.default_rng(0).normal(size=(500, LENGTH))])
+    rows = from_arrays(values.astype(np.float32))
+    network = Model(Window(LENGTH), None, None, None, None, 0)
+    model = TrainedModel(network, Preprocessing.fit(rows), (), Config(), None, torch.device("cpu"))
+    assert memory_curve(model, rows, rows).remembers_steps == LENGTH
+
+
 def test_targets_taken_in_blocks_give_the_same_curve(monkeypatch: pytest.MonkeyPatch) -> None:
     _, whole = measure(Window(10))
     monkeypatch.setattr("backcast.report.memory.MOST_NUMBERS", 2_000)

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from backcast.build import TrainedModel
 from backcast.data.sequences import Sequences
+from backcast.data.splitting import draw_rows
 from backcast.inference import last_outputs
 
 FIT_ROWS, TEST_ROWS, MOST_DISTANCES = 2_000, 1_000, 2_000
@@ -54,6 +55,8 @@ class MemoryCurve:
 
 def memory_curve(model: TrainedModel, fit_rows: Sequences, test_rows: Sequences) -> MemoryCurve:
     """Fitted on up to 2,000 rows, the ridge chosen on a fifth of them; measured on up to 1,000 other rows.
+
+    Where there are more, they are drawn, always the same ones.
 
     Distances go up to the median length of `fit_rows` or of `test_rows`, whichever is shorter (rows that do
     not reach that far are left out); at most 2,000 of them, evenly spaced. The error at a distance is pooled over a
@@ -90,7 +93,8 @@ def memory_curve(model: TrainedModel, fit_rows: Sequences, test_rows: Sequences)
 
 
 def _long_enough(rows: Sequences, reach: int, most: int) -> Sequences:
-    return rows.select(np.flatnonzero(rows.lengths >= reach)[:most])
+    """At most `most` of the rows that reach so far; drawn, because the first of a file may all be of one class."""
+    return draw_rows(rows.select(np.flatnonzero(rows.lengths >= reach)), most)
 
 
 def _outputs_and_elements(
