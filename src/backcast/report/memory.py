@@ -34,6 +34,7 @@ FIT_ROWS, TEST_ROWS, MOST_DISTANCES = 2_000, 1_000, 2_000
 MOST_NUMBERS = 5_000_000  # of targets at a time; 256 symbols over 2,000 steps would not fit in memory
 MOST_SYMBOLS = 300  # that are one-hot; bytes are
 EXPLAINED = 0.25
+TRUSTED = 30  # rows to measure on; with fewer, other rows would give quite another number
 RIDGES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)  # per row; at least 0.01 squared
 
 Array = NDArray[np.float64]
@@ -41,10 +42,14 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class MemoryCurve:
-    """distances (D,), steps back from the end, from 1; error (D,), pooled over neighbours, nan where nothing varies."""
+    """distances (D,), steps back from the end, from 1; error (D,), pooled over neighbours, nan where nothing varies.
+
+    rows  how many it was measured on
+    """
 
     distances: NDArray[np.int64]
     error: Array
+    rows: int
 
     @property
     def remembers_steps(self) -> int:
@@ -89,7 +94,8 @@ def memory_curve(model: TrainedModel, fit_rows: Sequences, test_rows: Sequences)
         errors.append(np.take_along_axis(tried, best[None], axis=0)[0])
         variances.append(np.square(truths - targets.mean(axis=0)).mean(axis=0).sum(axis=-1))
     neighbours = max(1, len(distances) // 32)
-    return MemoryCurve(distances, _pool(np.concatenate(errors), np.concatenate(variances), neighbours))
+    pooled = _pool(np.concatenate(errors), np.concatenate(variances), neighbours)
+    return MemoryCurve(distances, pooled, len(others))
 
 
 def _long_enough(rows: Sequences, reach: int, most: int) -> Sequences:

@@ -23,7 +23,7 @@ from backcast.history import chosen_by, kept_epoch, read_metrics
 from backcast.metrics import Scores
 from backcast.phases import phases
 from backcast.prepared import CHECKSUM, hold_out, rows_checksum
-from backcast.report.memory import MemoryCurve, memory_curve
+from backcast.report.memory import TRUSTED, MemoryCurve, memory_curve
 from backcast.run import METRICS, read_config, read_environment
 
 IGNORED = ("seed", "data", "data_dir", "device", "checkpoint_minutes")
@@ -151,6 +151,13 @@ class Results:
     measured: Sequences
     split: str
     fixed: bool
+
+    @property
+    def memory_rows(self) -> str:
+        """How many rows the memory curves are measured on, and whether these are enough."""
+        fewest = min(run.memory.rows for group in self.groups for run in group.runs)
+        doubt = ", too few to trust" if fewest < TRUSTED else ""
+        return f"measured on {fewest:,} {plural(fewest, 'row')}{doubt}"
 
 
 def collect(paths: list[Path], data_dir: str | None, say: Callable[[str], None]) -> Results:
