@@ -8,8 +8,24 @@ import numpy as np
 import pytest
 
 from backcast.cli import main
-from backcast.report.results import collect
+from backcast.report.results import Group, collect
 from test_report import train
+
+
+def write_splits(folder: Path, **labels: list[object]) -> Path:
+    """A table a split, of random rows with these labels; None: an empty cell."""
+    generator = np.random.default_rng(0)
+    folder.mkdir()
+    for split, own in labels.items():
+        lines = [" ".join(f"{x:.3f}" for x in generator.normal(size=8)) for _ in own]
+        rows = [f"{line},{'' if label is None else label}" for line, label in zip(lines, own, strict=True)]
+        (folder / f"{split}.csv").write_text("\n".join(["x,label", *rows]) + "\n")
+    return folder
+
+
+def group_of(run: str) -> Group:
+    (group,) = collect([Path(run)], None, lambda line: None).groups
+    return group
 
 
 def page_of(run: str, *more: str) -> str:
@@ -24,9 +40,16 @@ def test_both_pages_say_on_how_many_rows_memory_was_measured(rows: int, said: st
         (tmp_path / "data").mkdir(exist_ok=True)
         np.savez(tmp_path / "data" / f"{split}.npz", x=x, y=np.arange(len(x)) % 2)
     run = train(tmp_path / "data", "lstm", tmp_path / "run")
-    (group,) = collect([Path(run)], None, lambda line: None).groups
-    assert group.runs[0].memory.rows == rows
+    assert group_of(run).runs[0].memory.rows == rows
     report = page_of(run)
     assert f"The first seed of each group, measured on {said}." in report
     assert f"fitted on training rows and measured on {said}, gives" in report
     assert f"measured on {said} (test)" in page_of(run, "--interactive")
+
+
+def test_labels_written_in_another_way_in_the_test_rows_are_those_of_the_model(tmp_path: Path) -> None:
+    data = write_splits(tmp_path / "data", train=[1, 2] * 20, test=["1.0", "2.0"] * 5)
+    run = train(data, "lstm", tmp_path / "run")
+    measured = group_of(run).runs[0].measured
+    assert measured.classes == (1, 2) and measured.labels.tolist() == [0, 1] * 5
+    assert '"classes":["1","2"]' in page_of(run, "--interactive")

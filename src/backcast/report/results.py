@@ -195,6 +195,8 @@ def collect(paths: list[Path], data_dir: str | None, say: Callable[[str], None])
                 f"{path}: has no finished epoch yet; go on with: backcast train --resume --out {quote(str(path))}"
             )
         model.preprocessing.check(measured)
+        if model.classes and measured.classes:
+            measured = measured.relabel(model.classes)
         labelled = bool(model.classes) and bool((measured.labels >= 0).any())
         scores = model.evaluate(measured) if labelled else None
         curve = memory_curve(model, part.train, measured)
@@ -202,7 +204,7 @@ def collect(paths: list[Path], data_dir: str | None, say: Callable[[str], None])
             say(f"measured {path}")
         runs.append(RunResult(path, config, model, environment, epochs, measured, scores, curve))
     first = parts[0]
-    return Results(_groups(runs), first.train, first.measured, first.split, first.fixed)
+    return Results(_groups(runs), first.train, runs[0].measured, first.split, first.fixed)
 
 
 def describe_rows(results: Results) -> list[str]:
