@@ -53,3 +53,13 @@ def test_labels_written_in_another_way_in_the_test_rows_are_those_of_the_model(t
     measured = group_of(run).runs[0].measured
     assert measured.classes == (1, 2) and measured.labels.tolist() == [0, 1] * 5
     assert '"classes":["1","2"]' in page_of(run, "--interactive")
+
+
+@pytest.mark.parametrize("split", ["test", "validation"])
+def test_rows_with_labels_are_measured_where_a_split_has_none(split: str, tmp_path: Path) -> None:
+    data = write_splits(tmp_path / "data", **{"train": ["a", "b"] * 20, split: [None] * 10})
+    run = train(data, "lstm", tmp_path / "run")
+    assert group_of(run).accuracy != "–"
+    assert "these rows also chose the epoch" in page_of(run)
+    alone = train(data, "r-lstm", tmp_path / "alone", "--epochs", "0")
+    assert len(group_of(alone).runs[0].measured) == 10, "memory is measured on rows without a label, too"

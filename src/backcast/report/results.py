@@ -33,7 +33,7 @@ IGNORED = ("seed", "data", "data_dir", "device", "checkpoint_minutes")
 class RunResult:
     """One run, measured on rows it was not trained on.
 
-    `measured` differs from run to run where the data have no test split: each seed holds out its own rows.
+    `measured` differs from run to run where the data bring none with a label: each seed holds out its own rows.
     `scores` is None where the run classifies nothing.
     """
 
@@ -233,7 +233,7 @@ class _Rows(NamedTuple):
 
 
 def _rows(config: Config, data_dir: str | None, loaded: dict[tuple[Any, ...], Splits]) -> _Rows:
-    """The run's rows, split as `prepared.prepare` does, by the run's seed.
+    """The run's rows, split as `prepared.prepare` does, by the run's seed. Rows with a label go before those without.
 
     `loaded` keeps what was read, for the next run.
     """
@@ -248,12 +248,17 @@ def _rows(config: Config, data_dir: str | None, loaded: dict[tuple[Any, ...], Sp
         loaded[key] = load(config.data, data_dir=where, **options)
     splits = loaded[key]
     train, held_out = hold_out(config, splits)
-    if splits.test is not None:
-        return _Rows(train, held_out, splits.test, "test", fixed=True)
-    if splits.validation is not None:
-        return _Rows(train, held_out, splits.validation, "validation", fixed=True)
-    if held_out is not None:
-        return _Rows(train, held_out, held_out, "validation", fixed=False)
+    unseen = [
+        _Rows(train, held_out, rows, split, fixed)
+        for rows, split, fixed in (
+            (splits.test, "test", True),
+            (splits.validation, "validation", True),
+            (held_out, "validation", False),
+        )
+        if rows is not None
+    ]
+    if unseen:
+        return next((found for found in unseen if (found.measured.labels >= 0).any()), unseen[0])
     return _Rows(train, None, keep_labels(train, config.labeled, config.seed), "training", fixed=False)
 
 
