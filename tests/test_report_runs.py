@@ -63,3 +63,15 @@ def test_rows_with_labels_are_measured_where_a_split_has_none(split: str, tmp_pa
     assert "these rows also chose the epoch" in page_of(run)
     alone = train(data, "r-lstm", tmp_path / "alone", "--epochs", "0")
     assert len(group_of(alone).runs[0].measured) == 10, "memory is measured on rows without a label, too"
+
+
+def test_a_class_of_the_test_rows_alone_is_told_before_training_and_when_it_is_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels: list[object] = [1, 2] * 20
+    run = train(write_splits(tmp_path / "same", train=labels, test=["1.0", "2.0"]), "lstm", tmp_path / "run")
+    assert "has classes" not in capsys.readouterr().err
+    run = train(write_splits(tmp_path / "more", train=labels, test=[1, 2, 3]), "lstm", tmp_path / "other")
+    assert "test: has classes that the training rows have not ('3'); neither" in capsys.readouterr().err
+    assert main(["report", run]) == 2
+    assert "Leave such rows out, or train on some of them" in capsys.readouterr().err

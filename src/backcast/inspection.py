@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from backcast.config import DATA_OPTIONS, resolve
-from backcast.data.describe import kind_hint
+from backcast.data.describe import kind_hint, new_classes
 from backcast.data.preprocessing import Preprocessing, count_symbols, pieces
 from backcast.data.sequences import Sequences, describe_elements
 from backcast.data.sources import load
@@ -57,9 +57,8 @@ def inspect(
         fitted = preprocessing if rows is train else Preprocessing.fit(replace(rows, missing=None))
         yield f"{data}, {name}" if len(parts) > 1 else data
         yield from _table(_described(rows, fitted, config.kind))
-        new = sorted({str(one) for one in rows.classes} - {str(one) for one in train.classes})
-        if new and train.classes:
-            yield f"  classes that the training rows have not: {_listed(new, MOST_CLASSES)}"
+        if train.classes and (new := new_classes(rows, train)):
+            yield f"  classes that the training rows have not: {_listed([*new], MOST_CLASSES)}"
         yield ""
     suggestion = suggest(train, given)
     yield "suggested, by rules of thumb"

@@ -11,9 +11,9 @@ import numpy as np
 
 from backcast.build import TrainedModel, load_model, require_rows
 from backcast.config import READING, Config
-from backcast.data.describe import describe, unknown_symbols
+from backcast.data.describe import describe, new_classes, unknown_symbols
 from backcast.data.preprocessing import Preprocessing, require_no_missing
-from backcast.data.sequences import Sequences, Splits, concatenate, read_as
+from backcast.data.sequences import Sequences, Splits, concatenate, read_as, some
 from backcast.data.sources import load
 from backcast.data.splitting import keep_labels, split_validation
 from backcast.data.store.writer import values_checksum
@@ -59,6 +59,11 @@ def prepare(
         if np.bincount(splits.train.labels[splits.train.labels >= 0]).max(initial=0) == 1:
             say(
                 f"{splits.train.name}: every class has one row, so none can be held out; is that the label column?"
+            )
+        if splits.test is not None and (new := new_classes(splits.test, splits.train)):
+            say(
+                f"{splits.test.name}: has classes that the training rows have not ({some(new)}); neither report nor "
+                "evaluate can measure these rows until those of such classes are left out, or some are trained on"
             )
     description = describe(splits.train, config.kind)
     rows, held_out = hold_out(config, splits)

@@ -6,6 +6,7 @@ import numpy as np
 
 from backcast.data.preprocessing import Preprocessing
 from backcast.data.sequences import Sequences, describe_elements, some
+from backcast.data.store.labels import written
 from backcast.errors import InputError
 
 
@@ -28,6 +29,12 @@ def describe(rows: Sequences, kind: str = "auto") -> str:
 def kind_hint(rows: Sequences, kind: str) -> str:
     """How to have the elements read differently, where that was left to the program."""
     return "; --kind real reads them as numbers" if kind == "auto" and rows.kind == "integers" else ""
+
+
+def new_classes(rows: Sequences, train: Sequences) -> tuple[str, ...]:
+    """The classes of `rows` that `train` has not, however they are written."""
+    present = [rows.classes[number] for number in np.unique(rows.labels[rows.labels >= 0])]
+    return tuple(sorted(set(map(written, present)) - set(map(written, train.classes))))
 
 
 def unknown_symbols(preprocessing: Preprocessing, rows: Sequences) -> str | None:

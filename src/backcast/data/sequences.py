@@ -181,7 +181,7 @@ class Sequences:
             row = int(unknown[0])
             raise InputError(
                 f"{self.name}: row {row} has the label {self.classes[self.labels[row]]!r}, which the model was not "
-                f"trained on; it knows {some(classes)}"
+                f"trained on; it knows {some(classes)}. Leave such rows out, or train on some of them"
             )
         return replace(self, labels=labels, classes=classes)
 
