@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from backcast.cli import main
+from backcast.errors import InputError
 from backcast.report.results import Group, collect
 from test_report import train
 
@@ -75,3 +76,15 @@ def test_a_class_of_the_test_rows_alone_is_told_before_training_and_when_it_is_m
     assert "test: has classes that the training rows have not ('3'); neither" in capsys.readouterr().err
     assert main(["report", run]) == 2
     assert "Leave such rows out, or train on some of them" in capsys.readouterr().err
+
+
+def test_runs_that_learned_different_classes_are_not_put_into_one_report(tmp_path: Path) -> None:
+    data = tmp_path / "two.csv"
+    rows = [f"{i} 1 {i % 5},{i % 2},{i % 4},{i % 3 % 2}" for i in range(60)]
+    data.write_text("\n".join(["x,coarse,fine,other", *rows]) + "\n")
+    coarse, fine, other = (
+        Path(train(data, "lstm", tmp_path / label, "--label", label)) for label in ("coarse", "fine", "other")
+    )
+    for runs in ([coarse, fine], [coarse, other]):
+        with pytest.raises(InputError, match="learned different classes"):
+            collect(runs, None, lambda line: None)

@@ -163,7 +163,7 @@ class Results:
 def collect(paths: list[Path], data_dir: str | None, say: Callable[[str], None]) -> Results:
     """Reads and measures the runs.
 
-    Raises InputError for what is no run with a finished epoch, for runs on different data, and where DATA no longer holds the
+    Raises InputError for what is no run with a finished epoch, for runs on different data or classes, and where DATA no longer holds the
     rows that a run was trained on: what it held out can then no longer be told from what it learned.
     """
     paths = list({path.resolve(): path for path in paths}.values())  # the same run twice is no second seed
@@ -184,11 +184,15 @@ def collect(paths: list[Path], data_dir: str | None, say: Callable[[str], None])
             f"{', '.join(map(str, paths))}: some held out rows to choose the epoch, others (--validation 0 or --epochs 0) "
             "did not; report them apart"
         )
+    models = [load_model(path) for path in paths]
+    named = zip(map(str, paths), models, strict=True)
+    learned = {(m.config.label or "label", m.classes): path for path, m in named if m.classes}
+    if len(learned) > 1:
+        raise InputError(f"{', '.join(learned.values())}: learned different classes; report them apart")
     runs = []
-    for path, config, part in zip(paths, configs, parts, strict=True):
+    for path, config, part, model in zip(paths, configs, parts, models, strict=True):
         environment, measured = read_environment(path), part.measured
         _require_same_rows(path, config, environment, part)
-        model = load_model(path)
         epochs = read_metrics(path / METRICS)
         if not epochs:
             raise InputError(
