@@ -8,7 +8,11 @@ import numpy as np
 import pytest
 
 from backcast.cli import main
+from backcast.config import Config
 from backcast.errors import InputError
+from backcast.methods import METHODS
+from backcast.phases import phases
+from backcast.report.page import QUANTITIES
 from backcast.report.results import Group, collect
 from test_report import train
 
@@ -88,3 +92,22 @@ def test_runs_that_learned_different_classes_are_not_put_into_one_report(tmp_pat
     for runs in ([coarse, fine], [coarse, other]):
         with pytest.raises(InputError, match="learned different classes"):
             collect(runs, None, lambda line: None)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_loss_has_a_curve(method: str) -> None:
+    for phase in phases(Config(method=method)):
+        assert {objective.name for objective in phase.objectives} <= set(QUANTITIES)
+
+
+def test_truncation_is_named_only_where_there_is_a_gradient_to_truncate(npz: Path, tmp_path: Path) -> None:
+    for number, (expected, method, *more) in enumerate(
+        (
+            ("4", "lstm"),
+            ("none", "lstm", "--truncation", "none"),
+            ("–", "transformer"),
+            ("–", "r-lstm", "--epochs", "0"),
+        )
+    ):
+        run = train(npz, method, tmp_path / str(number), *more)
+        assert f'<td data-label="truncation">{expected}</td>' in page_of(run)

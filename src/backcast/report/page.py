@@ -28,6 +28,8 @@ QUANTITIES = {
     "validation_balanced_accuracy": "validation balanced accuracy, %",
     "reconstruction": "reconstruction loss (training)",
     "prediction": "prediction loss (training)",
+    "language_model": "language model loss (training)",
+    "autoencoder": "autoencoder loss (training)",
 }
 
 

@@ -20,6 +20,7 @@ from backcast.data.sources import identity, load
 from backcast.data.splitting import keep_labels
 from backcast.errors import InputError, plural
 from backcast.history import chosen_by, kept_epoch, read_metrics
+from backcast.methods import METHODS
 from backcast.metrics import Scores
 from backcast.phases import phases
 from backcast.prepared import CHECKSUM, hold_out, rows_checksum
@@ -126,6 +127,13 @@ class Group:
     def epochs(self) -> str:
         """The epochs of each phase that it has: "20 + 100"."""
         return " + ".join(str(phase.epochs) for phase in phases(self.config))
+
+    @property
+    def truncation(self) -> str:
+        """Steps that carry the supervised gradient; "–" where there is none to truncate."""
+        if not self.config.epochs or not METHODS[self.config.method].recurrent:
+            return "–"
+        return "none" if self.config.truncation is None else str(self.config.truncation)
 
     @property
     def settings(self) -> str:
