@@ -111,3 +111,8 @@ def test_truncation_is_named_only_where_there_is_a_gradient_to_truncate(npz: Pat
     ):
         run = train(npz, method, tmp_path / str(number), *more)
         assert f'<td data-label="truncation">{expected}</td>' in page_of(run)
+
+
+def test_a_name_that_is_not_utf_8_is_no_obstacle_to_either_page(npz: Path, tmp_path: Path) -> None:
+    run = train(npz.rename(tmp_path / "caf\udce9.npz"), "r-lstm", tmp_path / "run")
+    assert "caf?" in page_of(run) and "caf?" in page_of(run, "--interactive")

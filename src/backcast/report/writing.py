@@ -21,9 +21,13 @@ def check_place(runs: list[Path], out: Path) -> None:
 
 
 def render(package: str, template: str, **values: Any) -> str:
-    """A template of `package` filled in; values are escaped, and none may be missing."""
+    """A template of `package` filled in; values are escaped, and none may be missing.
+
+    Names of files need not be UTF-8, but the page is.
+    """
     environment = Environment(loader=PackageLoader(package, "."), autoescape=True, undefined=StrictUndefined)
-    return environment.get_template(template).render(**values)
+    page = environment.get_template(template).render(**values)
+    return page.encode(errors="replace").decode()
 
 
 def write_page(out: Path, page: str) -> None:
