@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+from dataclasses import replace
 from pathlib import Path
+from xml.dom import minidom
 
 import numpy as np
 import pytest
@@ -12,6 +15,7 @@ from backcast.config import Config
 from backcast.errors import InputError
 from backcast.methods import METHODS
 from backcast.phases import phases
+from backcast.report.figures import accuracy_figure
 from backcast.report.page import QUANTITIES
 from backcast.report.results import Group, collect
 from test_report import train
@@ -31,6 +35,14 @@ def write_splits(folder: Path, **labels: list[object]) -> Path:
 def group_of(run: str) -> Group:
     (group,) = collect([Path(run)], None, lambda line: None).groups
     return group
+
+
+def drawn(image: str | None) -> minidom.Element:
+    """A figure's SVG."""
+    assert image is not None
+    root = minidom.parseString(base64.b64decode(image.partition(",")[2])).documentElement
+    assert root is not None
+    return root
 
 
 def page_of(run: str, *more: str) -> str:
@@ -116,3 +128,20 @@ def test_truncation_is_named_only_where_there_is_a_gradient_to_truncate(npz: Pat
 def test_a_name_that_is_not_utf_8_is_no_obstacle_to_either_page(npz: Path, tmp_path: Path) -> None:
     run = train(npz.rename(tmp_path / "caf\udce9.npz"), "r-lstm", tmp_path / "run")
     assert "caf?" in page_of(run) and "caf?" in page_of(run, "--interactive")
+
+
+def test_a_group_is_named_by_what_it_has_set_and_long_names_get_room(npz: Path, tmp_path: Path) -> None:
+    more = ("--hidden-size", "5", "--dropconnect", "0.25", "--learning-rate", "0.002", "--clip-norm", "2")
+    kinds: dict[str, tuple[str, ...]] = {"plain": (), "other": more}
+    runs = [
+        Path(train(npz, "gru", tmp_path / f"{kind}{seed}", "--seed", str(seed), *settings))
+        for kind, settings in kinds.items()
+        for seed in (0, 1)
+    ]
+    results = collect(runs, None, lambda line: None)
+    plain, other = results.groups
+    assert plain.name == "gru --hidden-size 6"
+    assert other.name == "gru --hidden-size 5 --dropconnect 0.25 --learning-rate 0.002 --clip-norm 2.0"
+    short = replace(results, groups=[replace(group, name="gru") for group in results.groups])
+    heights = [float(drawn(accuracy_figure(each)).getAttribute("height")[:-2]) for each in (short, results)]
+    assert heights[1] - heights[0] > 20, "points: other's name takes three lines"

@@ -178,7 +178,9 @@ def accuracy_figure(results: Results) -> str | None:
     scored = [group for group in results.groups if group.runs[0].accuracy is not None]
     if not scored:
         return None
-    return svg(lambda figure: draw_accuracy(figure.subplots(), results), height=0.7 + 0.34 * len(scored))
+    lines = max(_wrapped(group.name).count("\n") + 1 for group in scored)
+    height = 0.7 + max(0.34, 0.16 * lines + 0.08) * len(scored)
+    return svg(lambda figure: draw_accuracy(figure.subplots(), results), height)
 
 
 def draw_accuracy(axes: Axes, results: Results) -> None:

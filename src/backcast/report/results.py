@@ -314,11 +314,18 @@ def _setting(config: Config, name: str) -> Any:
 
 
 def _name(settings: dict[str, Any], members: list[RunResult], everything: list[dict[str, Any]]) -> str:
-    """A single run: its folder. Several seeds: the method, and what tells it from others of the same method."""
+    """A single run: its folder. Several seeds: the method, and what tells it from others of the same method.
+
+    What it has left at its default needs no mention: the others' settings tell them apart.
+    """
     if len(members) == 1:
         return members[0].path.resolve().name
     alike = [other for other in everything if other["method"] == settings["method"]]
-    telling = [name for name in settings if any(other[name] != settings[name] for other in alike)]
+    telling = [
+        name
+        for name, value in settings.items()
+        if value != FIELDS[name].default and any(other[name] != value for other in alike)
+    ]
     return " ".join([settings["method"], *(_option(name, settings[name]) for name in telling)])
 
 
