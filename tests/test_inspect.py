@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib import rc_context
 
 from backcast.cli import main
 from backcast.data.forms.arrays import from_arrays
-from backcast.data.sequences import Picture
+from backcast.data.sequences import Picture, Sequences
 from backcast.rows_figure import examples, write_figure
 from test_data import write_pictures
 
@@ -164,6 +165,25 @@ def test_rows_of_every_kind_can_be_drawn(tmp_path: Path) -> None:
         write_figure(tmp_path / f"{name}.png", rows)
         assert (tmp_path / f"{name}.png").stat().st_size > 1_000, name
     assert examples(grey) == [0, 1, 2, 3, 4, 5] and examples(kinds["words"]) == [0, 1]
+
+
+def test_long_and_odd_names_stay_apart_in_a_picture(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    def texts(rows: Sequences) -> str:
+        with rc_context({"svg.fonttype": "none"}):
+            write_figure(tmp_path / "rows.svg", rows)
+        return (tmp_path / "rows.svg").read_text()
+
+    generator = np.random.default_rng(0)
+    rows = from_arrays(generator.normal(size=(2, 9, 2)), [f"{'n' * 70}{end}" for end in "xy"])
+    rows = replace(rows, columns=("_speed", "heat\x1b"), ids=np.array(["i" * 99, "short"]))
+    drawn = texts(rows)
+    assert f"{'n' * 30}…{'n' * 28}x    (row iiiiiiiiii…iiiiiiiii, 9 steps)" in drawn
+    assert "> _speed<" in drawn and r"heat\x1b" in drawn and "channel 0" not in drawn
+    names = [f"a word that is long {end}" for end in "xy"]
+    drawn = texts(replace(from_arrays(generator.integers(0, 2, (2, 9))), symbols=tuple(names)))
+    assert ">a word tha…is long x<" in drawn and ">a word tha…is long y<" in drawn
 
 
 def test_the_cache_is_listed_and_cleaned(npz: Path, cache: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,6 +24,7 @@ from backcast.data.preprocessing import Preprocessing
 from backcast.data.sequences import Sequences
 from backcast.data.sources import identity
 from backcast.errors import InputError
+from backcast.legible import shortened
 from backcast.nn.model import Model
 from backcast.prepared import prepare
 from backcast.report.confusion import confusion_figure
@@ -31,7 +32,7 @@ from backcast.report.memory import memory_curve, symbol_vectors
 from backcast.report.page import write_report
 from backcast.report.reconstructions import recall
 from backcast.report.results import collect
-from backcast.report.symbols import UNKNOWN, shortened, symbol_names
+from backcast.report.symbols import UNKNOWN, symbol_names
 from test_data import write_pictures
 
 TINY = [

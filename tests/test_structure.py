@@ -24,6 +24,7 @@ LEVELS = {
         "progress",
         "process",
         "machine",
+        "legible",
     ],
     1: ["arguments", "config", "history", "sweep", "checkpoint", "predictions", "data", "kernel"],
     2: ["nn", "recompute", "chunks", "model_card", "hub_models"],

@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 from backcast.data.sequences import Picture, Sequences
 from backcast.errors import InputError, require_place
 from backcast.files import write_atomically
+from backcast.legible import shortened, visible
 
 SUFFIXES = (".png", ".pdf", ".svg")
 MOST_ROWS, MOST_CHANNELS, MOST_POINTS, MOST_NAMES = 6, 8, 2000, 12
+LONGEST_NAME = 20
 COLUMNS, LINES = 126, 6  # of text in a panel
 FAR_APART = (
     10  # channels are drawn standardised if their joint range exceeds this many times the range of one
@@ -103,15 +105,14 @@ def _lines(rows: Sequences, which: list[int]) -> Figure:
         if standardised:
             row = (row - mean) / np.where(std > 0, std, 1.0)
         for channel in range(channels):
-            axes.plot(
-                *_envelope(row[:, channel]), label=f"channel {channel}", marker="." if len(row) < 3 else None
-            )
+            axes.plot(*_envelope(row[:, channel]), marker="." if len(row) < 3 else None)
     if standardised:
         figure.supylabel("standard deviations from the mean of these rows")
     if channels > 1:
-        handles, labels = panels[0].get_legend_handles_labels()
+        # The blank: matplotlib leaves names that begin with _ out of legends.
+        labels = [f" {shortened(visible(name), LONGEST_NAME)}" for name in rows.channel_names[:channels]]
         labels[-1] += f" (of {rows.channels})" if channels < rows.channels else ""
-        figure.legend(handles, labels, loc="outside lower left", ncols=4)
+        figure.legend(panels[0].lines, labels, loc="outside lower left", ncols=4)
     return figure
 
 
@@ -133,7 +134,7 @@ def _symbols(rows: Sequences, which: list[int]) -> Figure:
         shown = rows.steps(i, 0, min(int(rows.lengths[i]), MOST_POINTS))
         axes.plot(shown, ".", ms=4 if len(shown) < 300 else 2)
         if len(rows.symbols) <= MOST_NAMES:
-            axes.set_yticks(range(len(rows.symbols)), [str(name)[:20] for name in rows.symbols])
+            axes.set_yticks(range(len(rows.symbols)), [shortened(visible(str(name)), LONGEST_NAME) for name in rows.symbols])
         axes.margins(y=0.1)
     if len(rows.symbols) > MOST_NAMES:
         figure.supylabel("number of the symbol, in order")
@@ -155,8 +156,9 @@ def _panels(rows: Sequences, which: list[int], height: float) -> tuple[Figure, l
 
 def _title(rows: Sequences, i: int, short: bool = False) -> str:
     name = str(rows.classes[rows.labels[i]]) if rows.labels[i] >= 0 else "no label"
-    name = textwrap.shorten(name, 30 if short else 60, placeholder=" …")
-    return name if short else f"{name}    (row {rows.ids[i]}, {rows.lengths[i]:,} steps)"
+    name = shortened(visible(name), 30 if short else 60)
+    id = shortened(visible(str(rows.ids[i])), LONGEST_NAME)
+    return name if short else f"{name}    (row {id}, {rows.lengths[i]:,} steps)"
 
 
 def _begin(rows: Sequences, i: int) -> list[Any]:

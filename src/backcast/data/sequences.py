@@ -104,6 +104,13 @@ class Sequences:
     def is_symbols(self) -> bool:
         return self.kind != "real"
 
+    @property
+    def channel_names(self) -> list[str]:
+        """The channels as a picture calls them: a table's columns where each is a channel, else numbers."""
+        if len(self.columns) == self.channels > 1:
+            return [*self.columns]
+        return [f"channel {number}" for number in range(self.channels)]
+
     def channel(self, number: int) -> str:
         """A channel as messages call it: by its column, where it has one."""
         if len(self.columns) == self.channels:

@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
+from backcast.legible import shortened, visible
 from backcast.report.figures import HATCHED, svg
 from backcast.report.results import Group
-from backcast.report.symbols import shortened, visible
 
 MOST_COUNTED = 20  # classes whose counts are written into the cells
 LONGEST_NAME = 18

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import unicodedata
 from typing import Any
 
 from backcast.data.sequences import Kind
+from backcast.legible import shortened, visible
 
 UNKNOWN = "�"
 SIGNS = {"␣": "a blank", "↵": "a new line", "⇥": "a tab", UNKNOWN: "any symbol the training rows lack"}
@@ -24,29 +24,10 @@ def legend(texts: list[str]) -> str:
     return ", ".join(f"{sign} is {meaning}" for sign, meaning in SIGNS.items() if sign in present)
 
 
-def visible(text: str) -> str:
-    """The same text with what cannot be printed escaped, as \\x00; blanks stay."""
-    return "".join(_visible(letter) for letter in text)
-
-
-def shortened(text: str, longest: int) -> str:
-    """Without its middle where it is long: names that begin alike often end differently."""
-    if len(text) <= longest:
-        return text
-    end = (longest - 1) // 2
-    return f"{text[: longest - 1 - end]}…{text[len(text) - end :]}"
-
-
 def _shown(symbol: Any, kind: Kind) -> str:
     if kind == "bytes":
         value = int(symbol)
         return "␣" if value == 32 else chr(value) if 32 < value < 127 else f"{value:02x}"
     if kind == "characters":
-        return {" ": "␣", "\n": "↵", "\t": "⇥"}.get(symbol) or _visible(symbol)
+        return {" ": "␣", "\n": "↵", "\t": "⇥"}.get(symbol) or visible(symbol)
     return shortened(visible(str(symbol)), LONGEST_WORD) or "''"
-
-
-def _visible(letter: str) -> str:
-    if unicodedata.combining(letter):
-        return f"◌{letter}"  # else it would sit on its neighbour
-    return letter if letter.isprintable() else letter.encode("unicode_escape").decode()

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backcast.config import Config
-from backcast.data.sequences import Sequences
+from backcast.legible import shortened, visible
 from backcast.report.interactive.answers import Answer, Array, ask
 from backcast.report.interactive.chosen import Shown
 from backcast.report.interactive.detail import (
@@ -25,7 +25,7 @@ from backcast.report.interactive.packing import MOST_ERROR, pack, pack_codes, pa
 from backcast.report.memory import EXPLAINED
 from backcast.report.results import RunResult
 from backcast.report.symbols import UNKNOWN as UNKNOWN_SIGN
-from backcast.report.symbols import legend, shortened, symbol_names, visible
+from backcast.report.symbols import legend, symbol_names
 
 LONGEST_NAME = 60
 LONGEST_SETTINGS = 400
@@ -55,7 +55,7 @@ def page_data(shown: list[Shown], rows: list[list[int]], detail: Detail) -> dict
         "limit": 1 - EXPLAINED,
         "letters": preprocessing.kind == "characters",
         "signs": legend(names),
-        "channels": _channel_names(first.measured),
+        "channels": [_name(name) for name in first.measured.channel_names[:CHANNELS]],
         "allChannels": first.measured.channels,
         "picture": None if picture is None else {
             "height": picture.height,
@@ -214,13 +214,6 @@ def _likeliest(probabilities: NDArray[np.float32], label: int | None) -> NDArray
     if label is not None:
         highest[label] = np.inf
     return np.sort(np.argsort(-highest, kind="stable")[:CLASSES])
-
-
-def _channel_names(rows: Sequences) -> list[str]:
-    """The names of a table's columns where each is a channel, else numbers."""
-    named = rows.columns if len(rows.columns) == rows.channels > 1 else range(rows.channels)
-    prefix = "" if named is rows.columns else "channel "
-    return [_name(f"{prefix}{name}") for name in list(named)[:CHANNELS]]
 
 
 def _name(text: str) -> str:
