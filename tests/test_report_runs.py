@@ -145,3 +145,14 @@ def test_a_group_is_named_by_what_it_has_set_and_long_names_get_room(npz: Path, 
     short = replace(results, groups=[replace(group, name="gru") for group in results.groups])
     heights = [float(drawn(accuracy_figure(each)).getAttribute("height")[:-2]) for each in (short, results)]
     assert heights[1] - heights[0] > 20, "points: other's name takes three lines"
+
+
+def test_channels_have_their_names_and_it_is_said_that_not_all_are_drawn(tmp_path: Path) -> None:
+    lines = [f"{i},{t},{t % 2},{i},{t % 3},0.5,{t},{'ab'[i % 2]}" for i in range(20) for t in range(6)]
+    table = tmp_path / "steps.csv"
+    table.write_text("\n".join(["id,t,speed,heat,a very long name of a column,d,e,label", *lines]) + "\n")
+    page = page_of(train(table, "r-lstm", tmp_path / "run", "--time", "t"))
+    assert "the first 3 of 5 channels are drawn." in page
+    image = page.partition('alt="truth beside what run says" src="')[2].partition('"')[0]
+    texts = [text.firstChild.data for text in drawn(image).getElementsByTagName("text")]
+    assert {"speed", "heat", "a very lo…a column"} <= set(texts)

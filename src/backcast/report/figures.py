@@ -17,6 +17,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from backcast.data.sequences import Picture
+from backcast.legible import shortened, visible
 from backcast.report.memory import EXPLAINED
 from backcast.report.reconstructions import Recall
 from backcast.report.results import Group, Results, RunResult
@@ -31,6 +32,7 @@ COLOURS = (
     "#5b4b8a",
     "#666666",
 )  # after Okabe and Ito
+LONGEST_CHANNEL = 18
 WIDTH = 5.8  # inches: text of 9 points is then still legible on a phone
 STYLE: dict[str, Any] = {
     "font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.titlesize": 10,
@@ -146,9 +148,12 @@ def picture_figure(
     return _png(draw, side * len(titles), side * aspect * len(recalls) + 0.4)
 
 
-def line_figure(recall: Recall, most_channels: int = 3) -> str:
-    """A row of real vectors: truth, reconstruction of the past and prediction, one column per anchor."""
-    channels = min(recall.truth.shape[1], most_channels)
+def line_figure(recall: Recall, names: list[str]) -> str:
+    """A row of real vectors: truth, reconstruction of the past and prediction, one column per anchor.
+
+    names  of the first channels, which are drawn
+    """
+    channels = len(names)
 
     def draw(figure: Figure) -> None:
         grid = figure.subplots(channels, len(recall.anchors), squeeze=False, sharex=True, sharey="row")
@@ -167,7 +172,7 @@ def line_figure(recall: Recall, most_channels: int = 3) -> str:
                     axes.set_title(f"from step {anchor}", fontsize=8, loc="center")
             margin = 0.25 * float(np.ptp(truth)) or 1.0
             line[0].set_ylim(truth.min() - margin, truth.max() + margin)
-            line[0].set_ylabel(f"channel {channel}")
+            line[0].set_ylabel(shortened(visible(names[channel]), LONGEST_CHANNEL))
         _legend(figure, grid[0][0])
 
     return svg(draw, height=1.0 + 1.2 * channels)

@@ -19,7 +19,7 @@ from backcast.report.results import Group, Results, RunResult, collect, describe
 from backcast.report.symbols import legend, symbol_names
 from backcast.report.writing import check_place, command, render, write_page
 
-EXAMPLES = 3
+EXAMPLES, CHANNELS = 3, 3
 QUANTITIES = {
     "classification": "classification loss (training)",
     "validation_loss": "classification loss (validation)",
@@ -112,11 +112,14 @@ def _memories(group: Group, results: Results) -> list[Memory]:
             caption += "; bytes that are no printable ASCII in hexadecimal"
         return [Memory(group.name, [], texts, caption, letters=preprocessing.kind == "characters")]
     if picture is None:
+        channels = rows.channel_names[:CHANNELS]
         caption = (
             "the black line is the anchor; left of it the reconstruction, right of it the prediction, where the "
             "method has them"
         )
-        return [Memory(group.name, [figures.line_figure(found) for found in recalls], [], caption)]
+        if len(channels) < rows.channels:
+            caption += f"; the first {len(channels)} of {rows.channels} channels are drawn"
+        return [Memory(group.name, [figures.line_figure(found, channels) for found in recalls], [], caption)]
     memories = []
     for name, answers in (
         ("reconstructed from the state at each anchor", [found.past for found in recalls]),
