@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from xml.dom import minidom
@@ -15,7 +17,7 @@ from backcast.config import Config
 from backcast.errors import InputError
 from backcast.methods import METHODS
 from backcast.phases import phases
-from backcast.report.figures import accuracy_figure
+from backcast.report.figures import accuracy_figure, curve_figure
 from backcast.report.page import QUANTITIES
 from backcast.report.results import Group, collect
 from test_report import train
@@ -43,6 +45,10 @@ def drawn(image: str | None) -> minidom.Element:
     root = minidom.parseString(base64.b64decode(image.partition(",")[2])).documentElement
     assert root is not None
     return root
+
+
+def texts_of(image: str | None) -> set[str]:
+    return {text.firstChild.data for text in drawn(image).getElementsByTagName("text")}
 
 
 def page_of(run: str, *more: str) -> str:
@@ -154,5 +160,25 @@ def test_channels_have_their_names_and_it_is_said_that_not_all_are_drawn(tmp_pat
     page = page_of(train(table, "r-lstm", tmp_path / "run", "--time", "t"))
     assert "the first 3 of 5 channels are drawn." in page
     image = page.partition('alt="truth beside what run says" src="')[2].partition('"')[0]
-    texts = [text.firstChild.data for text in drawn(image).getElementsByTagName("text")]
-    assert {"speed", "heat", "a very lo…a column"} <= set(texts)
+    assert {"speed", "heat", "a very lo…a column"} <= texts_of(image)
+
+
+def test_a_curve_that_hardly_changes_has_its_whole_numbers_beside_it(npz: Path, tmp_path: Path) -> None:
+    run = Path(train(npz, "lstm", tmp_path / "run"))
+    (entry,) = [line for line in (run / "metrics.jsonl").read_text().splitlines() if "epoch" in line][-1:]
+    entries = [
+        {**json.loads(entry), "step": step, "classification": 1.62 + step * 1e-7} for step in (1, 2, 3)
+    ]
+    (run / "metrics.jsonl").write_text("".join(json.dumps(each) + "\n" for each in entries))
+    image = curve_figure(collect([run], None, lambda line: None), "classification", "the loss")
+    texts = texts_of(image)
+    assert not any("+" in text or "e" in text for text in texts - {"the loss", "training steps"})
+    assert {"1", "2", "3"} <= texts and not any("." in text for text in texts if not text.startswith("1.62"))
+
+
+def test_a_folder_with_a_control_character_in_its_name_draws_figures_that_can_be_read(
+    npz: Path, tmp_path: Path
+) -> None:
+    run = train(npz, "lstm", tmp_path / "r\x01n")
+    images = re.findall(r'src="(data:image/svg[^"]*)"', page_of(run))
+    assert len(images) > 3 and any(r"r\x01n" in " ".join(texts_of(image)) for image in images)

@@ -14,6 +14,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from backcast.data.sequences import Picture
@@ -108,6 +109,8 @@ def curve_figure(results: Results, quantity: str, label: str) -> str | None:
         for colour, end in ends:
             axes.axvline(end, color=colour, lw=0.7, ls=":")
         axes.set(xlabel="training steps", xlim=(0, None))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.ticklabel_format(axis="y", style="plain", useOffset=False)  # else a number stands on the title
         axes.set_title(label, pad=14 if ends else 6)
         _legend(figure, axes)
 
@@ -220,7 +223,7 @@ def _show(axes: Axes, pixels: NDArray[np.float64]) -> None:
 
 def _wrapped(name: str) -> str:
     shown = f" {name}" if name.startswith("_") else name  # matplotlib leaves names with _ out of legends
-    return "\n".join(textwrap.wrap(shown, 34, break_on_hyphens=False))
+    return "\n".join(textwrap.wrap(visible(shown), 34, break_on_hyphens=False))
 
 
 def _legend(figure: Figure, axes: Axes) -> None:
