@@ -12,12 +12,16 @@ from xml.dom import minidom
 import numpy as np
 import pytest
 
+from backcast import demo
+from backcast.build import TrainedModel
 from backcast.cli import main
 from backcast.config import Config
+from backcast.data.sequences import Sequences
 from backcast.errors import InputError
 from backcast.methods import METHODS
 from backcast.phases import phases
 from backcast.report.figures import accuracy_figure, curve_figure
+from backcast.report.memory import MemoryCurve, memory_curve
 from backcast.report.page import QUANTITIES
 from backcast.report.results import Group, collect
 from test_report import train
@@ -182,3 +186,18 @@ def test_a_folder_with_a_control_character_in_its_name_draws_figures_that_can_be
     run = train(npz, "lstm", tmp_path / "r\x01n")
     images = re.findall(r'src="(data:image/svg[^"]*)"', page_of(run))
     assert len(images) > 3 and any(r"r\x01n" in " ".join(texts_of(image)) for image in images)
+
+
+def test_the_demo_measures_memory_as_the_report_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fitted_on = []
+
+    def measure(model: TrainedModel, fit_rows: Sequences, test_rows: Sequences) -> MemoryCurve:
+        fitted_on.append(fit_rows.starts)
+        return memory_curve(model, fit_rows.select(np.arange(9)), test_rows.select(np.arange(9)))
+
+    for place in ("backcast.demo", "backcast.report.results"):
+        monkeypatch.setattr(f"{place}.memory_curve", measure)
+    job = demo._Job("lstm", tmp_path / "run", seed=0, scale=0.001, resume=False, overwrite=False)
+    demo._run_job(job, lambda steps: None, lambda: False)
+    group_of(str(tmp_path / "run"))
+    np.testing.assert_array_equal(*fitted_on)
