@@ -22,8 +22,10 @@ from backcast.methods import METHODS
 from backcast.phases import phases
 from backcast.report.figures import accuracy_figure, curve_figure
 from backcast.report.memory import MemoryCurve, memory_curve
-from backcast.report.page import QUANTITIES
+from backcast.report.page import QUANTITIES, _texts
+from backcast.report.reconstructions import Recall
 from backcast.report.results import Group, collect
+from backcast.report.symbols import UNKNOWN
 from test_report import train
 
 
@@ -57,7 +59,7 @@ def texts_of(image: str | None) -> set[str]:
 
 def page_of(run: str, *more: str) -> str:
     assert main(["report", run, *more]) == 0
-    return (Path(run) / ("interactive.html" if more else "report.html")).read_text()
+    return (Path(run) / ("interactive.html" if "--interactive" in more else "report.html")).read_text()
 
 
 @pytest.mark.parametrize(("rows", "said"), [(29, "29 rows, too few to trust"), (30, "30 rows")])
@@ -201,3 +203,19 @@ def test_the_demo_measures_memory_as_the_report_does(tmp_path: Path, monkeypatch
     demo._run_job(job, lambda steps: None, lambda: False)
     group_of(str(tmp_path / "run"))
     np.testing.assert_array_equal(*fitted_on)
+
+
+def test_of_a_symbol_unknown_to_the_model_no_answer_is_right() -> None:
+    truth = np.array([0.0, 1.0, 2.0, 2.0])
+    recalled = Recall(truth, np.array([4]), np.array([[0.0, 0.0, 2.0, 1.0]]), None)
+    (text,) = _texts(recalled, ["a", "b", UNKNOWN])
+    assert [good for _, _, good in text.pairs] == [True, False, False, False]
+    assert text.title == "reconstructed from step 4: 1 of these 4 right"
+
+
+def test_what_is_counted_once_is_not_said_of_many(npz: Path, tmp_path: Path) -> None:
+    run, other = (train(npz, "lstm", tmp_path / seed, "--seed", seed) for seed in "01")
+    assert "each seed holds out its own" not in page_of(run)
+    assert "each seed holds out its own" in page_of(run, other, "--out", str(tmp_path / "0" / "report.html"))
+    data = write_splits(tmp_path / "data", train=["a", "b"] * 20, test=["a"] * 5 + [None])
+    assert "1 class in the 5 rows with a label" in page_of(train(data, "lstm", tmp_path / "one"))

@@ -14,7 +14,7 @@ from backcast.report import figures
 from backcast.report.confusion import confusion_figure
 from backcast.report.interactive.chosen import require_states
 from backcast.report.interactive.page import interactive_page
-from backcast.report.reconstructions import Recall, recall
+from backcast.report.reconstructions import Recall, recall, right
 from backcast.report.results import Group, Results, RunResult, collect, describe_rows
 from backcast.report.symbols import legend, symbol_names
 from backcast.report.writing import check_place, command, render, write_page
@@ -143,7 +143,7 @@ def _curves(results: Results) -> list[str]:
 
 
 def _texts(found: Recall, names: list[str]) -> list[Text]:
-    """Truth and answers, at most the last 60 elements of each answer."""
+    """Truth and answers, at most the last 60 elements of each answer; the last of `names` is the unknown symbol."""
     texts = []
     for kind, answers in (("reconstructed", found.past), ("predicted", found.future)):
         for anchor, answer in zip(
@@ -151,10 +151,12 @@ def _texts(found: Recall, names: list[str]) -> list[Text]:
         ):
             known = np.flatnonzero(~np.isnan(answer))[-60:]
             if len(known):
-                numbers = [(int(found.truth[i]), int(answer[i])) for i in known]
-                pairs = [(names[truth], names[said], truth == said) for truth, said in numbers]
-                right = sum(pair[2] for pair in pairs)
-                texts.append(Text(f"{kind} from step {anchor}: {right} of these {len(known)} right", pairs))
+                truth, said = found.truth[known].astype(int), answer[known].astype(int)
+                judged = right(truth, said, unknown=len(names) - 1).tolist()
+                pairs = [(names[a], names[b], good) for a, b, good in zip(truth, said, judged, strict=True)]
+                texts.append(
+                    Text(f"{kind} from step {anchor}: {sum(judged)} of these {len(known)} right", pairs)
+                )
     return texts
 
 

@@ -7,6 +7,7 @@ a later truth. Of symbols, the most likely one is fed back.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -116,6 +117,11 @@ def _reconstruct(
         own = positions[:, step] != positions[:, step - 1]
         result[whose[own], positions[own, step]] = element[:, 0].cpu().numpy()[own]
     return result
+
+
+def right(truth: NDArray[Any], said: NDArray[Any], unknown: int) -> NDArray[np.bool_]:
+    """Symbols: is the answer right? Never where the truth is unknown to the model, not even if it says "unknown"."""
+    return (said == truth) & (truth != unknown)
 
 
 def spread(firsts: range, most: int | None, nearest: int = 1) -> list[int]:

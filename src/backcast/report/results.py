@@ -151,7 +151,7 @@ class Results:
     """All groups; the rows of the first run, those trained on (with all labels) and those measured.
 
     split  what the latter are called: test, validation or training
-    fixed  the data bring the latter, so that they are the same for every seed
+    fixed  the latter are the same for every seed: the data bring them, or there is only one
     """
 
     groups: list[Group]
@@ -216,7 +216,8 @@ def collect(paths: list[Path], data_dir: str | None, say: Callable[[str], None])
             say(f"measured {path}")
         runs.append(RunResult(path, config, model, environment, epochs, measured, scores, curve))
     first = parts[0]
-    return Results(_groups(runs), first.train, runs[0].measured, first.split, first.fixed)
+    fixed = first.fixed or len({config.seed for config in configs}) == 1
+    return Results(_groups(runs), first.train, runs[0].measured, first.split, fixed)
 
 
 def describe_rows(results: Results) -> list[str]:
@@ -226,7 +227,8 @@ def describe_rows(results: Results) -> list[str]:
         low, high = int(rows.lengths.min()), int(rows.lengths.max())
         steps = f"{low:,}" if low == high else f"{low:,} to {high:,}"
         labelled = rows.labels[rows.labels >= 0]
-        classes = f"{len(np.unique(labelled))} classes" if len(labelled) else "no labels"
+        present = len(np.unique(labelled))
+        classes = "no labels" if not present else "1 class" if present == 1 else f"{present} classes"
         if 0 < len(labelled) < len(rows):
             classes += f" in the {len(labelled):,} {plural(len(labelled), 'row')} with a label"
         return f"{name}: {len(rows):,} {plural(len(rows), 'row')} of {steps} {plural(high, 'step')}, {describe_elements(rows)}, {classes}"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from backcast.inference import outputs_at
 from backcast.report.interactive.detail import BINS, WINDOW, Steps
-from backcast.report.reconstructions import Recall, recall
+from backcast.report.reconstructions import Recall, recall, right
 from backcast.report.results import RunResult
 
 Array = NDArray[np.float64]
@@ -79,7 +79,7 @@ def _judged(run: RunResult, found: Recall, values: Array, distances: NDArray[np.
     """`distances` (A, T) of each element from each anchor, below 1 where it is not asked."""
     if run.model.preprocessing.symbols:
         unknown = len(run.model.preprocessing.vocabulary)
-        wrong = np.where(np.isnan(values), np.nan, (values != found.truth) | (found.truth == unknown))
+        wrong = np.where(np.isnan(values), np.nan, ~right(found.truth, values, unknown))
     else:
         wrong = np.square((values - found.truth) / np.array(run.model.preprocessing.std)).mean(axis=-1)
     return Answer(
