@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from backcast.export import export
 from backcast.nn.plain import PlainModel
 from backcast.streaming import StreamSession, fingerprint
 from test_cli import QUICK
+from test_report_runs import write_splits
 from test_stream_command import save_model
 from test_streaming import BYTES, LETTERS, NUMBERS, REAL, make, values
 
@@ -187,6 +189,29 @@ def test_a_folder_for_the_hub_is_a_model_with_a_card(trained: Path, npz: Path, t
     model.save_pretrained(tmp_path / "again")
     assert "not measured" in (tmp_path / "again" / "README.md").read_text()
     assert "A classifier of whole sequences (lstm)" in card and "it reads real vectors of 2 channels" in card
+
+
+def test_a_card_counts_only_the_validation_rows_that_have_a_label(tmp_path: Path) -> None:
+    labels = [*"abab", *[None] * 30]
+    data = write_splits(tmp_path / "data", train=[*"ab"] * 9, validation=labels)
+    assert main(["train", str(data), *QUICK, "--out", str(tmp_path / "run")]) == 0
+    load_model(tmp_path / "run").save_pretrained(tmp_path / "card")
+    assert "; 4 rows, validation rows, which chose the epoch" in (tmp_path / "card" / "README.md").read_text()
+
+
+def test_the_card_of_a_run_that_was_only_pretrained_claims_no_classes(npz: Path, tmp_path: Path) -> None:
+    pretrain = [*QUICK, "--method", "r-lstm", "--epochs", "0", "--pretrain-epochs", "1"]
+    assert main(["train", str(npz), *pretrain, "--out", str(tmp_path / "run")]) == 0
+    card = tmp_path / "card"
+    load_model(tmp_path / "run").save_pretrained(card)
+    text = (card / "README.md").read_text()
+    assert "A pretrained network (lstm), which knows no classes yet, trained with backcast" in text
+    assert not re.search(
+        "classifier of|lassification|\\*\\*(Classes|Accuracy)|predict_proba", text.partition("## Settings")[0]
+    )
+    (command,) = re.findall("backcast train DATA --from THIS_FOLDER", text)
+    words = command.replace("DATA", str(npz)).replace("THIS_FOLDER", str(card)).split()[1:]
+    assert main([*words, *QUICK, "--method", "r-lstm", "--out", str(tmp_path / "tuned")]) == 0
 
 
 def test_folders_that_cannot_be_written_are_refused(

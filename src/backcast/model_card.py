@@ -21,6 +21,16 @@ PAPER = (
     "Trinh, Dai, Luong, Le: Learning Longer-term Dependencies in RNNs with Auxiliary Losses. ICML 2018, "
     "arXiv:1803.00144"
 )
+CLASSIFY = """```python
+from backcast import StreamSession, load, load_model
+
+model = load_model(".")  # this folder, or "hf:owner/name"
+probabilities = model.predict_proba(load("my-data.npz").train)
+session = StreamSession(model)  # step by step
+```"""
+FINE_TUNE = """```
+backcast train DATA --from THIS_FOLDER
+```"""
 NOT_SETTINGS = ("data", "data_dir", "unlabeled", "from_run", "method", "seed", "device", "checkpoint_minutes")
 
 
@@ -85,7 +95,7 @@ def model_card(
     head: dict[str, Any] = {
         "library_name": "backcast",
         "license": license or "unknown",
-        "tags": ["backcast", "sequence-classification", config.method],
+        "tags": ["backcast", *(["sequence-classification"] if description["classes"] else []), config.method],
     }
     if accuracy is not None:
         metric = {"type": "accuracy", "value": round(accuracy.share, 4), "name": accuracy.where}
@@ -100,28 +110,24 @@ def model_card(
     ]
     classes = [str(one) for one in description["classes"]]
     shown = ", ".join(classes[:20]) + (f", … ({len(classes)} in all)" if len(classes) > 20 else "")
+    what, knows, use = f"A pretrained network ({method.network}), which knows no classes yet", "", FINE_TUNE
+    if classes:
+        what, use = f"A classifier of whole sequences ({method.network})", CLASSIFY
+        knows = f"- **Classes**: {shown}\n- **Accuracy**: {accuracy or 'not measured'}, one run, seed {config.seed}\n"
     return f"""---
 {yaml.safe_dump(head, sort_keys=False, allow_unicode=True).strip()}
 ---
 
 # {name}, {config.method}
 
-A classifier of whole sequences ({method.network}), trained with backcast: {method.description}.
+{what}, trained with backcast: {method.description}.
 
 - **Data**: {name if config.data else "not named"}; it reads {reads}
-- **Classes**: {shown}
-- **Accuracy**: {accuracy or "not measured"}, one run, seed {config.seed}
-- **License**: {license or "not stated"}
+{knows}- **License**: {license or "not stated"}
 
 ## Use
 
-```python
-from backcast import StreamSession, load, load_model
-
-model = load_model(".")  # this folder, or "hf:owner/name"
-probabilities = model.predict_proba(load("my-data.npz").train)
-session = StreamSession(model)  # step by step
-```
+{use}
 
 Weights are safetensors, all else is JSON: nothing that is loaded can run code.
 

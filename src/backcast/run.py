@@ -326,7 +326,7 @@ def _environment(prepared: Prepared, device: torch.device) -> dict[str, Any]:
         "rows": {
             "train": len(prepared.train),
             "labelled": int((prepared.train.labels >= 0).sum()),
-            "validation": len(prepared.validation or []),
+            "validation": int((prepared.validation.labels >= 0).sum()) if prepared.validation else 0,
             "test": prepared.test,
         },
         "data_sha256": prepared.checksum,
