@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import shlex
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from matplotlib import rc_context
 
+from backcast import inspection
 from backcast.cli import main
 from backcast.data.forms.arrays import from_arrays
+from backcast.data.preprocessing import pieces
 from backcast.data.sequences import Picture, Sequences
 from backcast.rows_figure import examples, write_figure
 from test_data import write_pictures
@@ -109,6 +112,31 @@ def test_many_classes_and_a_constant_channel(tmp_path: Path, capsys: pytest.Capt
     lines = told(capsys, "inspect", "many.npz", "--no-measure")
     assert any("… and 40 more" in line for line in lines)
     assert "values mean ± std of each channel: 1 ± 0, 0 ± 1" in lines
+
+
+def test_constant_channels_are_found_in_one_pass(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passes = []
+
+    def counted(rows: Sequences) -> Iterator[np.ndarray]:
+        passes.append(rows)
+        return pieces(rows)
+
+    monkeypatch.setattr(inspection, "pieces", counted)
+    np.save(tmp_path / "constant.npy", np.ones((20, 4, 12)))
+    lines = told(capsys, "inspect", "constant.npy", "--no-measure")
+    assert any("1 ± 0, 1 ± 0" in line for line in lines) and "… and 4 more" in " ".join(lines)
+    assert len(passes) == 1
+
+
+def test_names_with_escape_codes_do_not_reach_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [f"{i},{t},1,{t},\x1b[31m{i % 2}" for i in range(4) for t in range(3)]
+    (tmp_path / "rows.csv").write_text("\n".join(["id,t,\x1b[1mx,y,label", *lines]) + "\n")
+    text = " ".join(told(capsys, "inspect", "rows.csv", "--time", "t", "--no-measure"))
+    assert r"\x1b[31m0: 2 (50.0 %)" in text and r"columns \x1b[1mx, y" in text and "\x1b" not in text
 
 
 def test_a_picture_of_a_few_rows(

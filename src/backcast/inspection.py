@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from backcast.config import DATA_OPTIONS, resolve
 from backcast.data.describe import kind_hint, new_classes
@@ -16,6 +17,7 @@ from backcast.data.preprocessing import Preprocessing, count_symbols, pieces
 from backcast.data.sequences import Sequences, describe_elements
 from backcast.data.sources import load
 from backcast.errors import plural
+from backcast.legible import visible
 from backcast.rows_figure import check_target, write_figure
 from backcast.suggestions import (
     Measured,
@@ -58,7 +60,7 @@ def inspect(
         yield f"{data}, {name}" if len(parts) > 1 else data
         yield from _table(_described(rows, fitted, config.kind))
         if train.classes and (new := new_classes(rows, train)):
-            yield f"  classes that the training rows have not: {_listed([*new], MOST_CLASSES)}"
+            yield f"  classes that the training rows have not: {_listed([*map(_name, new)], MOST_CLASSES)}"
         yield ""
     suggestion = suggest(train, given)
     yield "suggested, by rules of thumb"
@@ -85,11 +87,11 @@ def inspect(
 def _described(rows: Sequences, fitted: Preprocessing, kind: str) -> dict[str, str]:
     lines = {"rows": f"{len(rows):,}", "elements": describe_elements(rows) + kind_hint(rows, kind)}
     if rows.columns:
-        lines["columns"] = _listed([*rows.columns], MOST_CHANNELS)
+        lines["columns"] = _listed([*map(_name, rows.columns)], MOST_CHANNELS)
     if rows.is_symbols:
         lines["symbols"] = _symbols(rows)
     else:
-        spreads = [_spread(rows, channel, std) for channel, std in enumerate(fitted.std)]
+        spreads = _spreads(rows, np.array(fitted.std)).tolist()
         pairs = [f"{mean:.4g} ± {std:.4g}" for mean, std in zip(fitted.mean, spreads, strict=True)]
         title = "mean ± std" + (" of each channel" if len(pairs) > 1 else "")
         lines["values"] = f"{title}: {_listed(pairs, MOST_CHANNELS)}"
@@ -99,7 +101,7 @@ def _described(rows: Sequences, fitted: Preprocessing, kind: str) -> dict[str, s
         lines["order"] = f"{rows.permutation.name}: all rows are read in this one random order"
     counts = np.bincount(rows.labels[rows.labels >= 0], minlength=len(rows.classes))
     shares = [f"{name}: {count:,} ({100 * count / max(counts.sum(), 1):.1f} %)"
-              for name, count in zip(rows.classes, counts.tolist(), strict=True)]  # fmt: skip
+              for name, count in zip(map(_name, rows.classes), counts.tolist(), strict=True)]  # fmt: skip
     lines["classes"] = f"{len(shares)} in all; {_listed(shares, MOST_CLASSES)}" if shares else "none"
     unlabelled = int((rows.labels < 0).sum())
     lines["unlabelled"] = f"{unlabelled:,} {plural(unlabelled, 'row')}" if unlabelled else "none"
@@ -115,13 +117,14 @@ def _described(rows: Sequences, fitted: Preprocessing, kind: str) -> dict[str, s
     return lines
 
 
-def _spread(rows: Sequences, channel: int, std: float) -> float:
-    """The standard deviation of a channel: `Preprocessing` says 1 for a constant one; here it is 0."""
-    if std != 1.0:
-        return std
-    values = [piece[:, channel] for piece in pieces(rows)]
-    low, high = (float(f.reduce([f.reduce(part) for part in values])) for f in (np.fmin, np.fmax))
-    return std if low < high else 0.0
+def _spreads(rows: Sequences, stds: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The channels' standard deviations: `Preprocessing` says 1 for a constant one; here it is 0."""
+    if not (stds == 1.0).any():
+        return stds
+    low, high = np.full_like(stds, np.inf), np.full_like(stds, -np.inf)
+    for piece in pieces(rows):
+        low, high = np.fmin(low, np.fmin.reduce(piece)), np.fmax(high, np.fmax.reduce(piece))
+    return np.where((stds == 1.0) & ~(low < high), 0.0, stds)
 
 
 def _symbols(rows: Sequences) -> str:
@@ -136,6 +139,11 @@ def _shown(rows: Sequences, number: int) -> str:
     if rows.kind == "bytes":
         return repr(chr(name)) if 32 <= name < 127 else f"0x{name:02x}"
     return repr(name)
+
+
+def _name(name: Any) -> str:
+    """As a terminal may have it."""
+    return visible(str(name))
 
 
 def _histogram(rows: Sequences) -> dict[str, str]:
