@@ -348,6 +348,7 @@ def test_symbols_are_shown_as_what_they_are() -> None:
     ]
     assert symbol_names((-3, 12), "integers") == ["-3", "12", UNKNOWN]
     words = symbol_names(("New York", "", "w" * 30), "categories")
+    assert symbol_names(("e\u0301te\u0301",), "categories")[0] == "e\u0301te\u0301", "it has its own letter"
     assert words[:2] == ["New York", "''"] and len(words[2]) == 24 and words[-1] == UNKNOWN
     assert shortened("abcdefghij", 5) == "ab…ij" and shortened("abc", 5) == "abc"
 

@@ -6,8 +6,9 @@ import unicodedata
 
 
 def visible(text: str) -> str:
-    """The same text with what cannot be printed escaped, as \\x00; blanks stay."""
-    return "".join(_visible(letter) for letter in text)
+    """The same text with what cannot be printed escaped, as \\x00; blanks stay, and accents have something to sit on."""
+    shown = "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+    return f"◌{shown}" if unicodedata.combining(text[:1] or " ") else shown
 
 
 def shortened(text: str, longest: int) -> str:
@@ -16,9 +17,3 @@ def shortened(text: str, longest: int) -> str:
         return text
     end = (longest - 1) // 2
     return f"{text[: longest - 1 - end]}…{text[len(text) - end :]}"
-
-
-def _visible(letter: str) -> str:
-    if unicodedata.combining(letter):
-        return f"◌{letter}"  # else it would sit on its neighbour
-    return letter if letter.isprintable() else letter.encode("unicode_escape").decode()
