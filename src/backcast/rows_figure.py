@@ -134,7 +134,10 @@ def _symbols(rows: Sequences, which: list[int]) -> Figure:
         shown = rows.steps(i, 0, min(int(rows.lengths[i]), MOST_POINTS))
         axes.plot(shown, ".", ms=4 if len(shown) < 300 else 2)
         if len(rows.symbols) <= MOST_NAMES:
-            axes.set_yticks(range(len(rows.symbols)), [shortened(visible(str(name)), LONGEST_NAME) for name in rows.symbols])
+            axes.set_yticks(
+                range(len(rows.symbols)),
+                [shortened(visible(str(name)), LONGEST_NAME) for name in rows.symbols],
+            )
         axes.margins(y=0.1)
     if len(rows.symbols) > MOST_NAMES:
         figure.supylabel("number of the symbol, in order")

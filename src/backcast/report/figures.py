@@ -69,6 +69,7 @@ def draw_memory(axes: Axes, results: Results) -> None:
         transform=axes.get_yaxis_transform(),
     )  # fmt: skip
     axes.set(xlabel="steps into the past, from the end", ylabel="readout error (1: knows nothing)")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylim(0, 1.15)
     axes.set_xlim(0, int(max(group.runs[0].memory.distances[-1] for group in results.groups)))
 
