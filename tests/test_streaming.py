@@ -110,6 +110,19 @@ def test_text_bytes_and_words() -> None:
     )
 
 
+def test_what_stands_behind_the_lengths_is_not_looked_at() -> None:
+    for preprocessing, right, padded in (
+        (REAL, [[[0.0, 1.0]], [[2.0, 3.0]]], [[[0, 1], [np.nan, 1]], [[2, 3], [np.inf, 1e300]]]),
+        (WORDS, [["home"], ["buy"]], [["home", None], ["buy", np.nan]]),
+        (NUMBERS, [[0], [5]], [[0, -1.5], [5, 0.5]]),
+    ):
+        model = make(preprocessing)
+        found = StreamSession(model, 2).push(padded, lengths=[1, 1])
+        np.testing.assert_array_equal(found, StreamSession(model, 2).push(right))
+        with pytest.raises(InputError, match="row 1, step 1"):
+            StreamSession(model, 2).push(padded, lengths=[1, 2])
+
+
 def test_no_step_is_an_answer_too_and_reset_begins_anew() -> None:
     model = make()
     session = StreamSession(model, 3)

@@ -73,7 +73,7 @@ class StreamSession:
                  (rows, steps); texts or bytes: a list of them, or one for one row. No steps at all are fine, too. The C
                  numbers are taken by position, in the order of the training; names of a table's columns must be in it
         rows     (m,) the streams that x is for, each once; None: all, in order
-        lengths  (m,) how many steps of each row of x count; None: all
+        lengths  (m,) how many steps of each row of x count; None: all. What stands behind them may be anything
 
         Before its first step a stream's probabilities are what the classifier gives for an output of zeros, not
         the frequencies of the classes. Raises InputError, with nothing read, where x does not fit.
@@ -81,8 +81,8 @@ class StreamSession:
         which = self._which(rows)
         count = self.batch_size if which is None else len(which)
         _require_order(feature_names(self.model.preprocessing), x)
-        elements, own = read_pushed(self.model.preprocessing, x, count)
-        self._read(elements.to(self.model.device), self._lengths(lengths, own), which)
+        elements, steps = read_pushed(self.model.preprocessing, x, count, lengths)
+        self._read(elements.to(self.model.device), steps, which)
         return self._answer(which)
 
     def probabilities(self, rows: Any = None) -> NDArray[np.float32]:
@@ -184,22 +184,6 @@ class StreamSession:
         if len(np.unique(found)) < len(found):
             raise InputError("rows names a stream twice; push its steps one after the other")
         return found
-
-    def _lengths(self, lengths: Any, own: NDArray[np.int64]) -> NDArray[np.int64]:
-        if lengths is None:
-            return own
-        found = np.asarray(lengths)
-        if found.shape != own.shape or (found.dtype.kind not in "iu" and found.size):
-            raise InputError(
-                f"lengths must be {len(own)} whole numbers, one per row of x, not {found.dtype} {found.shape}"
-            )
-        wrong = np.flatnonzero((found < 0) | (found > own))
-        if len(wrong):
-            row = int(wrong[0])
-            raise InputError(
-                f"lengths: row {row} of x has {own[row]} {plural(own[row], 'step')}, so 0 .. {own[row]}, not {found[row]}"
-            )
-        return found.astype(np.int64)
 
     @torch.no_grad()
     def _read(self, x: Tensor, lengths: NDArray[np.int64], which: NDArray[np.int64] | None) -> None:
