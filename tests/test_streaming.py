@@ -110,6 +110,24 @@ def test_text_bytes_and_words() -> None:
     )
 
 
+def test_symbols_come_in_the_forms_that_fit_takes() -> None:
+    pandas = pytest.importorskip("pandas")
+    whole, ragged = [[0, 2], [5, 2]], [[0, 2], [5]]
+    arrays = [np.array(row) for row in ragged]
+    for preprocessing, same, plain in (
+        (NUMBERS, pandas.DataFrame(whole), whole),
+        (NUMBERS, arrays, ragged),
+        (NUMBERS, [torch.tensor(row) for row in ragged], ragged),
+        (NUMBERS, [list(row) for row in arrays], ragged),
+        (WORDS, pandas.Series([["home", "buy"], ["view"]]), [["home", "buy"], ["view"]]),
+        (WORDS, pandas.DataFrame([["home", "buy"], ["view", "buy"]]), [["home", "buy"], ["view", "buy"]]),
+        (LETTERS, pandas.Series(["ab", "c"]), ["ab", "c"]),
+        (BYTES, [np.frombuffer(b"ab", np.uint8), [np.uint8(99)]], [b"ab", b"c"]),
+    ):
+        model = make(preprocessing)
+        np.testing.assert_array_equal(StreamSession(model, 2).push(same), StreamSession(model, 2).push(plain))
+
+
 def test_what_stands_behind_the_lengths_is_not_looked_at() -> None:
     for preprocessing, right, padded in (
         (REAL, [[[0.0, 1.0]], [[2.0, 3.0]]], [[[0, 1], [np.nan, 1]], [[2, 3], [np.inf, 1e300]]]),
@@ -224,6 +242,9 @@ BAD = {
     "a fraction": (NUMBERS, 1, dict(x=[[0.5]]), "step 0 is 0.5, but the model reads whole numbers"),
     "words in a row": (WORDS, 1, dict(x=["home"]), r"row 0 is 'home'.*push \(rows, steps\)"),
     "no byte": (BYTES, 1, dict(x=[[256]]), "step 0 is 256"),
+    "masked": (REAL, 1, dict(x=np.ma.masked_equal(np.ones((1, 3, 2)), 1)), "x is masked; say what"),
+    "bfloat16": (REAL, 1, dict(x=torch.ones(1, 3, 2, dtype=torch.bfloat16)), "x: this tensor is no array"),
+    "fractions": (NUMBERS, 1, dict(x=[np.array([0.5])]), "row 0, step 0 is 0.5"),
     "nothing": (BYTES, 1, dict(x=None), "x is a NoneType"),
 }  # fmt: skip
 

@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from backcast.data.forms.arrays import require_unmasked
+from backcast.data.forms.python_objects import from_torch
 from backcast.data.preprocessing import Preprocessing
 from backcast.data.sequences import Kind, describe_kind
 from backcast.errors import InputError, plural
@@ -22,7 +24,8 @@ def read_pushed(
 
     x  real vectors: (rows, steps, C), or (rows, steps) where C is 1; an array, tensor or list, in the units of
        the training rows
-       whole numbers or words as symbols: (rows, steps), or a list of lists of different lengths
+       whole numbers or words as symbols: (rows, steps), an array, tensor or DataFrame, or a list or column (Series) of
+       lists or arrays of different lengths
        characters: a list of texts, or one text for one row; bytes: the same, of bytes or of texts to be read as UTF-8
     lengths  (rows,) how many steps of each row count: what stands behind them is not looked at; None: all
 
@@ -30,8 +33,8 @@ def read_pushed(
     model does not read: a wrong number of rows or channels, a missing value, text in place of numbers, and for lengths
     beyond a row's end.
     """
-    if hasattr(x, "detach"):
-        x = x.detach().cpu().numpy()
+    x = from_torch(x, "x")
+    require_unmasked(x, "x")
     if preprocessing.symbols:
         return _symbols(preprocessing, x, rows, lengths)
     values = _numbers(preprocessing, x)
@@ -101,6 +104,8 @@ def _symbols(
     kind = preprocessing.kind
     if isinstance(x, str | bytes | bytearray):
         x = [x]
+    if hasattr(x, "to_numpy"):
+        x = x.to_numpy()
     if isinstance(x, np.ndarray):
         x = (x[:, :, 0] if x.ndim == 3 and x.shape[2] == 1 else x).tolist()
     if not isinstance(x, list | tuple):
@@ -129,6 +134,8 @@ def _row(kind: Kind, row: Any, i: int) -> Any:
             return row
     if kind == "characters" and isinstance(row, str):
         return row
+    if hasattr(row, "tolist"):
+        row = row.tolist()
     if not isinstance(row, list | tuple):
         raise InputError(
             f"x: row {i} is {reprlib.repr(row)}, but the model reads {describe_kind(kind, 1)}: push (rows, steps)"
@@ -148,7 +155,7 @@ def _require_fit(kind: Kind, symbols: Any, i: int) -> None:
 def _fits(kind: Kind, symbol: Any) -> bool:
     if kind == "characters":
         return isinstance(symbol, str) and len(symbol) == 1
-    whole = isinstance(symbol, int) and not isinstance(symbol, bool)
+    whole = isinstance(symbol, int | np.integer) and not isinstance(symbol, bool)
     if kind == "bytes":
         return whole and 0 <= symbol < 256
     return whole or isinstance(symbol, str)
