@@ -148,6 +148,7 @@ def test_raw_bytes_and_text(tmp_path: Path, stream: Stream) -> None:
         np.testing.assert_allclose(list(answer["probabilities"].values()), expected[0], atol=1e-5)
     answers, _ = stream(reads_text, "abä", "--format", "text", "--every", "0")
     assert [answer["steps"] for answer in answers] == [3]
+    assert stream(reads_text, "\ufeffabä", "--format", "text", "--every", "0")[0] == answers
     answers, error = stream(reads_text, b"ab\xffab", "--format", "text", status=2)
     assert "behind character 2: is no UTF-8" in error and [one["steps"] for one in answers] == [1, 2]
     for run, wrong, right in ((reads_text, "bytes", "text"), (reads_bytes, "text", "bytes")):

@@ -92,7 +92,7 @@ class Streams:
         self._pieces: dict[Id, deque[_Piece]] = {}
         self._answers = self._line = 0
         self._rest = b""
-        self._decoder = codecs.getincrementaldecoder("utf-8")()
+        self._decoder = codecs.getincrementaldecoder("utf-8-sig")()  # a byte-order mark is no character
 
     def feed(self, chunk: bytes, last: bool = False) -> tuple[list[str], InputError | None]:
         """Reads what has arrived; returns the lines to write, and what was wrong after them, if anything was.
