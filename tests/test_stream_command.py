@@ -109,6 +109,8 @@ def test_a_stream_goes_on_where_it_stopped(run: Path, stream: Stream, tmp_path: 
         np.testing.assert_allclose(
             list(one["probabilities"].values()), list(other["probabilities"].values()), atol=1e-5
         )
+    third, _ = stream(run, lines({"id": 1, "x": x[1, 0].tolist()}), "--every", "4", "--state", state)
+    assert [(one["id"], one["steps"]) for one in third] == [(1, 11)]  # 0 read nothing since its last answer
     other = save_model(tmp_path / "other", REAL, "lstm", 5)
     assert "saved by another model" in stream(other, "", "--state", state, status=2)[1]
     assert "there is no folder" in stream(run, "", "--state", str(tmp_path / "no" / "state"), status=2)[1]

@@ -87,6 +87,8 @@ class Streams:
                     f"{state}: was not written by `backcast stream`: it has no {error}"
                 ) from None
             self._steps = {id: int(self._session.steps[row]) for id, row in self._rows.items()}
+        # Steps at the last answer. What a former process read, it has answered.
+        self._answered = dict(self._steps)
         taken = set(self._rows.values())
         self._free = [row for row in reversed(range(self._session.batch_size)) if row not in taken]
         self._pieces: dict[Id, deque[_Piece]] = {}
@@ -97,7 +99,7 @@ class Streams:
     def feed(self, chunk: bytes, last: bool = False) -> tuple[list[str], InputError | None]:
         """Reads what has arrived; returns the lines to write, and what was wrong after them, if anything was.
 
-        last  nothing more comes: a line without its newline counts, and streams with unanswered steps get an answer
+        last  nothing more comes: a line without its newline counts, and streams that read on since their last answer get one
         """
         error = None
         try:
@@ -106,7 +108,7 @@ class Streams:
             error = found
         if last and error is None:
             for id, steps in self._steps.items():
-                if steps and (not self.every or steps % self.every):
+                if steps != self._answered.get(id):
                     self._answer_due(id)
         return self._read(), error
 
@@ -199,12 +201,13 @@ class Streams:
                 self._answer_due(id)
         if end:
             self._answer_due(id, end)
-            del self._steps[id]
+            del self._steps[id], self._answered[id]
 
     def _answer_due(self, id: Id, end: bool = False) -> None:
         pieces = self._pieces.setdefault(id, deque([_Piece()]))
         pieces[-1].answer, pieces[-1].end = self._answers, end
         pieces.append(_Piece())
+        self._answered[id] = self._steps[id]
         self._answers += 1
 
     def _read(self) -> list[str]:
