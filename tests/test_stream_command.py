@@ -233,6 +233,14 @@ def test_ctrl_c_twice_in_the_middle_of_a_piece_leaves_the_state_as_it_was(
     assert state.read_bytes() == before
 
 
+def test_a_closed_input_is_named(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", None)  # as Python has it behind the shell's <&-
+    assert main(["stream", str(run)]) == 2
+    assert "standard input is closed" in capsys.readouterr().err
+
+
 def test_a_broken_pipe_ends_quietly(run: Path) -> None:
     with start(run) as process:
         assert process.stdin is not None and process.stdout is not None and process.stderr is not None

@@ -50,6 +50,8 @@ def _stream(arguments: argparse.Namespace) -> int:
     from backcast.build import load_model
     from backcast.stream_lines import Streams
 
+    if sys.stdin is None:  # the shell's <&-
+        raise InputError("standard input is closed, and steps come from there: backcast stream RUN < FILE")
     state: Path | None = arguments.state
     if state is not None:
         require_place(state, f"--state {state}")
