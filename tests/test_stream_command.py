@@ -130,7 +130,7 @@ def test_a_state_that_cannot_be_written_is_named_before_the_work(
     monkeypatch.setattr("os.replace", full)  # only at the end, where it could not be known
     answers, error = stream(run, "[1, 2]\n", "--state", str(state), status=1)
     assert len(answers) == 1 and error == f"backcast: {state}: No space left on device\n"
-    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+    assert {path.name for path in tmp_path.iterdir()} == {"model", ".state.lock"}
 
     def read_only(dir: Path) -> None:
         raise PermissionError(13, "Permission denied")
@@ -138,6 +138,22 @@ def test_a_state_that_cannot_be_written_is_named_before_the_work(
     monkeypatch.setattr("tempfile.TemporaryFile", read_only)
     answers, error = stream(run, "[1, 2]\n", "--state", str(state), status=2)
     assert not answers and f"--state {state}: {tmp_path} cannot be written: Permission denied" in error
+
+
+def test_two_at_once_do_not_share_a_state(run: Path, stream: Stream, tmp_path: Path) -> None:
+    state, link = tmp_path / "state", tmp_path / "link"
+    link.symlink_to(state)
+    with start(run, "--state", str(state)) as process:
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.write("[1, 2]\n")
+        process.stdin.flush()
+        process.stdout.readline()
+        for name in (state, link):
+            answers, error = stream(run, "[1, 2]\n", "--state", str(name), status=2)
+            assert not answers and f"--state {name}: another process is at work in it" in error
+        process.stdin.close()
+        assert process.wait(60) == 0
+    assert [one["steps"] for one in stream(run, "[1, 2]\n", "--state", str(link))[0]] == [2]
 
 
 def test_raw_bytes_and_text(tmp_path: Path, stream: Stream) -> None:

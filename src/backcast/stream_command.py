@@ -47,14 +47,23 @@ def add_stream_commands(command: Command, prepare: Callable[[argparse.Namespace]
 
 
 def _stream(arguments: argparse.Namespace) -> int:
-    from backcast.build import load_model
-    from backcast.stream_lines import Streams
+    from backcast.locks import held
 
     if sys.stdin is None:  # the shell's <&-
         raise InputError("standard input is closed, and steps come from there: backcast stream RUN < FILE")
     state: Path | None = arguments.state
-    if state is not None:
-        require_place(state, f"--state {state}")
+    if state is None:
+        return _run(arguments, None)
+    require_place(state, f"--state {state}")
+    target = state.resolve()  # of a link: where it is written
+    with held(target.with_name(f".{target.name}.lock"), f"--state {state}"):
+        return _run(arguments, state)
+
+
+def _run(arguments: argparse.Namespace, state: Path | None) -> int:
+    from backcast.build import load_model
+    from backcast.stream_lines import Streams
+
     known = state if state is not None and state.exists() else None
     streams = Streams(
         load_model(arguments.source, arguments.device), arguments.every, arguments.format, known
