@@ -218,14 +218,17 @@ def start(run: Path, *options: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, text=True, **pipes)  # type: ignore[call-overload, no-any-return]
 
 
-def test_answers_come_at_once_and_ctrl_c_ends_quietly(run: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda one: one.name)
+def test_answers_come_at_once_and_signals_end_quietly(
+    number: signal.Signals, run: Path, tmp_path: Path
+) -> None:
     state = tmp_path / "state"
     with start(run, "--state", str(state)) as process:
         assert process.stdin is not None and process.stdout is not None and process.stderr is not None
         process.stdin.write("[1, 2]\n")
         process.stdin.flush()
         assert json.loads(process.stdout.readline())["steps"] == 1  # while its input is still open
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         assert process.wait(30) == 130 and process.stderr.read() == ""
     assert state.exists()
 
@@ -247,6 +250,33 @@ def test_ctrl_c_twice_in_the_middle_of_a_piece_leaves_the_state_as_it_was(
     monkeypatch.setattr(Streams, "feed", twice)
     stream(run, "[3, 4]\n", "--state", str(state), status=130)
     assert state.read_bytes() == before
+
+
+def test_signals_wait_until_streams_are_read_and_saved(
+    run: Path, tmp_path: Path, stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed, save, state = Streams.feed, Streams.save, tmp_path / "state"
+
+    def hung_up(self: Streams, chunk: bytes, last: bool = False) -> object:
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGHUP)
+        return feed(self, chunk, last)
+
+    def interrupted(self: Streams, path: Path) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        save(self, path)
+
+    monkeypatch.setattr(Streams, "save", interrupted)
+    assert [one["steps"] for one in stream(run, "[1, 2]\n", "--state", str(state))[0]] == [1]
+    monkeypatch.undo()
+    monkeypatch.setattr(Streams, "feed", hung_up)
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        assert [one["steps"] for one in stream(run, "[1, 2]\n", "--state", str(state), status=130)[0]] == [2]
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # nohup
+        assert [one["steps"] for one in stream(run, "[1, 2]\n", "--state", str(state))[0]] == [3]
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_closed_input_is_named(

@@ -68,15 +68,15 @@ def _run(arguments: argparse.Namespace, state: Path | None) -> int:
     streams = Streams(
         load_model(arguments.source, arguments.device), arguments.every, arguments.format, known
     )
-    try:
-        with _Interrupts() as interrupts:
+    with _Interrupts() as interrupts:
+        try:
             return _pump(streams, interrupts)
-    except KeyboardInterrupt:  # in the middle of a piece: FILE stays as it was
-        state = None
-        raise
-    finally:
-        if state is not None:
-            streams.save(state)
+        except KeyboardInterrupt:  # in the middle of a piece: FILE stays as it was
+            state = None
+            raise
+        finally:
+            if state is not None:
+                streams.save(state)
 
 
 def _pump(streams: Any, interrupts: _Interrupts) -> int:
@@ -121,15 +121,19 @@ def _export(arguments: argparse.Namespace) -> int:
 
 
 class _Interrupts:
-    """Ctrl-C and SIGTERM: at once while waiting for data, else after what is being read: nothing is half read."""
+    """Ctrl-C, SIGTERM, SIGHUP: at once while waiting for data, else after what is being read: nothing is half read.
+
+    Only a second Ctrl-C is not waited for; a closing terminal sends SIGHUP twice.
+    """
 
     def __init__(self) -> None:
         self.asked = self._waiting = False
 
     def __enter__(self) -> _Interrupts:
-        self._before = {
-            number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)
-        }
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as nohup has it
+            numbers.append(signal.SIGHUP)
+        self._before = {number: signal.signal(number, self._note) for number in numbers}
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -145,6 +149,6 @@ class _Interrupts:
             self._waiting = False
 
     def _note(self, number: int, frame: object) -> None:
-        if self._waiting or self.asked:
+        if self._waiting or (self.asked and number == signal.SIGINT):
             raise KeyboardInterrupt
         self.asked = True
