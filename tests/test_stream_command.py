@@ -182,6 +182,20 @@ def test_raw_bytes_and_text(tmp_path: Path, stream: Stream) -> None:
     assert [one["steps"] for one in stream(reads_bytes, '98\n"ä"\n')[0]] == [1, 2, 3]
 
 
+def test_unknown_symbols_are_named_once(tmp_path: Path, stream: Stream) -> None:
+    had_not = (
+        "backcast: the input holds symbols that the training rows had not ({}); they are read as unknown\n"
+    )
+    text = save_model(tmp_path / "text", LETTERS)
+    assert stream(text, "abc", "--format", "text")[1] == ""
+    assert stream(text, "aBA\nC" * 100, "--format", "text", "--every", "0")[1] == had_not.format(
+        "'\\n', 'A', 'B', 'C'"
+    )
+    numbers = save_model(tmp_path / "numbers", NUMBERS)
+    assert stream(numbers, '2\n"02"\n"5"\n')[1] == ""
+    assert stream(numbers, "2\n3\n4\n", "--every", "0")[1] == had_not.format("3, 4")
+
+
 NAMED = replace(REAL, columns=("celsius", "vib"))
 BAD = {
     "no json": (REAL, "[1, 2]\n{", "line 2: is no JSON"),
@@ -196,7 +210,7 @@ BAD = {
     "nothing": (REAL, '{"id": 1}', "has neither x (a step) nor end"),
     "end": (REAL, '{"id": 1, "end": true}', "there is no open stream 1 that could end"),
     "end kind": (REAL, '{"id": 1, "end": 1}', "end is 1; it must be true or false"),
-    "fraction": (NUMBERS, "1\n0.5", "line 2: x is 0.5; a step of this model is a word or a whole number"),
+    "fraction": (NUMBERS, "2\n0.5", "line 2: x is 0.5; a step of this model is a word or a whole number"),
     "flag": (WORDS, "true", "line 1: x is True"),
     "byte": (BYTES, "256", "a step of this model is a text or a number, 0 .. 255"),
     "letter": (LETTERS, "1", "a step of this model is a text"),

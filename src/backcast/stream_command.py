@@ -65,9 +65,8 @@ def _run(arguments: argparse.Namespace, state: Path | None) -> int:
     from backcast.stream_lines import Streams
 
     known = state if state is not None and state.exists() else None
-    streams = Streams(
-        load_model(arguments.source, arguments.device), arguments.every, arguments.format, known
-    )
+    model = load_model(arguments.source, arguments.device)
+    streams = Streams(model, arguments.every, arguments.format, known, _say)
     with _Interrupts() as interrupts:
         try:
             return _pump(streams, interrupts)
@@ -95,6 +94,10 @@ def _pump(streams: Any, interrupts: _Interrupts) -> int:
         if interrupts.asked:
             return 130
     return 0
+
+
+def _say(line: str) -> None:
+    print(f"backcast: {line}", file=sys.stderr)
 
 
 def _export(arguments: argparse.Namespace) -> int:

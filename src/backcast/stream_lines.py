@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 
 from backcast.build import TrainedModel
+from backcast.data.describe import read_as_unknown
+from backcast.data.pushed import unknown_pushed
 from backcast.data.sequences import describe_kind, some
 from backcast.errors import InputError, nearest
 from backcast.streaming import StreamSession, feature_names, read_state
@@ -49,12 +51,18 @@ class Streams:
     every  steps of a stream between answers; 0: only one, where it ends
     form   `jsonl`, `bytes` or `text`
     state  continue with what `save` wrote there
+    say    told, once, of symbols that the model does not know
 
     Raises InputError where the model does not read what the form holds.
     """
 
     def __init__(
-        self, model: TrainedModel, every: int = 1, form: str = "jsonl", state: Path | None = None
+        self,
+        model: TrainedModel,
+        every: int = 1,
+        form: str = "jsonl",
+        state: Path | None = None,
+        say: Callable[[str], None] = lambda line: None,
     ) -> None:
         kind = model.preprocessing.kind
         raw = next((name for name, reads in FORMATS.items() if reads == kind), None)
@@ -70,6 +78,7 @@ class Streams:
             model.classes,
             every,
         )
+        self._say: Callable[[str], None] | None = None if kind == "real" else say
         takes = {"jsonl": self._lines, "bytes": self._bytes, "text": self._text}
         self._take: Callable[[bytes, bool], None] = takes[form]
         self._rows: dict[Id, int] = {}
@@ -229,6 +238,11 @@ class Streams:
             x = np.zeros((len(turn), max(lengths), self.channels))
             for row, piece in zip(x, turn.values(), strict=True):
                 row[: len(piece.steps)] = np.array(piece.steps).reshape(-1, self.channels)
+        elif self._say is not None:
+            new = unknown_pushed(self._session.model.preprocessing, set().union(*x))
+            if new:
+                self._say(read_as_unknown("the input holds", new))
+                self._say = None
         found = self._session.push(x, rows=rows, lengths=lengths)
         answers, steps = [], self._session.steps
         for (id, piece), row, probabilities in zip(turn.items(), rows, found, strict=True):

@@ -112,7 +112,6 @@ def _symbols(
         raise InputError(f"x is a {type(x).__name__}, but the model reads {describe_kind(kind, 1)} a row")
     if len(x) != rows:
         raise _wrong_rows(len(x), rows)
-    alien = kind in ("integers", "categories")  # words may be numbers here and not in the training rows
     x = [_row(kind, row, i) for i, row in enumerate(x)]
     steps = np.array([len(row) for row in x], np.int64)
     if lengths is not None:
@@ -122,8 +121,22 @@ def _symbols(
         symbols = x[i][:count]
         if not isinstance(symbols, str | bytes | bytearray):
             _require_fit(kind, symbols, i)
-        padded[i, :count] = preprocessing.numbers(symbols, alien)
+        padded[i, :count] = _numbered(preprocessing, symbols)
     return torch.from_numpy(padded), steps
+
+
+def _numbered(preprocessing: Preprocessing, symbols: Any) -> NDArray[np.int64]:
+    """The symbols' numbers; words may be numbers here and not in the training rows."""
+    return preprocessing.numbers(symbols, alien=preprocessing.kind in ("integers", "categories"))
+
+
+def unknown_pushed(preprocessing: Preprocessing, symbols: set[Any]) -> list[Any]:
+    """Those of the symbols that the training rows did not have, in order."""
+    names = sorted(symbols, key=str)
+    numbers = _numbered(preprocessing, names)
+    return [
+        name for name, number in zip(names, numbers, strict=True) if number == len(preprocessing.vocabulary)
+    ]
 
 
 def _row(kind: Kind, row: Any, i: int) -> Any:
