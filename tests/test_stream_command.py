@@ -226,6 +226,24 @@ def test_a_bad_line_is_named_behind_the_answers_before_it(what: str, tmp_path: P
     assert len(answers) == (1 if "line 2" in message else 0)
 
 
+def test_a_stream_whose_state_has_overflowed_is_named_and_dropped(tmp_path: Path, stream: Stream) -> None:
+    from safetensors.torch import load_file, save_file
+
+    run, state = save_model(tmp_path / "model", REAL, "irnn"), str(tmp_path / "state")
+    weights = load_file(run / "model.safetensors")
+    weights["encoder.rnn.weight_hh_l0"].fill_(10.0)
+    save_file(weights, run / "model.safetensors")
+    x = values(1, 60)[0].tolist()
+    others = [{"id": "b", "x": x[0]}, {"id": "c", "x": x[0], "end": True}]
+    events = lines(*others, *({"id": "a", "x": step} for step in x), {"id": "a", "end": True})
+    answers, error = stream(run, events + "{", "--every", "50", "--state", state, status=2)
+    assert [one["id"] for one in answers] == ["c"] and error.count("\n") == 1
+    assert "stream 'a': its state has grown beyond 32 bits after 50 steps" in error
+    events = lines({"id": "b", "x": x[0]}, {"id": "a", "x": x[0]})
+    answers, _ = stream(run, events, "--every", "0", "--state", state)
+    assert [(one["id"], one["steps"]) for one in answers] == [("b", 2), ("a", 1)]
+
+
 def start(run: Path, *options: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "backcast", "stream", str(run), *options]
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)

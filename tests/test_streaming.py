@@ -17,7 +17,7 @@ from backcast.config import Config
 from backcast.data.preprocessing import Preprocessing
 from backcast.errors import InputError
 from backcast.kernel import using
-from backcast.streaming import StreamSession
+from backcast.streaming import Overflowed, StreamSession
 
 REAL = Preprocessing("real", 2, (3.0, -50.0), (2.0, 10.0))
 WORDS = Preprocessing("categories", 1, (), (), ("buy", "home", "view"))
@@ -273,6 +273,18 @@ def test_many_streams_are_those_alone(name: str) -> None:
             for step in range(row % 10):
                 alone = one.push(x[row : row + 1, step : step + 1])
             np.testing.assert_allclose(alone, found[row : row + 1], atol=1e-5)
+
+
+def test_streams_whose_state_has_overflowed_are_named() -> None:
+    model = make(method="irnn")
+    model.network.encoder.rnn.weight_hh_l0.data.fill_(10.0)
+    session = StreamSession(model, 3)
+    for ask in (lambda: session.push(values(2, 60), rows=[0, 2], lengths=[1, 60]), session.logits):
+        with pytest.raises(Overflowed, match="stream 2: the state has grown beyond 32 bits"):
+            ask()
+    assert session.steps.tolist() == [1, 0, 60] and np.isfinite(session.probabilities([0, 1])).all()
+    session.reset([2])
+    assert np.isfinite(session.push(values(3, 1))).all()
 
 
 def test_memory_does_not_grow_with_the_steps() -> None:

@@ -22,7 +22,7 @@ from backcast.data.describe import read_as_unknown
 from backcast.data.pushed import unknown_pushed
 from backcast.data.sequences import describe_kind, some
 from backcast.errors import InputError, nearest
-from backcast.streaming import StreamSession, feature_names, read_state
+from backcast.streaming import Overflowed, StreamSession, feature_names, read_state
 
 LONGEST_LINE = 1 << 20
 LARGEST = float(np.finfo(np.float32).max)  # number accepted: the network reads 32 bits
@@ -101,6 +101,7 @@ class Streams:
         taken = set(self._rows.values())
         self._free = [row for row in reversed(range(self._session.batch_size)) if row not in taken]
         self._pieces: dict[Id, deque[_Piece]] = {}
+        self._overflowed: InputError | None = None
         self._answers = self._line = 0
         self._rest = b""
         self._decoder = codecs.getincrementaldecoder("utf-8-sig")()  # a byte-order mark is no character
@@ -119,7 +120,7 @@ class Streams:
             for id, steps in self._steps.items():
                 if steps != self._answered.get(id):
                     self._answer_due(id)
-        return self._read(), error
+        return self._read(), self._overflowed or error
 
     def save(self, path: Path) -> None:
         """Writes all open streams, to continue later. Raises OSError."""
@@ -243,9 +244,19 @@ class Streams:
             if new:
                 self._say(read_as_unknown("the input holds", new))
                 self._say = None
-        found = self._session.push(x, rows=rows, lengths=lengths)
+        broken: list[int] = []
+        try:
+            found = self._session.push(x, rows=rows, lengths=lengths)
+        except Overflowed as error:  # all has been read
+            broken = error.rows
         answers, steps = [], self._session.steps
+        if broken:
+            self._session.reset(broken)
+            found = self._session.probabilities(rows)
         for (id, piece), row, probabilities in zip(turn.items(), rows, found, strict=True):
+            if row in broken:
+                self._drop(id, int(steps[row]))
+                continue
             if piece.answer is not None:
                 answers.append(
                     (piece.answer, self._answer(id, int(steps[row]), probabilities.tolist(), piece.end))
@@ -254,6 +265,15 @@ class Streams:
                 self._session.reset([row])
                 self._free.append(self._rows.pop(id))
         return answers
+
+    def _drop(self, id: Id, steps: int) -> None:
+        self._overflowed = InputError(
+            f"stream {reprlib.repr(id)}: its state has grown beyond 32 bits after {steps} steps, so there are no probabilities; "
+            "it is no longer open and begins anew with its next step"
+        )
+        for kept in (self._pieces, self._steps, self._answered):
+            kept.pop(id, None)
+        self._free.append(self._rows.pop(id))
 
     def _answer(self, id: Id, steps: int, probabilities: list[float], end: bool) -> str:
         best = max(range(len(probabilities)), key=probabilities.__getitem__)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,17 @@ STEPS_OF_A_CALL = 65_536
 """Over all rows together: the network's outputs at every step of a call are in memory at once."""
 PIECE = 16
 """A call may read at least this many steps of each row, however many rows there are."""
+
+
+class Overflowed(InputError):
+    """Streams whose output is no number any more; `rows`: which, to be reset."""
+
+    def __init__(self, rows: list[int]) -> None:
+        self.rows = rows
+        super().__init__(
+            f"{plural(len(rows), 'stream')} {some(tuple(rows))}: the state has grown beyond 32 bits, so there are no probabilities; "
+            "reset(rows) begins anew, and values in the range of the training rows may keep it smaller"
+        )
 
 
 class StreamSession:
@@ -76,7 +88,8 @@ class StreamSession:
         lengths  (m,) how many steps of each row of x count; None: all. What stands behind them may be anything
 
         Before its first step a stream's probabilities are what the classifier gives for an output of zeros, not
-        the frequencies of the classes. Raises InputError, with nothing read, where x does not fit.
+        the frequencies of the classes. Raises InputError, with nothing read, where x does not fit; Overflowed, with x
+        read, where the output of a stream is no number any more.
         """
         which = self._which(rows)
         count = self.batch_size if which is None else len(which)
@@ -235,6 +248,10 @@ class StreamSession:
         outputs = self._outputs if which is None else self._outputs[torch.from_numpy(which)]
         assert self._classifier is not None, "require_streamable"
         logits: Tensor = self._classifier(outputs)
+        if not math.isfinite(float(logits.sum())):
+            broken = np.flatnonzero(~logits.isfinite().all(dim=1).cpu().numpy())
+            if len(broken):  # the sum alone may overflow
+                raise Overflowed((broken if which is None else which[broken]).tolist())
         return logits
 
     @torch.no_grad()
