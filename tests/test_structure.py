@@ -25,7 +25,7 @@ LEVELS = {
         "process",
         "machine",
     ],
-    1: ["arguments", "config", "history", "sweep", "checkpoint", "predictions", "data", "kernel"],
+    1: ["arguments", "config", "history", "sweep", "checkpoint", "predictions", "locks", "data", "kernel"],
     2: ["nn", "recompute", "chunks", "model_card", "hub_models"],
     3: ["objectives", "inference"],
     4: ["phases", "auxiliary"],
