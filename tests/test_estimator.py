@@ -178,7 +178,7 @@ def test_score_counts_the_rows_with_a_label() -> None:
     for none, labels in ((-1, y.copy()), (None, y.astype(object)), (np.nan, y.astype(float))):
         labels[20:] = none
         assert model.score(x, labels) == model.score([*x], labels) == wanted
-    shuffled = KFold(2, shuffle=True, random_state=0)  # the labels are those of the last turn, half of them missing
+    shuffled = KFold(2, shuffle=True, random_state=0)  # `labels` are those of the last turn
     assert np.isfinite(cross_val_score(clone(model).set_params(epochs=1), x, labels, cv=shuffled)).all()
     assert model.score(x, y, [1] * 20 + [0] * 20) == pytest.approx(wanted)
     with pytest.raises(InputError, match="nothing to score"):

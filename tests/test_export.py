@@ -133,6 +133,25 @@ def test_what_cannot_be_exported_is_refused(tmp_path: Path, monkeypatch: pytest.
     assert not list(tmp_path.iterdir())
 
 
+def test_a_difference_that_is_no_number_fails_the_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+        rows = len(inputs["x"])
+        return [np.full((rows, size), np.nan, np.float32) for size in (3, 6, 6)]
+
+    monkeypatch.setattr("backcast.export._program", lambda model: (b"", run, ""))
+    with pytest.raises(RunError, match=r"differs from the original by nan.*try the other format"):
+        export(make(), tmp_path / "m.pt2")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("mean", "std"), [(0.0, 1e-47), (0.0, 1e39), (3e38, 1e38)])
+def test_channels_beyond_32_bits_are_refused(mean: float, std: float, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"channel 1 has the mean .* beyond the 32 bits"):
+        export(make(replace(REAL, mean=(0.0, mean), std=(1.0, std))), tmp_path / "m.onnx")
+
+
 def test_an_old_opset_and_no_runtime_to_check_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("onnxscript")

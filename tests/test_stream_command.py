@@ -109,6 +109,8 @@ def test_a_stream_goes_on_where_it_stopped(run: Path, stream: Stream, tmp_path: 
         np.testing.assert_allclose(
             list(one["probabilities"].values()), list(other["probabilities"].values()), atol=1e-5
         )
+    third, _ = stream(run, lines({"id": 1, "x": x[1, 0].tolist()}), "--every", "4", "--state", state)
+    assert [(one["id"], one["steps"]) for one in third] == [(1, 11)]  # 0 read nothing since its last answer
     other = save_model(tmp_path / "other", REAL, "lstm", 5)
     assert "saved by another model" in stream(other, "", "--state", state, status=2)[1]
     assert "there is no folder" in stream(run, "", "--state", str(tmp_path / "no" / "state"), status=2)[1]
@@ -128,7 +130,7 @@ def test_a_state_that_cannot_be_written_is_named_before_the_work(
     monkeypatch.setattr("os.replace", full)  # only at the end, where it could not be known
     answers, error = stream(run, "[1, 2]\n", "--state", str(state), status=1)
     assert len(answers) == 1 and error == f"backcast: {state}: No space left on device\n"
-    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+    assert {path.name for path in tmp_path.iterdir()} == {"model", ".state.lock"}
 
     def read_only(dir: Path) -> None:
         raise PermissionError(13, "Permission denied")
@@ -136,6 +138,22 @@ def test_a_state_that_cannot_be_written_is_named_before_the_work(
     monkeypatch.setattr("tempfile.TemporaryFile", read_only)
     answers, error = stream(run, "[1, 2]\n", "--state", str(state), status=2)
     assert not answers and f"--state {state}: {tmp_path} cannot be written: Permission denied" in error
+
+
+def test_two_at_once_do_not_share_a_state(run: Path, stream: Stream, tmp_path: Path) -> None:
+    state, link = tmp_path / "state", tmp_path / "link"
+    link.symlink_to(state)
+    with start(run, "--state", str(state)) as process:
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.write("[1, 2]\n")
+        process.stdin.flush()
+        process.stdout.readline()
+        for name in (state, link):
+            answers, error = stream(run, "[1, 2]\n", "--state", str(name), status=2)
+            assert not answers and f"--state {name}: another process is at work in it" in error
+        process.stdin.close()
+        assert process.wait(60) == 0
+    assert [one["steps"] for one in stream(run, "[1, 2]\n", "--state", str(link))[0]] == [2]
 
 
 def test_raw_bytes_and_text(tmp_path: Path, stream: Stream) -> None:
@@ -148,6 +166,7 @@ def test_raw_bytes_and_text(tmp_path: Path, stream: Stream) -> None:
         np.testing.assert_allclose(list(answer["probabilities"].values()), expected[0], atol=1e-5)
     answers, _ = stream(reads_text, "abä", "--format", "text", "--every", "0")
     assert [answer["steps"] for answer in answers] == [3]
+    assert stream(reads_text, "\ufeffabä", "--format", "text", "--every", "0")[0] == answers
     answers, error = stream(reads_text, b"ab\xffab", "--format", "text", status=2)
     assert "behind character 2: is no UTF-8" in error and [one["steps"] for one in answers] == [1, 2]
     for run, wrong, right in ((reads_text, "bytes", "text"), (reads_bytes, "text", "bytes")):
@@ -161,6 +180,20 @@ def test_raw_bytes_and_text(tmp_path: Path, stream: Stream) -> None:
     assert "--format" not in stream(reads_words, "abc", status=2)[1]
     assert [one["steps"] for one in stream(reads_text, '"abc"\n"a"\n')[0]] == [1, 2, 3, 4]
     assert [one["steps"] for one in stream(reads_bytes, '98\n"ä"\n')[0]] == [1, 2, 3]
+
+
+def test_unknown_symbols_are_named_once(tmp_path: Path, stream: Stream) -> None:
+    had_not = (
+        "backcast: the input holds symbols that the training rows had not ({}); they are read as unknown\n"
+    )
+    text = save_model(tmp_path / "text", LETTERS)
+    assert stream(text, "abc", "--format", "text")[1] == ""
+    assert stream(text, "aBA\nC" * 100, "--format", "text", "--every", "0")[1] == had_not.format(
+        "'\\n', 'A', 'B', 'C'"
+    )
+    numbers = save_model(tmp_path / "numbers", NUMBERS)
+    assert stream(numbers, '2\n"02"\n"5"\n')[1] == ""
+    assert stream(numbers, "2\n3\n4\n", "--every", "0")[1] == had_not.format("3, 4")
 
 
 NAMED = replace(REAL, columns=("celsius", "vib"))
@@ -177,7 +210,7 @@ BAD = {
     "nothing": (REAL, '{"id": 1}', "has neither x (a step) nor end"),
     "end": (REAL, '{"id": 1, "end": true}', "there is no open stream 1 that could end"),
     "end kind": (REAL, '{"id": 1, "end": 1}', "end is 1; it must be true or false"),
-    "fraction": (NUMBERS, "1\n0.5", "line 2: x is 0.5; a step of this model is a word or a whole number"),
+    "fraction": (NUMBERS, "2\n0.5", "line 2: x is 0.5; a step of this model is a word or a whole number"),
     "flag": (WORDS, "true", "line 1: x is True"),
     "byte": (BYTES, "256", "a step of this model is a text or a number, 0 .. 255"),
     "letter": (LETTERS, "1", "a step of this model is a text"),
@@ -193,20 +226,41 @@ def test_a_bad_line_is_named_behind_the_answers_before_it(what: str, tmp_path: P
     assert len(answers) == (1 if "line 2" in message else 0)
 
 
+def test_a_stream_whose_state_has_overflowed_is_named_and_dropped(tmp_path: Path, stream: Stream) -> None:
+    from safetensors.torch import load_file, save_file
+
+    run, state = save_model(tmp_path / "model", REAL, "irnn"), str(tmp_path / "state")
+    weights = load_file(run / "model.safetensors")
+    weights["encoder.rnn.weight_hh_l0"].fill_(10.0)
+    save_file(weights, run / "model.safetensors")
+    x = values(1, 60)[0].tolist()
+    others = [{"id": "b", "x": x[0]}, {"id": "c", "x": x[0], "end": True}]
+    events = lines(*others, *({"id": "a", "x": step} for step in x), {"id": "a", "end": True})
+    answers, error = stream(run, events + "{", "--every", "50", "--state", state, status=2)
+    assert [one["id"] for one in answers] == ["c"] and error.count("\n") == 1
+    assert "stream 'a': its state has grown beyond 32 bits after 50 steps" in error
+    events = lines({"id": "b", "x": x[0]}, {"id": "a", "x": x[0]})
+    answers, _ = stream(run, events, "--every", "0", "--state", state)
+    assert [(one["id"], one["steps"]) for one in answers] == [("b", 2), ("a", 1)]
+
+
 def start(run: Path, *options: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "backcast", "stream", str(run), *options]
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     return subprocess.Popen(command, text=True, **pipes)  # type: ignore[call-overload, no-any-return]
 
 
-def test_answers_come_at_once_and_ctrl_c_ends_quietly(run: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda one: one.name)
+def test_answers_come_at_once_and_signals_end_quietly(
+    number: signal.Signals, run: Path, tmp_path: Path
+) -> None:
     state = tmp_path / "state"
     with start(run, "--state", str(state)) as process:
         assert process.stdin is not None and process.stdout is not None and process.stderr is not None
         process.stdin.write("[1, 2]\n")
         process.stdin.flush()
         assert json.loads(process.stdout.readline())["steps"] == 1  # while its input is still open
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         assert process.wait(30) == 130 and process.stderr.read() == ""
     assert state.exists()
 
@@ -228,6 +282,41 @@ def test_ctrl_c_twice_in_the_middle_of_a_piece_leaves_the_state_as_it_was(
     monkeypatch.setattr(Streams, "feed", twice)
     stream(run, "[3, 4]\n", "--state", str(state), status=130)
     assert state.read_bytes() == before
+
+
+def test_signals_wait_until_streams_are_read_and_saved(
+    run: Path, tmp_path: Path, stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed, save, state = Streams.feed, Streams.save, tmp_path / "state"
+
+    def hung_up(self: Streams, chunk: bytes, last: bool = False) -> object:
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGHUP)
+        return feed(self, chunk, last)
+
+    def interrupted(self: Streams, path: Path) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        save(self, path)
+
+    monkeypatch.setattr(Streams, "save", interrupted)
+    assert [one["steps"] for one in stream(run, "[1, 2]\n", "--state", str(state))[0]] == [1]
+    monkeypatch.undo()
+    monkeypatch.setattr(Streams, "feed", hung_up)
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        assert [one["steps"] for one in stream(run, "[1, 2]\n", "--state", str(state), status=130)[0]] == [2]
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # nohup
+        assert [one["steps"] for one in stream(run, "[1, 2]\n", "--state", str(state))[0]] == [3]
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_closed_input_is_named(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", None)  # as Python has it behind the shell's <&-
+    assert main(["stream", str(run)]) == 2
+    assert "standard input is closed" in capsys.readouterr().err
 
 
 def test_a_broken_pipe_ends_quietly(run: Path) -> None:

@@ -17,7 +17,7 @@ from backcast.config import Config
 from backcast.data.preprocessing import Preprocessing
 from backcast.errors import InputError
 from backcast.kernel import using
-from backcast.streaming import StreamSession
+from backcast.streaming import Overflowed, StreamSession
 
 REAL = Preprocessing("real", 2, (3.0, -50.0), (2.0, 10.0))
 WORDS = Preprocessing("categories", 1, (), (), ("buy", "home", "view"))
@@ -108,6 +108,37 @@ def test_text_bytes_and_words() -> None:
         StreamSession(make(NUMBERS)).push([["02", "5"]]),
         StreamSession(make(NUMBERS)).push(torch.tensor([[2, 5]])),
     )
+
+
+def test_symbols_come_in_the_forms_that_fit_takes() -> None:
+    pandas = pytest.importorskip("pandas")
+    whole, ragged = [[0, 2], [5, 2]], [[0, 2], [5]]
+    arrays = [np.array(row) for row in ragged]
+    for preprocessing, same, plain in (
+        (NUMBERS, pandas.DataFrame(whole), whole),
+        (NUMBERS, arrays, ragged),
+        (NUMBERS, [torch.tensor(row) for row in ragged], ragged),
+        (NUMBERS, [list(row) for row in arrays], ragged),
+        (WORDS, pandas.Series([["home", "buy"], ["view"]]), [["home", "buy"], ["view"]]),
+        (WORDS, pandas.DataFrame([["home", "buy"], ["view", "buy"]]), [["home", "buy"], ["view", "buy"]]),
+        (LETTERS, pandas.Series(["ab", "c"]), ["ab", "c"]),
+        (BYTES, [np.frombuffer(b"ab", np.uint8), [np.uint8(99)]], [b"ab", b"c"]),
+    ):
+        model = make(preprocessing)
+        np.testing.assert_array_equal(StreamSession(model, 2).push(same), StreamSession(model, 2).push(plain))
+
+
+def test_what_stands_behind_the_lengths_is_not_looked_at() -> None:
+    for preprocessing, right, padded in (
+        (REAL, [[[0.0, 1.0]], [[2.0, 3.0]]], [[[0, 1], [np.nan, 1]], [[2, 3], [np.inf, 1e300]]]),
+        (WORDS, [["home"], ["buy"]], [["home", None], ["buy", np.nan]]),
+        (NUMBERS, [[0], [5]], [[0, -1.5], [5, 0.5]]),
+    ):
+        model = make(preprocessing)
+        found = StreamSession(model, 2).push(padded, lengths=[1, 1])
+        np.testing.assert_array_equal(found, StreamSession(model, 2).push(right))
+        with pytest.raises(InputError, match="row 1, step 1"):
+            StreamSession(model, 2).push(padded, lengths=[1, 2])
 
 
 def test_no_step_is_an_answer_too_and_reset_begins_anew() -> None:
@@ -211,6 +242,9 @@ BAD = {
     "a fraction": (NUMBERS, 1, dict(x=[[0.5]]), "step 0 is 0.5, but the model reads whole numbers"),
     "words in a row": (WORDS, 1, dict(x=["home"]), r"row 0 is 'home'.*push \(rows, steps\)"),
     "no byte": (BYTES, 1, dict(x=[[256]]), "step 0 is 256"),
+    "masked": (REAL, 1, dict(x=np.ma.masked_equal(np.ones((1, 3, 2)), 1)), "x is masked; say what"),
+    "bfloat16": (REAL, 1, dict(x=torch.ones(1, 3, 2, dtype=torch.bfloat16)), "x: this tensor is no array"),
+    "fractions": (NUMBERS, 1, dict(x=[np.array([0.5])]), "row 0, step 0 is 0.5"),
     "nothing": (BYTES, 1, dict(x=None), "x is a NoneType"),
 }  # fmt: skip
 
@@ -239,6 +273,18 @@ def test_many_streams_are_those_alone(name: str) -> None:
             for step in range(row % 10):
                 alone = one.push(x[row : row + 1, step : step + 1])
             np.testing.assert_allclose(alone, found[row : row + 1], atol=1e-5)
+
+
+def test_streams_whose_state_has_overflowed_are_named() -> None:
+    model = make(method="irnn")
+    model.network.encoder.rnn.weight_hh_l0.data.fill_(10.0)
+    session = StreamSession(model, 3)
+    for ask in (lambda: session.push(values(2, 60), rows=[0, 2], lengths=[1, 60]), session.logits):
+        with pytest.raises(Overflowed, match="stream 2: the state has grown beyond 32 bits"):
+            ask()
+    assert session.steps.tolist() == [1, 0, 60] and np.isfinite(session.probabilities([0, 1])).all()
+    session.reset([2])
+    assert np.isfinite(session.push(values(3, 1))).all()
 
 
 def test_memory_does_not_grow_with_the_steps() -> None:

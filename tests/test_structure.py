@@ -26,7 +26,7 @@ LEVELS = {
         "machine",
         "legible",
     ],
-    1: ["arguments", "config", "history", "sweep", "checkpoint", "predictions", "data", "kernel"],
+    1: ["arguments", "config", "history", "sweep", "checkpoint", "predictions", "locks", "data", "kernel"],
     2: ["nn", "recompute", "chunks", "model_card", "hub_models"],
     3: ["objectives", "inference"],
     4: ["phases", "auxiliary"],

@@ -260,7 +260,10 @@ def test_a_full_disk_stops_the_run_keeps_the_last_good_checkpoint_and_resumes(
     assert_same_run(tmp_path / "whole", tmp_path / "run")
 
 
-def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("reason", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_an_interrupted_write_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: BaseException
+) -> None:
     import os
 
     from backcast.files import write_atomically
@@ -268,10 +271,10 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path, monkeypatch: p
     write_atomically(tmp_path / "a", b"old")
 
     def fail(*arguments: object) -> None:
-        raise OSError(28, "No space left on device")
+        raise reason
 
     monkeypatch.setattr(os, "replace", fail)
-    with pytest.raises(OSError):
+    with pytest.raises(type(reason)):
         write_atomically(tmp_path / "a", b"new")
     assert (tmp_path / "a").read_bytes() == b"old" and len(list(tmp_path.iterdir())) == 1
 

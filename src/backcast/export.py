@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from backcast.build import TrainedModel
+from backcast.data.preprocessing import Preprocessing
 from backcast.errors import InputError, RunError, require_place
 from backcast.files import write_atomically
 from backcast.nn.plain import PlainModel
@@ -60,7 +61,7 @@ def export(
 
     The check reads random pieces, carrying the state, and compares with `StreamSession`: the largest difference must be
     below 1e-4 (relative, for values above 1). Raises InputError for a model that cannot stream, a package that is not
-    there, or another ending; RunError where the check fails.
+    there, another ending, or channels beyond 32 bits; RunError where the check fails.
     """
     path = Path(path)
     require_streamable(model)
@@ -69,6 +70,7 @@ def export(
             f"{path}: the ending must be .onnx or .pt2 (torch.export); a folder's name has no dot here"
         )
     require_place(path, str(path))
+    _require_32_bits(model.preprocessing)
     if path.suffix == ".onnx" and not OLDEST_OPSET <= opset <= OPSET:
         raise InputError(f"--opset {opset}: must lie in {OLDEST_OPSET} .. {OPSET}")
     content, run, by = _onnx(model, opset) if path.suffix == ".onnx" else _program(model)
@@ -77,6 +79,18 @@ def export(
     else:
         say(f"checked on random pieces by {by}: largest difference {_check(model, run):.1g}")
     write_atomically(path, content)
+
+
+def _require_32_bits(preprocessing: Preprocessing) -> None:
+    """Raises InputError for a channel that the graph, which standardises in 32 bits, cannot hold; the session has 64."""
+    limits, mean, std = np.finfo(np.float32), np.array(preprocessing.mean), np.array(preprocessing.std)
+    beyond = np.flatnonzero((std < limits.tiny) | (np.abs(mean) + 8 * std > limits.max))
+    if len(beyond):
+        channel = int(beyond[0])
+        raise InputError(
+            f"channel {channel} has the mean {mean[channel]:.3g} and the standard deviation {std[channel]:.3g}, "
+            "beyond the 32 bits of an exported model; train on rows in another unit"
+        )
 
 
 def metadata(model: TrainedModel) -> dict[str, str]:
@@ -174,10 +188,12 @@ def _check(model: TrainedModel, run: Run) -> float:
             expected = [session.logits().cpu(), *(saved[f"state.{name}"] for name in names)]
             for found, wanted in zip((logits, *state), expected, strict=True):
                 scale = np.maximum(1, np.abs(wanted.numpy()))
-                largest = max(largest, float((np.abs(found - wanted.numpy()) / scale).max()))
+                difference = (np.abs(found - wanted.numpy()) / scale).max()
+                largest = float(np.maximum(largest, difference))  # NaN stays, which max() would drop
     if not largest < TOLERANCE:
         raise RunError(
-            f"the exported model differs from the original by {largest:.1g}, which is more than {TOLERANCE:g}; it was not written"
+            f"the exported model differs from the original by {largest:.1g}, which is not below {TOLERANCE:g}; it was not written: "
+            "try the other format (.onnx, .pt2) or another --opset, and please report it with the settings of the run"
         )
     return largest
 

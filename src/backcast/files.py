@@ -32,10 +32,11 @@ def write_atomically(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         os.replace(part, whole)
     except OSError as error:
-        with suppress(OSError):
-            part.unlink()
         error.filename = str(path)  # which the user named, not the part
         raise
+    finally:
+        with suppress(OSError):  # there is none where all went well
+            part.unlink()
 
 
 def write_json(path: Path, value: Any) -> None:

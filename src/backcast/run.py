@@ -16,7 +16,7 @@ import platform
 import shutil
 import sys
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -25,7 +25,6 @@ from typing import Any
 
 import torch
 import yaml
-from filelock import FileLock, Timeout
 from safetensors.torch import save
 from torch import Tensor
 
@@ -49,6 +48,7 @@ from backcast.errors import InputError, RunError
 from backcast.files import write_atomically, write_json
 from backcast.history import read_metrics
 from backcast.kernel import description as kernel_in_use
+from backcast.locks import held
 from backcast.machine import processor
 from backcast.nn.model import Model
 from backcast.prepared import CHECKSUM, Prepared, prepare
@@ -291,21 +291,9 @@ def _fingerprint(config: Config, prepared: Prepared) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-@contextmanager
-def locked(out: Path) -> Any:
+def locked(out: Path) -> AbstractContextManager[None]:
     """Allows one process at a time in a folder."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(out / ".lock", timeout=0)
-        lock.acquire()
-    except Timeout:
-        raise InputError(f"--out {out}: another process is at work in it") from None
-    except OSError as error:
-        raise InputError(f"--out {out}: cannot be written: {error.strerror}") from None
-    try:
-        yield
-    finally:
-        lock.release()  # the file stays: another process may hold it by now, and would lose it
+    return held(out / ".lock", f"--out {out}")
 
 
 def _environment(prepared: Prepared, device: torch.device) -> dict[str, Any]:

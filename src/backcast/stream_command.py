@@ -47,25 +47,35 @@ def add_stream_commands(command: Command, prepare: Callable[[argparse.Namespace]
 
 
 def _stream(arguments: argparse.Namespace) -> int:
+    from backcast.locks import held
+
+    if sys.stdin is None:  # the shell's <&-
+        raise InputError("standard input is closed, and steps come from there: backcast stream RUN < FILE")
+    state: Path | None = arguments.state
+    if state is None:
+        return _run(arguments, None)
+    require_place(state, f"--state {state}")
+    target = state.resolve()  # of a link: where it is written
+    with held(target.with_name(f".{target.name}.lock"), f"--state {state}"):
+        return _run(arguments, state)
+
+
+def _run(arguments: argparse.Namespace, state: Path | None) -> int:
     from backcast.build import load_model
     from backcast.stream_lines import Streams
 
-    state: Path | None = arguments.state
-    if state is not None:
-        require_place(state, f"--state {state}")
     known = state if state is not None and state.exists() else None
-    streams = Streams(
-        load_model(arguments.source, arguments.device), arguments.every, arguments.format, known
-    )
-    try:
-        with _Interrupts() as interrupts:
+    model = load_model(arguments.source, arguments.device)
+    streams = Streams(model, arguments.every, arguments.format, known, _say)
+    with _Interrupts() as interrupts:
+        try:
             return _pump(streams, interrupts)
-    except KeyboardInterrupt:  # in the middle of a piece: FILE stays as it was
-        state = None
-        raise
-    finally:
-        if state is not None:
-            streams.save(state)
+        except KeyboardInterrupt:  # in the middle of a piece: FILE stays as it was
+            state = None
+            raise
+        finally:
+            if state is not None:
+                streams.save(state)
 
 
 def _pump(streams: Any, interrupts: _Interrupts) -> int:
@@ -84,6 +94,10 @@ def _pump(streams: Any, interrupts: _Interrupts) -> int:
         if interrupts.asked:
             return 130
     return 0
+
+
+def _say(line: str) -> None:
+    print(f"backcast: {line}", file=sys.stderr)
 
 
 def _export(arguments: argparse.Namespace) -> int:
@@ -110,15 +124,19 @@ def _export(arguments: argparse.Namespace) -> int:
 
 
 class _Interrupts:
-    """Ctrl-C and SIGTERM: at once while waiting for data, else after what is being read: nothing is half read."""
+    """Ctrl-C, SIGTERM, SIGHUP: at once while waiting for data, else after what is being read: nothing is half read.
+
+    Only a second Ctrl-C is not waited for; a closing terminal sends SIGHUP twice.
+    """
 
     def __init__(self) -> None:
         self.asked = self._waiting = False
 
     def __enter__(self) -> _Interrupts:
-        self._before = {
-            number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)
-        }
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as nohup has it
+            numbers.append(signal.SIGHUP)
+        self._before = {number: signal.signal(number, self._note) for number in numbers}
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -134,6 +152,6 @@ class _Interrupts:
             self._waiting = False
 
     def _note(self, number: int, frame: object) -> None:
-        if self._waiting or self.asked:
+        if self._waiting or (self.asked and number == signal.SIGINT):
             raise KeyboardInterrupt
         self.asked = True

@@ -18,9 +18,11 @@ from typing import Any
 import numpy as np
 
 from backcast.build import TrainedModel
+from backcast.data.describe import read_as_unknown
+from backcast.data.pushed import unknown_pushed
 from backcast.data.sequences import describe_kind, some
 from backcast.errors import InputError, nearest
-from backcast.streaming import StreamSession, feature_names, read_state
+from backcast.streaming import Overflowed, StreamSession, feature_names, read_state
 
 LONGEST_LINE = 1 << 20
 LARGEST = float(np.finfo(np.float32).max)  # number accepted: the network reads 32 bits
@@ -49,12 +51,18 @@ class Streams:
     every  steps of a stream between answers; 0: only one, where it ends
     form   `jsonl`, `bytes` or `text`
     state  continue with what `save` wrote there
+    say    told, once, of symbols that the model does not know
 
     Raises InputError where the model does not read what the form holds.
     """
 
     def __init__(
-        self, model: TrainedModel, every: int = 1, form: str = "jsonl", state: Path | None = None
+        self,
+        model: TrainedModel,
+        every: int = 1,
+        form: str = "jsonl",
+        state: Path | None = None,
+        say: Callable[[str], None] = lambda line: None,
     ) -> None:
         kind = model.preprocessing.kind
         raw = next((name for name, reads in FORMATS.items() if reads == kind), None)
@@ -70,6 +78,7 @@ class Streams:
             model.classes,
             every,
         )
+        self._say: Callable[[str], None] | None = None if kind == "real" else say
         takes = {"jsonl": self._lines, "bytes": self._bytes, "text": self._text}
         self._take: Callable[[bytes, bool], None] = takes[form]
         self._rows: dict[Id, int] = {}
@@ -87,17 +96,20 @@ class Streams:
                     f"{state}: was not written by `backcast stream`: it has no {error}"
                 ) from None
             self._steps = {id: int(self._session.steps[row]) for id, row in self._rows.items()}
+        # Steps at the last answer. What a former process read, it has answered.
+        self._answered = dict(self._steps)
         taken = set(self._rows.values())
         self._free = [row for row in reversed(range(self._session.batch_size)) if row not in taken]
         self._pieces: dict[Id, deque[_Piece]] = {}
+        self._overflowed: InputError | None = None
         self._answers = self._line = 0
         self._rest = b""
-        self._decoder = codecs.getincrementaldecoder("utf-8")()
+        self._decoder = codecs.getincrementaldecoder("utf-8-sig")()  # a byte-order mark is no character
 
     def feed(self, chunk: bytes, last: bool = False) -> tuple[list[str], InputError | None]:
         """Reads what has arrived; returns the lines to write, and what was wrong after them, if anything was.
 
-        last  nothing more comes: a line without its newline counts, and streams with unanswered steps get an answer
+        last  nothing more comes: a line without its newline counts, and streams that read on since their last answer get one
         """
         error = None
         try:
@@ -106,9 +118,9 @@ class Streams:
             error = found
         if last and error is None:
             for id, steps in self._steps.items():
-                if steps and (not self.every or steps % self.every):
+                if steps != self._answered.get(id):
                     self._answer_due(id)
-        return self._read(), error
+        return self._read(), self._overflowed or error
 
     def save(self, path: Path) -> None:
         """Writes all open streams, to continue later. Raises OSError."""
@@ -199,12 +211,13 @@ class Streams:
                 self._answer_due(id)
         if end:
             self._answer_due(id, end)
-            del self._steps[id]
+            del self._steps[id], self._answered[id]
 
     def _answer_due(self, id: Id, end: bool = False) -> None:
         pieces = self._pieces.setdefault(id, deque([_Piece()]))
         pieces[-1].answer, pieces[-1].end = self._answers, end
         pieces.append(_Piece())
+        self._answered[id] = self._steps[id]
         self._answers += 1
 
     def _read(self) -> list[str]:
@@ -226,9 +239,24 @@ class Streams:
             x = np.zeros((len(turn), max(lengths), self.channels))
             for row, piece in zip(x, turn.values(), strict=True):
                 row[: len(piece.steps)] = np.array(piece.steps).reshape(-1, self.channels)
-        found = self._session.push(x, rows=rows, lengths=lengths)
+        elif self._say is not None:
+            new = unknown_pushed(self._session.model.preprocessing, set().union(*x))
+            if new:
+                self._say(read_as_unknown("the input holds", new))
+                self._say = None
+        broken: list[int] = []
+        try:
+            found = self._session.push(x, rows=rows, lengths=lengths)
+        except Overflowed as error:  # all has been read
+            broken = error.rows
         answers, steps = [], self._session.steps
+        if broken:
+            self._session.reset(broken)
+            found = self._session.probabilities(rows)
         for (id, piece), row, probabilities in zip(turn.items(), rows, found, strict=True):
+            if row in broken:
+                self._drop(id, int(steps[row]))
+                continue
             if piece.answer is not None:
                 answers.append(
                     (piece.answer, self._answer(id, int(steps[row]), probabilities.tolist(), piece.end))
@@ -237,6 +265,15 @@ class Streams:
                 self._session.reset([row])
                 self._free.append(self._rows.pop(id))
         return answers
+
+    def _drop(self, id: Id, steps: int) -> None:
+        self._overflowed = InputError(
+            f"stream {reprlib.repr(id)}: its state has grown beyond 32 bits after {steps} steps, so there are no probabilities; "
+            "it is no longer open and begins anew with its next step"
+        )
+        for kept in (self._pieces, self._steps, self._answered):
+            kept.pop(id, None)
+        self._free.append(self._rows.pop(id))
 
     def _answer(self, id: Id, steps: int, probabilities: list[float], end: bool) -> str:
         best = max(range(len(probabilities)), key=probabilities.__getitem__)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,17 @@ STEPS_OF_A_CALL = 65_536
 """Over all rows together: the network's outputs at every step of a call are in memory at once."""
 PIECE = 16
 """A call may read at least this many steps of each row, however many rows there are."""
+
+
+class Overflowed(InputError):
+    """Streams whose output is no number any more; `rows`: which, to be reset."""
+
+    def __init__(self, rows: list[int]) -> None:
+        self.rows = rows
+        super().__init__(
+            f"{plural(len(rows), 'stream')} {some(tuple(rows))}: the state has grown beyond 32 bits, so there are no probabilities; "
+            "reset(rows) begins anew, and values in the range of the training rows may keep it smaller"
+        )
 
 
 class StreamSession:
@@ -73,16 +85,17 @@ class StreamSession:
                  (rows, steps); texts or bytes: a list of them, or one for one row. No steps at all are fine, too. The C
                  numbers are taken by position, in the order of the training; names of a table's columns must be in it
         rows     (m,) the streams that x is for, each once; None: all, in order
-        lengths  (m,) how many steps of each row of x count; None: all
+        lengths  (m,) how many steps of each row of x count; None: all. What stands behind them may be anything
 
         Before its first step a stream's probabilities are what the classifier gives for an output of zeros, not
-        the frequencies of the classes. Raises InputError, with nothing read, where x does not fit.
+        the frequencies of the classes. Raises InputError, with nothing read, where x does not fit; Overflowed, with x
+        read, where the output of a stream is no number any more.
         """
         which = self._which(rows)
         count = self.batch_size if which is None else len(which)
         _require_order(feature_names(self.model.preprocessing), x)
-        elements, own = read_pushed(self.model.preprocessing, x, count)
-        self._read(elements.to(self.model.device), self._lengths(lengths, own), which)
+        elements, steps = read_pushed(self.model.preprocessing, x, count, lengths)
+        self._read(elements.to(self.model.device), steps, which)
         return self._answer(which)
 
     def probabilities(self, rows: Any = None) -> NDArray[np.float32]:
@@ -185,22 +198,6 @@ class StreamSession:
             raise InputError("rows names a stream twice; push its steps one after the other")
         return found
 
-    def _lengths(self, lengths: Any, own: NDArray[np.int64]) -> NDArray[np.int64]:
-        if lengths is None:
-            return own
-        found = np.asarray(lengths)
-        if found.shape != own.shape or (found.dtype.kind not in "iu" and found.size):
-            raise InputError(
-                f"lengths must be {len(own)} whole numbers, one per row of x, not {found.dtype} {found.shape}"
-            )
-        wrong = np.flatnonzero((found < 0) | (found > own))
-        if len(wrong):
-            row = int(wrong[0])
-            raise InputError(
-                f"lengths: row {row} of x has {own[row]} {plural(own[row], 'step')}, so 0 .. {own[row]}, not {found[row]}"
-            )
-        return found.astype(np.int64)
-
     @torch.no_grad()
     def _read(self, x: Tensor, lengths: NDArray[np.int64], which: NDArray[np.int64] | None) -> None:
         """Reads the first `lengths` steps of each row of x, in calls of a bounded size."""
@@ -251,6 +248,10 @@ class StreamSession:
         outputs = self._outputs if which is None else self._outputs[torch.from_numpy(which)]
         assert self._classifier is not None, "require_streamable"
         logits: Tensor = self._classifier(outputs)
+        if not math.isfinite(float(logits.sum())):
+            broken = np.flatnonzero(~logits.isfinite().all(dim=1).cpu().numpy())
+            if len(broken):  # the sum alone may overflow
+                raise Overflowed((broken if which is None else which[broken]).tolist())
         return logits
 
     @torch.no_grad()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from backcast.data.preprocessing import Preprocessing
@@ -50,7 +52,10 @@ def unknown_symbols(preprocessing: Preprocessing, rows: Sequences) -> str | None
             f"{rows.name}: the model knows none of its symbols ({some(tuple(new))}); it was trained on "
             f"{some(preprocessing.vocabulary)}"
         )
+    return read_as_unknown(f"{rows.name}: {count:,} elements are", new)
+
+
+def read_as_unknown(which: str, symbols: list[Any]) -> str:
     return (
-        f"{rows.name}: {count:,} elements are symbols that the training rows had not ({some(tuple(new))}); "
-        "they are read as unknown"
+        f"{which} symbols that the training rows had not ({some(tuple(symbols))}); they are read as unknown"
     )

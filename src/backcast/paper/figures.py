@@ -125,7 +125,7 @@ def _curves(figure: Figure, experiment: Experiment, found: Outcomes) -> None:
         say_nothing(axes, experiment, found, "x")
         say_nothing(axes, experiment, found, "y")
     if has_paper:
-        panels[2].set_title("paper: at the end" + "\n(~, read off)" * experiment.read_off)
+        panels[2].set_title("paper:\nat the end" + "\n(~, read off)" * experiment.read_off)
         panels[2].set_xticks(range(len(experiment.columns)), experiment.columns)
         panels[2].set_xlim(-0.4, len(experiment.columns) - 0.6)
     legend(figure, names, [""] * len(names))

@@ -99,9 +99,14 @@ def _array(values: ArrayLike, name: str) -> NDArray[Any]:
             found = np.asarray(values, dtype=object)
     except (ValueError, TypeError, RuntimeError) as error:
         raise InputError(f"{name} is no array: {' '.join(str(error).split())[:150]}") from None
+    require_unmasked(values, name)
+    return found
+
+
+def require_unmasked(values: Any, name: str) -> None:
+    """Raises InputError for an array with masked values, which NumPy would read as if they were not."""
     if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
         raise InputError(f"{name} is masked; say what the masked values are, for instance x.filled(np.nan)")
-    return found
 
 
 class _Plan:

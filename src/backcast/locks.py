@@ -1,0 +1,30 @@
+"""One process at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from backcast.errors import InputError
+
+
+@contextmanager
+def held(file: Path, name: str) -> Iterator[None]:
+    """Holds the lock `file`, whose folder is made. Raises InputError, which `name` begins, where another process holds it."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(file, timeout=0)
+        lock.acquire()
+    except Timeout:
+        raise InputError(
+            f"{name}: another process is at work in it; wait until it has ended, or name another place"
+        ) from None
+    except OSError as error:
+        raise InputError(f"{name}: cannot be written: {error.strerror}") from None
+    try:
+        yield
+    finally:
+        lock.release()  # the file stays: another process may hold it by now, and would lose it
