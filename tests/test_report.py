@@ -9,6 +9,7 @@ import re
 import tracemalloc
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 from xml.dom import minidom
 
 import numpy as np
@@ -27,6 +28,7 @@ from backcast.errors import InputError
 from backcast.legible import shortened
 from backcast.nn.model import Model
 from backcast.prepared import prepare
+from backcast.report import memory
 from backcast.report.confusion import confusion_figure
 from backcast.report.memory import memory_curve, symbol_vectors
 from backcast.report.page import write_report
@@ -116,6 +118,16 @@ def test_where_rows_are_sorted_by_class_not_only_the_first_are_measured(
     network = Model(Window(LENGTH), None, None, None, None, 0)
     model = TrainedModel(network, Preprocessing.fit(rows), (), Config(), None, torch.device("cpu"))
     assert memory_curve(model, rows, rows).remembers_steps == LENGTH
+    chosen_on, plain = [], memory._squared_errors
+
+    def seen(outputs: Any, targets: Any, others: Any, truths: Any, ridge: float) -> Any:
+        chosen_on.append(others)
+        return plain(outputs, targets, others, truths, ridge)
+
+    monkeypatch.setattr(memory, "_squared_errors", seen)
+    memory_curve(model, rows, rows)
+    flat = np.ptp(chosen_on[0], axis=1) < 1e-6
+    assert 0 < flat.sum() < len(flat) == 60, "the ridge is not chosen on one class either"
 
 
 def test_targets_taken_in_blocks_give_the_same_curve(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,7 +59,7 @@ class MemoryCurve:
 
 
 def memory_curve(model: TrainedModel, fit_rows: Sequences, test_rows: Sequences) -> MemoryCurve:
-    """Fitted on up to 2,000 rows, the ridge chosen on a fifth of them; measured on up to 1,000 other rows.
+    """Fitted on up to 2,000 rows, the ridge chosen on every fifth of them; measured on up to 1,000 other rows.
 
     Where there are more, they are drawn, always the same ones.
 
@@ -74,8 +74,8 @@ def memory_curve(model: TrainedModel, fit_rows: Sequences, test_rows: Sequences)
     others, other_elements = _outputs_and_elements(
         model, _long_enough(test_rows, reach, TEST_ROWS), distances
     )
-    held = max(1, len(outputs) // 5)
-    kept = slice(held if len(outputs) > 1 else 0, None)
+    held = np.arange(len(outputs)) % 5 == 0  # not the first fifth: a file may be sorted by class
+    kept = ~held if len(outputs) > 1 else held
     errors, variances = [], []
     table = symbol_vectors(model.preprocessing.symbols)
     width = model.preprocessing.channels if table is None else table.shape[1]
@@ -84,10 +84,7 @@ def memory_curve(model: TrainedModel, fit_rows: Sequences, test_rows: Sequences)
         part = slice(first, first + block)
         targets, truths = (_as_vectors(each[:, part], table) for each in (elements, other_elements))
         best = np.argmin(
-            [
-                _squared_errors(outputs[kept], targets[kept], outputs[:held], targets[:held], r)
-                for r in RIDGES
-            ],
+            [_squared_errors(outputs[kept], targets[kept], outputs[held], targets[held], r) for r in RIDGES],
             axis=0,
         )
         tried = np.array([_squared_errors(outputs, targets, others, truths, ridge) for ridge in RIDGES])
