@@ -17,6 +17,7 @@ from backcast.activations import activation_bytes
 from backcast.batch import Batch
 from backcast.errors import InputError
 from backcast.kernel import library
+from backcast.nn.decoder import Decoder
 from backcast.nn.model import Model
 from backcast.objectives import Classification, Draw, Objective, Plan, Prediction, Reconstruction, losses
 from backcast.sweep import sweep
@@ -215,13 +216,15 @@ def test_scheduled_sampling_in_two_passes_equals_sampling_on_the_way(symbols: bo
 
 
 @pytest.mark.parametrize("name", library.available())
+@pytest.mark.parametrize("position_cue", [False, True])
 @pytest.mark.parametrize("decoder_layers", [1, 2])
 @pytest.mark.parametrize("symbols", [False, True])
 def test_the_kernels_first_pass_feeds_what_the_slow_one_feeds(
-    symbols: bool, decoder_layers: int, name: str, monkeypatch: pytest.MonkeyPatch
+    symbols: bool, decoder_layers: int, position_cue: bool, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.manual_seed(0)
-    model = make_model(symbols=symbols, position_cue=False, decoder_layers=decoder_layers).float()
+    settings = {"position_cue": position_cue, "decoder_layers": decoder_layers}
+    model = make_model(symbols=symbols, **settings).float()
     batch = make_batch([40] * 9 + [23] * 4, symbols)
     batch = batch if symbols else replace(batch, x=batch.x.float())
     objective = Reconstruction(3, 20, truncation=4, sampling_steps=10)
@@ -233,13 +236,23 @@ def test_the_kernels_first_pass_feeds_what_the_slow_one_feeds(
         fed.append(plain(*given))
         return fed[-1]
 
+    by_the_kernel: list[bool] = []
+    fast = Decoder.sample_inputs
+
+    def noted(*given: Any) -> torch.Tensor | None:
+        done = fast(*given)
+        by_the_kernel.append(done is not None)
+        return done
+
     monkeypatch.setattr(Reconstruction, "_sample_inputs", note)
+    monkeypatch.setattr(Decoder, "sample_inputs", noted)
     found = []
     for kernel_name in (name, "off"):
         with kernel.using(kernel_name):
             total = losses(model, [objective], batch, draw)["reconstruction"].total
         found.append([fed[-1], total.detach(), *gradients(total, model)])
     assert len(fed) == 2 and fed[0].shape[:2] == (39, 20)
+    assert by_the_kernel == [True, False]
     torch.testing.assert_close(found[0], found[1], rtol=1e-4, atol=1e-5)
 
 

@@ -14,12 +14,14 @@ extern "C" {
 // Dimensions: N rows, L inputs, C channels or a number of symbols, H hidden, F wide, O outputs. All arrays are
 // float32 and dense but for truth and fed of symbols, which are int64, and feed_truth, which is bytes.
 struct Decode {
-    int64_t threads, rows, steps, channels, symbols, hidden, wide, outputs;
+    int64_t threads, rows, steps, channels, symbols, cues, hidden, wide, outputs;
     const void* truth;           // (N, L, C), or symbols (N, L)
     const uint8_t* feed_truth;   // (N, L); the first input is always the truth
     const float* uniform;        // (N, L) in [0, 1): the draws of symbols; not read otherwise
     const float *h0, *c0;        // (N, H), the bottom layer's first state; the top layer begins with zeros
     const float *bottom_input, *bottom_recurrent, *bottom_base;  // (4H, C), (4H, H), (4H,) or (symbols, 4H)
+    const int64_t* place;        // (N, L), which cue
+    const float* cue;            // (cues, 4H), added to the bottom layer's gates; null: no cues
     const float *top_input, *top_recurrent, *top_base;           // (4H, H), (4H, H), (4H,); null: one layer only
     const float *first, *first_bias, *second, *second_bias, *last, *last_bias;  // (F, H), (F, F), (O, F)
     void* fed;                   // written: as truth
@@ -52,12 +54,15 @@ void run_decode(const Decode& call) {
     const Matrix second = transposed(call.second, call.second_bias, call.wide, call.wide);
     const Matrix last = transposed(call.last, call.last_bias, call.wide, call.outputs);
     const int64_t padded = bottom.padded;
+    Buffer cues(call.cue ? call.cues * bottom.gates : 0);
+    if (call.cue) bottom.pack(call.cue, call.cues, cues.data());
 
     in_parallel(call.threads, [&](int64_t part) {
         const int64_t begin = call.rows * part / call.threads, count = call.rows * (part + 1) / call.threads - begin;
         Buffer states(6 * count * padded), one(count * first.padded), two(count * second.padded), three(count * last.padded);
         float *h = states.data(), *h_next = h + count * padded, *c = h_next + count * padded;
         float *upper = c + count * padded, *upper_next = upper + count * padded, *upper_c = upper_next + count * padded;
+        Buffer cued(call.cue ? count * bottom.gates : 0);
         std::vector<const float*> x(count), start(count), below(count), base(count, top ? top->base.data() : nullptr);
         for (int64_t n = 0; n < count; ++n) {
             pad(call.h0 + (begin + n) * hidden, hidden, h + n * padded, padded);
@@ -76,6 +81,12 @@ void run_decode(const Decode& call) {
                     std::copy_n(truth ? static_cast<const float*>(call.truth) + at * channels : &three[n * last.padded], channels, fed);
                     x[n] = fed;
                     start[n] = bottom.base.data();
+                }
+                if (call.cue) {
+                    float* sum = &cued[n * bottom.gates];
+                    const float* cue = &cues[call.place[at] * bottom.gates];
+                    for (int64_t j = 0; j < bottom.gates; ++j) sum[j] = start[n][j] + cue[j];
+                    start[n] = sum;
                 }
             }
             if (step + 1 == length) break;

@@ -13,8 +13,8 @@ from backcast.kernel.call import addresses, fields, functions, require_symbols, 
 
 class _Decode(ctypes.Structure):
     _fields_ = fields(
-        "threads rows steps channels symbols hidden wide outputs",
-        "truth feed_truth uniform h0 c0 bottom_input bottom_recurrent bottom_base top_input top_recurrent top_base "
+        "threads rows steps channels symbols cues hidden wide outputs",
+        "truth feed_truth uniform h0 c0 bottom_input bottom_recurrent bottom_base place cue top_input top_recurrent top_base "
         "first first_bias second second_bias last last_bias fed",
     )
 
@@ -34,6 +34,7 @@ def decode(
     h: Tensor,
     c: Tensor,
     bottom: Maps,
+    cue: tuple[Tensor, Tensor] | None,
     top: Maps | None,
     feedforward: list[Tensor],
 ) -> Tensor:
@@ -43,6 +44,7 @@ def decode(
     feed_truth   (N, L) bool
     uniform      (N, L) in [0, 1): its own symbol is the one where the running sum of its softmax passes this
     h, c         (N, H), the bottom layer's first state
+    cue          (N, L) int64 and (cues, 4H): which of the cues is added to the bottom layer's gates at a step; or None
     feedforward  weight and bias of each of its three layers
     """
     symbols = truth.ndim == 2
@@ -50,12 +52,23 @@ def decode(
     truth = truth.contiguous()
     if symbols:
         require_symbols(truth, len(bottom.base))
-    parts = [feed_truth, uniform.to(h.dtype), h, c, *bottom, *(top or (None, None, None)), *feedforward]
+    if cue is not None:
+        require_symbols(cue[0], len(cue[1]))
+    parts = [
+        feed_truth,
+        uniform.to(h.dtype),
+        h,
+        c,
+        *bottom,
+        *(cue or (None, None)),
+        *(top or (None, None, None)),
+        *feedforward,
+    ]
     dense = [None if part is None else part.detach().contiguous() for part in parts]
     fed = torch.empty_like(truth)
     call = _Decode(
         threads_for(rows), rows, length, 0 if symbols else truth.shape[2], len(bottom.base) if symbols else 0,
-        h.shape[1], feedforward[0].shape[0], feedforward[-1].shape[0], *addresses(truth, *dense, fed),
+        0 if cue is None else len(cue[1]), h.shape[1], feedforward[0].shape[0], feedforward[-1].shape[0], *addresses(truth, *dense, fed),
     )  # fmt: skip
     run(functions().backcast_decode, call)
     return fed

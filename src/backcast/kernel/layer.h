@@ -39,8 +39,14 @@ struct Layer {
             int64_t block = place(j) / (GATES * W), within = place(j) % (GATES * W);
             for (int64_t k = 0; k < inputs; ++k) input[(block * inputs + k) * GATES * W + within] = input_map[j * inputs + k];
             for (int64_t k = 0; k < hidden; ++k) recurrent[(block * hidden + k) * GATES * W + within] = recurrent_map[j * hidden + k];
-            for (int64_t n = 0; n < count; ++n) base[n * gates + place(j)] = base_rows[n * GATES * hidden + j];
         }
+        pack(base_rows, count, base.data());
+    }
+
+    // `rows` (count, 4H) to packed order (count, gates); padded units are left as they are.
+    void pack(const float* rows, int64_t count, float* to) const {
+        for (int64_t j = 0; j < GATES * hidden; ++j)
+            for (int64_t n = 0, at = place(j); n < count; ++n) to[n * gates + at] = rows[n * GATES * hidden + j];
     }
 
     // Where gate unit j (0 .. 4H-1, gate after gate) stands in packed order.

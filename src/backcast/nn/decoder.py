@@ -101,27 +101,35 @@ class Decoder(nn.Module):
         truth: Tensor,
         feed_truth: Tensor,
         uniform: Tensor,
+        places: Tensor,
         state: tuple[Tensor, ...],
         second_weight: Tensor,
     ) -> Tensor | None:
         """What the decoder is fed where its own output replaces some of the truth, computed by the kernel.
 
-        Arguments as for `kernel.decode`; `second_weight` is `feedforward`'s under DropConnect, `state` is the
+        Arguments as for `kernel.decode` and `forward`; `second_weight` is `feedforward`'s under DropConnect, `state` is the
         main network's at the anchor. None where the kernel cannot.
         """
         identity = not self.embedding.symbols and self.embedding.map is None
         with torch.no_grad(), torch.autocast("cpu", enabled=False):
-            if self.position_cue or not kernel.usable(truth, self.output.last.weight):
+            if not kernel.usable(truth, self.output.last.weight):
                 return None
             folded = self.bottom.fold(self.embedding, truth)
             if not (folded or identity):
                 return None
             h, c = self.initial_state(tuple(part.float() for part in state)).bottom
+            cue = None
+            if self.position_cue:
+                distinct, which = places.unique(return_inverse=True)
+                features = sine_features(distinct, self.embedding.width, self.weights_dtype)
+                cue = which, features @ self.bottom.weights[0].T
             top = None if self.top is None else self.top.maps()
             parts = (self.output.first, self.output.second, self.output.last)
             feedforward = [part for layer in parts for part in (layer.weight, layer.bias)]
             feedforward[2] = second_weight
-            return kernel.decode(truth, feed_truth, uniform, h, c, self.bottom.maps(folded), top, feedforward)
+            return kernel.decode(
+                truth, feed_truth, uniform, h, c, self.bottom.maps(folded), cue, top, feedforward
+            )
 
     def _bottom(
         self, fed: Tensor, is_fed: Tensor | None, places: Tensor, state: LSTMState

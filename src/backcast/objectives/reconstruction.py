@@ -140,10 +140,10 @@ class Reconstruction:
             draws = draw.uniform(f"{self.name}/sample", batch.rows, self.anchors * self.segment_length)
             uniform = torch.from_numpy(draws.reshape(count, self.segment_length)[:, :length])
         part = slice(0, last_sampled + 1)
-        asked = truth[:, part], feed_truth[:, part], uniform[:, part].to(batch.device)
+        asked = truth[:, part], feed_truth[:, part], uniform[:, part].to(batch.device), places[:, part]
         fed = model.decoder.sample_inputs(*asked, state, second_weight)
         if fed is None:
-            fed = sample_inputs(model, *asked, places, state, second_weight)
+            fed = sample_inputs(model, *asked, state, second_weight)
         return torch.cat([fed, truth[:, last_sampled + 1 :]], dim=1)
 
 
