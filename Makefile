@@ -7,8 +7,9 @@ BIN = .venv/bin
 demo: .venv/installed
 	$(BIN)/backcast demo --out demo --overwrite
 
+# A file of tests per core at a time, and so one thread each.
 test: .venv/installed
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile
 
 check: .venv/installed
 	$(BIN)/ruff check .
