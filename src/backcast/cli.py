@@ -162,7 +162,7 @@ def make_parser() -> argparse.ArgumentParser:
         help=".csv, .parquet or .jsonl; -: CSV to standard output",
     )
 
-    add_stream_commands(command, _prepare_process)
+    add_stream_commands(command, _prepare_process, _say)
     about = "a table or figure of the paper: what is missing is run, ours beside the paper's"
     add_reproduce_options(command("reproduce", _reproduce, about))
 

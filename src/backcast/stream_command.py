@@ -21,7 +21,9 @@ EXPORT = "the model for other runtimes: ONNX, torch.export, or a folder for the 
 Command = Callable[[str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser]
 
 
-def add_stream_commands(command: Command, prepare: Callable[[argparse.Namespace], None]) -> None:
+def add_stream_commands(
+    command: Command, prepare: Callable[[argparse.Namespace], None], say: Callable[[str], None]
+) -> None:
     """prepare  sets the process up; called before torch is imported"""
 
     def after_preparing(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
@@ -31,7 +33,7 @@ def add_stream_commands(command: Command, prepare: Callable[[argparse.Namespace]
 
         return prepared
 
-    stream = command("stream", after_preparing(_stream), STREAM)
+    stream = command("stream", after_preparing(lambda arguments: _stream(arguments, say)), STREAM)
     stream.add_argument("source", type=Path, metavar="RUN", help="a run folder")
     stream.add_argument("--format", type=one_of("jsonl", "bytes", "text"), metavar="{jsonl,bytes,text}", default="jsonl", help='jsonl: one step per line: a number, a list, a word, or {"id": ..., "x": ...} for many streams, {"id": ..., "end": true} to end one; bytes, text: raw, for models that read bytes or characters (default: jsonl)')  # fmt: skip
     stream.add_argument("--every", type=whole(0), default=1, metavar="N", help="an answer after every N steps of a stream, and where it ends; 0: only there (default: 1)")  # fmt: skip
@@ -46,27 +48,27 @@ def add_stream_commands(command: Command, prepare: Callable[[argparse.Namespace]
     export.add_argument("--evaluation", type=Path, metavar="FILE", help="for the card of a folder: what `evaluate --json` wrote")  # fmt: skip
 
 
-def _stream(arguments: argparse.Namespace) -> int:
+def _stream(arguments: argparse.Namespace, say: Callable[[str], None]) -> int:
     from backcast.locks import held
 
     if sys.stdin is None:  # the shell's <&-
         raise InputError("standard input is closed, and steps come from there: backcast stream RUN < FILE")
     state: Path | None = arguments.state
     if state is None:
-        return _run(arguments, None)
+        return _run(arguments, None, say)
     require_place(state, f"--state {state}")
     target = state.resolve()  # of a link: where it is written
     with held(target.with_name(f".{target.name}.lock"), f"--state {state}"):
-        return _run(arguments, state)
+        return _run(arguments, state, say)
 
 
-def _run(arguments: argparse.Namespace, state: Path | None) -> int:
+def _run(arguments: argparse.Namespace, state: Path | None, say: Callable[[str], None]) -> int:
     from backcast.build import load_model
     from backcast.stream_lines import Streams
 
     known = state if state is not None and state.exists() else None
     model = load_model(arguments.source, arguments.device)
-    streams = Streams(model, arguments.every, arguments.format, known, _say)
+    streams = Streams(model, arguments.every, arguments.format, known, say)
     with _Interrupts() as interrupts:
         try:
             return _pump(streams, interrupts)
@@ -94,10 +96,6 @@ def _pump(streams: Any, interrupts: _Interrupts) -> int:
         if interrupts.asked:
             return 130
     return 0
-
-
-def _say(line: str) -> None:
-    print(f"backcast: {line}", file=sys.stderr)
 
 
 def _export(arguments: argparse.Namespace) -> int:

@@ -19,6 +19,7 @@ from backcast.data.describe import unknown_symbols
 from backcast.data.preprocessing import Preprocessing
 from backcast.data.sequences import Sequences
 from backcast.errors import InputError
+from backcast.methods import METHODS
 from backcast.nn.model import Model
 from backcast.trainer import Interrupted
 
@@ -122,16 +123,11 @@ def learn(
     """
     device = choose_device(config.device)
     if start is not None:
-        _require_same_shape(start.config, config)
+        _require_same_network(start.config, config)
         _require_known(start.preprocessing, rows)
     preprocessing = Preprocessing.fit(rows) if start is None else start.preprocessing
     network = build_network(config, preprocessing, outputs)
     if start is not None:
-        if type(network.encoder) is not type(start.network.encoder):
-            raise InputError(
-                f"pretrain() was with method={start.config.method!r}, now it is {config.method!r}, whose main network is of "
-                "another kind; set it back, or call pretrain() anew"
-            )
         own, given = network.state_dict(), start.network.state_dict()
         network.load_state_dict({name: given.get(name, value) for name, value in own.items()})
     fitted = FittedNetwork(network, preprocessing, config, outputs)
@@ -153,7 +149,12 @@ def _require_known(preprocessing: Preprocessing, rows: Sequences) -> None:
     unknown_symbols(preprocessing, rows)
 
 
-def _require_same_shape(before: Config, now: Config) -> None:
+def _require_same_network(before: Config, now: Config) -> None:
+    if METHODS[before.method].network != METHODS[now.method].network:
+        raise InputError(
+            f"pretrain() was with method={before.method!r}, now it is {now.method!r}, whose main network is of another kind; "
+            "set it back, or call pretrain() anew"
+        )
     for name in SHAPE:
         if getattr(before, name) != getattr(now, name):
             raise InputError(

@@ -54,16 +54,8 @@ def decode(
         require_symbols(truth, len(bottom.base))
     if cue is not None:
         require_symbols(cue[0], len(cue[1]))
-    parts = [
-        feed_truth,
-        uniform.to(h.dtype),
-        h,
-        c,
-        *bottom,
-        *(cue or (None, None)),
-        *(top or (None, None, None)),
-        *feedforward,
-    ]
+    optional = [*(cue or (None, None)), *(top or (None, None, None))]
+    parts = [feed_truth, uniform.to(h.dtype), h, c, *bottom, *optional, *feedforward]
     dense = [None if part is None else part.detach().contiguous() for part in parts]
     fed = torch.empty_like(truth)
     call = _Decode(

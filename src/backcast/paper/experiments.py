@@ -32,7 +32,7 @@ TABLE_2: Mapping[str, Settings] = {
 def table2(scale: Scale) -> Experiment:
     sizes = {"iRNN": {"hidden_size": scale.irnn_units}, "uRNN": {"hidden_size": scale.urnn_units}}
     rows = {row: {**change, **sizes.get(row, {})} for row, change in TABLE_2.items()}
-    cells = grid(scale, rows, PICTURES, published.TABLE2)
+    cells = grid(scale, scale.data, rows, PICTURES, published.TABLE2)
     pairs = [("r-LSTM, truncated", "LSTM, truncated"), ("p-LSTM, truncated", "LSTM, truncated")]
     claims = [Claim(f"{a} beats {b} on {data}", (a, data), (b, data)) for a, b in pairs for data in PICTURES]
     r, full = pairs[0][0], "LSTM, full BPTT"
@@ -90,7 +90,7 @@ def table4(scale: Scale) -> Experiment:
         (many if row == "r-LSTM 20×15" else row, column): value
         for (row, column), value in published.TABLE4.items()
     }
-    cells = grid(scale, rows, ("DBpedia",), known)
+    cells = grid(scale, scale.data, rows, ("DBpedia",), known)
     order = ["p-LSTM", many, "SA-LSTM", "LM-LSTM"]
     claims = [Claim(f"{a} beats {b} on DBpedia", (a, "DBpedia"), (b, "DBpedia")) for a, b in pairwise(order)]
     ours = [(many, "LSTM, truncated"), ("p-LSTM", "LSTM, truncated"), (many, "r-LSTM, one segment")]

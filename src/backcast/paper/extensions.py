@@ -1,6 +1,6 @@
 """The experiments that the paper does not have, in its form.
 
-On MNIST most start with forget gates without a bias (`WITHOUT_BIAS`): there, and only there, the truncated LSTM stays
+On MNIST most start with forget gates without a bias (`_without_bias`): there, and only there, the truncated LSTM stays
 where the paper's stays (`forget_gate`), so that what a loss or one of its factors brings can show.
 """
 
@@ -12,10 +12,9 @@ from collections.abc import Mapping
 from backcast.errors import plural
 from backcast.paper import published
 from backcast.paper.experiment import Cell, Claim, Experiment
-from backcast.paper.grid import FULL, LSTM, P, R, ablation, experiment, run_settings
+from backcast.paper.grid import FULL, LSTM, P, R, ablation, experiment, grid, run_settings
 from backcast.paper.scales import Scale, Settings
 
-WITHOUT_BIAS: Settings = {"forget_gate_bias": 0}
 MNIST, CIFAR = "MNIST, bias 0", "CIFAR-10"
 
 
@@ -47,7 +46,7 @@ def mnist(scale: Scale) -> Experiment:
 
 def truncation(scale: Scale) -> Experiment:
     """Figure 4 at the real length, with the row that it lacks: is it the auxiliary loss that holds the accuracy up?"""
-    base = {**scale.data["MNIST"], **WITHOUT_BIAS}
+    base = _without_bias(scale)
     rows = {"LSTM": LSTM, "r-LSTM": R, "p-LSTM": P}
     steps = (base["truncation"], base["truncation"] // 3, 1, 0)
     cells = [
@@ -69,7 +68,7 @@ def truncation(scale: Scale) -> Experiment:
 
 def segments(scale: Scale) -> Experiment:
     """Table 5 at the real length, and with the usual supervised gradient, too."""
-    base = {**scale.data["MNIST"], **WITHOUT_BIAS}
+    base = _without_bias(scale)
     steps = {"1 step": 1, f"{base['truncation']} steps": base["truncation"]}
     split = {count: max(1, base["segment_length"] // count) for count in (1, 10, 20, 100)}
     columns = {f"{count}×{length}": (count, length) for count, length in split.items()}
@@ -91,8 +90,7 @@ def segments(scale: Scale) -> Experiment:
 def mnist_ablation(scale: Scale) -> Experiment:
     """Figure 6 at the real length."""
     title = "Points lost with one factor of r-LSTM off, MNIST, forget-gate bias 0"
-    base = {**scale.data["MNIST"], **WITHOUT_BIAS}
-    return ablation(scale, "extension-ablation", title, "MNIST", base, {})
+    return ablation(scale, "extension-ablation", title, "MNIST", _without_bias(scale), {})
 
 
 def both(scale: Scale) -> Experiment:
@@ -188,15 +186,16 @@ def _ours(
     pairs: list[tuple[str, str]],
 ) -> Experiment:
     """An experiment that the paper does not have; `pairs`: (better, worse), asked of every column."""
-    bases = {MNIST: {**scale.data["MNIST"], **WITHOUT_BIAS}, CIFAR: scale.data[CIFAR]}
-    cells = [
-        Cell(row, column, run_settings(scale, bases[column], change))
-        for row, change in rows.items()
-        for column in columns
-    ]
+    bases = {MNIST: _without_bias(scale), CIFAR: scale.data[CIFAR]}
+    cells = grid(scale, bases, rows, columns, {})
     claims = [
         Claim(f"{better} beats {worse} on {column}", (better, column), (worse, column), ours=True)
         for better, worse in pairs
         for column in columns
     ]
     return experiment(scale, name, title, tuple(rows), columns, cells, claims)
+
+
+def _without_bias(scale: Scale) -> Settings:
+    """MNIST, with forget gates that start without a bias."""
+    return {**scale.data["MNIST"], "forget_gate_bias": 0}

@@ -53,12 +53,14 @@ def run_settings(scale: Scale, base: Settings, *more: Settings) -> Settings:
 
 def grid(
     scale: Scale,
+    bases: Mapping[str, Settings],
     rows: Mapping[str, Settings],
     columns: tuple[str, ...],
     known: Mapping[tuple[str, str], Published],
 ) -> list[Cell]:
+    """Every row in every column. `bases`: by column; `known`: the paper's numbers by row and column."""
     return [
-        Cell(row, column, run_settings(scale, scale.data[column], change), known.get((row, column)))
+        Cell(row, column, run_settings(scale, bases[column], change), known.get((row, column)))
         for row, change in rows.items()
         for column in columns
     ]

@@ -136,10 +136,8 @@ def _small(dogs_are_there: bool) -> Scale:
     if dogs_are_there:
         dogs |= {"data": "stanford-dogs"}
     length = "real length (T = 784), 10,000 images, truncation 300 and segments of 600 as in the paper."
-    real, real_mnist = (
-        f"MNIST and pMNIST at their {length}",
-        f"MNIST at its {length} On MNIST the forget gates start without a bias, where the paper's gap shows (extension-forget-gate).",
-    )
+    real = f"MNIST and pMNIST at their {length}"
+    real_mnist = f"MNIST at its {length} On MNIST the forget gates start without a bias, where the paper's gap shows (extension-forget-gate)."
     fewer_epochs = "The run without pretraining has the 8 joint epochs only, a fifth less."
     shrunk = "CIFAR-10 at 16 × 16 (T = 256), 10,000 images, truncation 75 and segments of 150."
     common = (

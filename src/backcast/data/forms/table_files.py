@@ -59,11 +59,11 @@ def read_tables(
         name or str(files[0]),
         class_names,
     )
-    folder = cache_folder()
-    with suppress(OSError):  # `import_rows` says why it cannot be used
-        folder.mkdir(parents=True, exist_ok=True)
     reader: TableRows | LongRows
     if reading.time is not None:
+        folder = cache_folder()
+        with suppress(OSError):  # `import_rows` says why it cannot be used
+            folder.mkdir(parents=True, exist_ok=True)
         reader = LongRows(table, reading, str(folder) if folder.is_dir() else None)
     else:
         reader = TableRows(table, reading)
