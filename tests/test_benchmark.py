@@ -23,6 +23,7 @@ from backcast.benchmark.transformer_size import lstm_parameters, transformer_par
 from backcast.benchmark.worker import Bench, Failed, Unfit
 from backcast.cli import main
 from backcast.errors import InputError
+from backcast.locks import held
 from test_cli import refuse
 
 ROOT = Path(__file__).parent.parent
@@ -72,9 +73,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("name", TOY)
 def test_the_file_says_what_was_measured_and_on_what(files: Path, name: str) -> None:
     found = json.loads((files / f"{name}.json").read_text())
-    assert found["benchmark"] == name and found["command"][:1] == ["backcast"]
+    assert found["benchmark"] == name
+    assert [run["command"][:1] for run in found["runs"]] == [["backcast"]] and found["runs"][0]["load"] >= 0
     assert set(found["machine"]) == {
-        "processor", "cores", "threads", "memory", "torch", "kernel", "python", "date", "load"
+        "processor", "cores", "threads", "memory", "torch", "kernel", "python", "date"
     }  # fmt: skip
     measured = "resident_bytes" if name == "memory" else "seconds"
     assert found["rows"] and all(row["fits"] and row[measured] > 0 for row in found["rows"])
@@ -94,7 +96,8 @@ def test_each_benchmark_fills_its_own_columns(files: Path) -> None:
     operations = 2 * 4 * 4 * (4 + 3) * 2 * 70
     sweep, _, train = rows["recurrence"]
     assert sweep["gflops"] * sweep["seconds"] == pytest.approx(operations / 1e9)
-    assert train["gflops"] * train["seconds"] == pytest.approx(3 * operations / 1e9)
+    backward = operations + 2 * 4 * 4 * 4 * 2 * 70  # of the weights, of the states; the input needs none
+    assert train["gflops"] * train["seconds"] == pytest.approx((operations + backward) / 1e9)
     assert len(rows["stream"]) == 12 and {row["batch"] for row in rows["stream"]} == {1, 1024}
     assert all(0 < row["waiting"] < 1 for row in rows["data"]) and len(rows["data"]) == 3
 
@@ -113,20 +116,38 @@ def test_rows_that_are_there_are_not_measured_again(
 
 
 def test_a_row_from_fewer_rounds_and_a_failed_one_are_measured_again(tmp_path: Path) -> None:
-    store = Store(tmp_path / "f.json", "step", [])
+    store = Store(tmp_path / "f.json", "step", {})
     store.put({"contender": "a"}, {"contender": "a", "rounds": 2, "fits": True})
     store.put({"contender": "b"}, {"contender": "b", "rounds": 0, "fits": False, "reason": "too large"})
     store.put({"contender": "c"}, {"contender": "c", "rounds": 2, "fits": True, "error": "a bug"})
-    again = Store(tmp_path / "f.json", "step", [])
+    again = Store(tmp_path / "f.json", "step", {})
     assert [again.is_done({"contender": name}, 2) for name in "abcd"] == [True, True, False, False]
     assert not again.is_done({"contender": "a"}, 3)
     again.put({"contender": "a"}, {"contender": "a", "rounds": 3, "fits": True})
     assert again.is_done({"contender": "a"}, 3) and len(again.rows) == 3
 
 
+def test_the_file_names_every_command_that_measured_a_row_of_it(tmp_path: Path) -> None:
+    for name in "ab":
+        store = Store(tmp_path / "f.json", "step", {"command": [name], "load": 0.1})
+        for row in (name, f"{name}, too"):
+            store.put({"contender": row}, {"contender": row, "rounds": 2, "fits": True})
+    Store(tmp_path / "f.json", "step", {"command": ["nothing new"], "load": 0.1})
+    runs = json.loads((tmp_path / "f.json").read_text())["runs"]
+    assert [run["command"] for run in runs] == [["a"], ["b"]]
+
+
+def test_two_at_once_on_one_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with held(tmp_path / ".f.json.lock", "a test"):
+        assert "another process is at work" in refuse(
+            bench("step", "--json", str(tmp_path / "f.json")), capsys
+        )
+    assert not (tmp_path / "f.json").exists()
+
+
 def test_rows_of_another_machine_are_not_mixed_in(tmp_path: Path) -> None:
     machine = {"processor": "P", "cores": 2, "threads": 2, "torch": "2", "kernel": "off"}
-    store = Store(tmp_path / "f.json", "step", [])
+    store = Store(tmp_path / "f.json", "step", {})
     store.set_machine(machine)
     store.set_machine({**machine, "threads": 1})  # no row yet
     store.put({"contender": "a"}, {"contender": "a", "rounds": 2, "fits": True})
@@ -134,7 +155,7 @@ def test_rows_of_another_machine_are_not_mixed_in(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="threads 1"):
         store.set_machine(machine)
     with pytest.raises(InputError, match="threads 1"):
-        Store(tmp_path / "f.json", "step", ["another", "command"]).set_machine(machine)
+        Store(tmp_path / "f.json", "step", {"command": ["another"]}).set_machine(machine)
     assert (tmp_path / "f.json").read_bytes() == before
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any
 
 from backcast.benchmark import data, memory, paper, recurrence, segments, step, stream, table
@@ -14,6 +16,7 @@ from backcast.benchmark.plan import Benchmark, Contender, Group, Outcome
 from backcast.benchmark.store import Store
 from backcast.benchmark.worker import Failed, Worker
 from backcast.errors import InputError, RunError
+from backcast.locks import held
 
 SHARE = 0.75
 """The share of the free memory that a contender may hold by default."""
@@ -26,10 +29,22 @@ def run(arguments: argparse.Namespace, command: list[str]) -> None:
     RunError afterwards where a contender failed."""
     benchmark = _plan(arguments)
     rounds = getattr(arguments, "rounds", 0)
-    store = Store(arguments.json, benchmark.name, command)
-    limits = Limits(arguments.threads, _limit(arguments.memory_limit))
+    with _alone(arguments.json):
+        _run(arguments, command, benchmark, rounds)
+
+
+def _alone(path: Path | None) -> AbstractContextManager[None]:
+    """Allows one process at a time to write the file."""
+    if path is None or not path.parent.is_dir():  # which the store refuses
+        return nullcontext()
+    return held(path.with_name(f".{path.name}.lock"), f"--json {path}")
+
+
+def _run(arguments: argparse.Namespace, command: list[str], benchmark: Benchmark, rounds: int) -> None:
     busy = load()
-    machine = {**_describe(limits), "load": busy}
+    store = Store(arguments.json, benchmark.name, {"command": command, "load": busy})
+    limits = Limits(arguments.threads, _limit(arguments.memory_limit))
+    machine = _describe(limits)
     store.set_machine(machine)
     if busy is not None and busy >= BUSY:
         print(

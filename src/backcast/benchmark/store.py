@@ -17,17 +17,18 @@ SAME = ("processor", "cores", "threads", "torch", "kernel")
 class Store:
     """The rows of one benchmark, and the file that holds them (None: no file)."""
 
-    def __init__(self, path: Path | None, benchmark: str, command: list[str]) -> None:
-        """Raises InputError where the file is not one of this benchmark, or cannot be written."""
-        self._path, self._command = path, command
-        self._document: dict[str, Any] = {
-            "benchmark": benchmark, "command": command, "machine": {}, "rows": []
-        }  # fmt: skip
+    def __init__(self, path: Path | None, benchmark: str, run: Record) -> None:
+        """Raises InputError where the file is not one of this benchmark, or cannot be written.
+
+        run   what to note of this call if it measures a row: its command, and the load before it
+        """
+        self._path, self._run = path, run
+        self._document: dict[str, Any] = {"benchmark": benchmark, "runs": [], "machine": {}, "rows": []}
         if path is None:
             return
         try:
             if path.exists():
-                self._document |= _read(path, benchmark)  # its command stays until there is a row of ours
+                self._document |= _read(path, benchmark)
                 path.open("r+b").close()
             else:
                 self._write()
@@ -70,7 +71,8 @@ class Store:
         else:
             found.clear()
             found.update(record)
-        self._document["command"] = self._command
+        if self._run not in self._document["runs"]:
+            self._document["runs"].append(self._run)
         self._write()
 
     def _write(self) -> None:

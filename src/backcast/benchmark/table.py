@@ -52,12 +52,12 @@ def spread(title: str, name: str) -> Column:
 
 
 def outcome(title: str, name: str, digits: int = 3, factor: float = 1.0) -> Column:
-    """As `number`, or words where there is none; the file says why."""
+    """As `number`, or words where there is none; of an error the file says more."""
 
     def show(row: Record, rows: list[Record]) -> str:
         if "error" in row:
             return "failed"
-        return _shown(row, name, digits, factor) if row["fits"] else "does not fit"
+        return _shown(row, name, digits, factor) if row["fits"] else f"does not fit: {row['reason']}"
 
     return Column(title, show)
 
