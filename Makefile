@@ -28,7 +28,7 @@ bench: .venv/installed
 	$(BIN)/backcast benchmark data
 
 results: .venv/installed
-	$(BIN)/backcast reproduce all --scale small --data-dir ../shared/data --device cpu --note "CIFAR-10 is a copy re-encoded as small JPEGs, DBpedia 5,000 abstracts without their titles." --render --out results/small
+	$(BIN)/backcast reproduce all --scale small --render --out results/small
 	$(BIN)/python docs/fill_results.py
 
 .venv/installed: pyproject.toml constraints.txt

@@ -68,6 +68,10 @@ def make_experiment(form: str, scale: str = "small", claims: tuple[Claim, ...] =
     return Experiment(name, f"The title of {name}", scale, form, "accuracy", "A caption.", rows, columns, tuple(cells), claims)  # type: ignore[arg-type]  # fmt: skip
 
 
+def place(cell: Cell) -> tuple[str, str]:
+    return cell.row, cell.column
+
+
 def run(
     cell: Cell, seed: int, accuracy: float | None, status: str = "finished", reason: str = ""
 ) -> RunResult:
@@ -178,7 +182,20 @@ def test_what_was_trained_on_other_rows_is_not_compared() -> None:
     other = experiment.cells[1].checksum
     results[other] = (replace(results[other][0], data_sha256="other"), *results[other][1:])
     (verdict,) = verdicts(experiment, results)
-    assert (verdict.reason, verdict.ours) == ("they were trained on different rows", "–")
+    assert (verdict.reason, verdict.ours) == ("they had different rows", "–")
+
+
+def test_what_was_tested_on_other_rows_is_not_compared() -> None:
+    experiment, results = compare([0.60, 0.62, 0.61], [0.50, 0.51, 0.52])
+    one, other = (cell.checksum for cell in experiment.cells)
+    results[one] = tuple(replace(run, test_sha256="these") for run in results[one])
+    (verdict,) = verdicts(experiment, results)
+    assert verdict.answer == "agrees", "earlier results do not say which"
+    results[other] = (replace(results[other][0], test_sha256="those"), *results[other][1:])
+    (verdict,) = verdicts(experiment, results)
+    assert (verdict.reason, verdict.ours) == ("they had different rows", "–")
+    results[one] = (replace(results[one][0], test_sha256="those"), *results[one][1:])
+    assert "not all have the same rows" in " ".join(caption(experiment, outcomes(experiment, results)))
 
 
 def test_a_question_of_ours_is_answered_with_yes_or_no() -> None:
@@ -197,8 +214,12 @@ def test_an_ablation_loses_nothing_against_a_run_on_other_rows() -> None:
     results = make_results(experiment)
     whole = experiment.cells[0].checksum
     results[whole] = (replace(results[whole][0], data_sha256="other"), *results[whole][1:])
-    found = outcomes(experiment, results)
-    assert found[experiment.cells[1].row, experiment.columns[0]].losses.keys() == {1, 2}
+    assert outcomes(experiment, make_results(experiment))[place(experiment.cells[1])].losses.keys() == {
+        0,
+        1,
+        2,
+    }
+    assert not outcomes(experiment, results)[place(experiment.cells[1])].losses
 
 
 def test_seconds_of_two_machines_are_not_averaged() -> None:
@@ -211,9 +232,13 @@ def test_seconds_of_two_machines_are_not_averaged() -> None:
     results[cell.checksum] = (slow, *results[cell.checksum][1:])
     after = outcomes(experiment, results)[cell.row, cell.column]
     assert len(after.values) == 3 and after.seconds == {1: 0.25, 2: 0.25}
-    assert "Seconds per step are those of the runs on a machine, 1 thread." in " ".join(
+    assert "Seconds per step are those of the runs on a machine, 1 thread (seeds 1, 2)." in " ".join(
         caption(experiment, {(cell.row, cell.column): after})
     )
+    assert "0.25 ± 0 (2 of 3 seeds)" in markdown(tables(experiment, outcomes(experiment, results))[1])
+    shared = replace(slow, device="a machine, 1 thread", jobs=4)
+    results[cell.checksum] = (shared, *results[cell.checksum][1:])
+    assert outcomes(experiment, results)[cell.row, cell.column].seconds == {1: 0.25, 2: 0.25}
 
 
 def test_two_claims_about_the_same_runs_count_once() -> None:
@@ -321,9 +346,27 @@ def test_the_caption_says_scale_machine_seeds_and_time() -> None:
     text = " ".join(caption(experiment, outcomes(experiment, results)))
     for part in ("5 runs finished (seeds 0, 1, 2), 1 did not", "1,000 rows", "tested on 200", "60 s to 62 s per run", "a machine, 1 thread"):  # fmt: skip
         assert part in text
-    assert warning("small") == "Scale small: not the paper's setting."
+    assert warning("small", []) == "Scale small: not the paper's setting."
     single, one_seed = compare([0.6], [0.5])
     assert "one seed, so no spread" in " ".join(caption(single, outcomes(single, one_seed)))
+
+
+def test_a_small_data_set_cannot_pass_for_the_papers(tmp_path: Path) -> None:
+    table = make_experiment("table", "paper")
+    own, other = table.cells[:2]
+    cells = (replace(own, settings={"data": "mnist"}), replace(other, settings={"data": "dbpedia"}))
+    experiment = replace(table, cells=cells, rows=(own.row, other.row))
+    runs = [replace(run(cell, 0, 0.5), train_rows=60_000) for cell in cells]
+    for rows, said in ((560_000, "the paper's setting"), (5_000, "DBpedia has 5,000 training rows, the paper's 560,000")):  # fmt: skip
+        results = {cell.checksum: (replace(one, train_rows=rows if cell == cells[1] else 60_000),) for cell, one in zip(cells, runs, strict=True)}  # fmt: skip
+        what = document(experiment, results, "backcast reproduce table2")
+        write_experiment(what, tmp_path)
+        write_claims([what], tmp_path, "backcast reproduce all")
+        write_data_sets([DataSet("MNIST", 784, 10, 60_000, 10_000), DataSet("DBpedia", 300, 14, rows, 70)], tmp_path, "…", "paper")  # fmt: skip
+        for name in ("table2.md", "claims.md", "table1.md"):
+            assert said in (tmp_path / name).read_text(), (name, rows)
+        figure = file_content(what.figure).decode()
+        assert ("not the paper's data" in figure) == (rows == 5_000)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -480,8 +523,9 @@ def test_the_data_sets_stand_beside_the_papers(tmp_path: Path) -> None:
     lines = [(line.name, line.cells) for line in data_set_table(sets).lines]
     assert lines[0] == ("Stanford Dogs (paper)", ("1,600 – 16,384", "120", "150,000", "–"))
     assert [name for name, _ in lines[1:]] == [one.name for one in sets]
-    first, _, last = csv.DictReader(io.StringIO(data_set_csv(sets)))
+    first, _, last = csv.DictReader(io.StringIO(data_set_csv(sets, "small")))
     assert (first["paper_training_examples"], last["paper_training_examples"]) == ("150000", "")
+    assert first["scale"] == "small"
     write_data_sets(sets, tmp_path, "backcast reproduce table1", "small", "A copy, re-encoded.")
     assert read_data_sets(tmp_path) == sets and read_data_sets(tmp_path / "none") == []
     text = (tmp_path / "table1.md").read_text()
@@ -495,12 +539,10 @@ def test_the_caption_has_the_note_and_says_where_seeds_had_other_data(tmp_path: 
     what = document(experiment, same, "backcast reproduce table2", "A copy, re-encoded.")
     write_experiment(what, tmp_path)
     text = (tmp_path / "table2.md").read_text()
-    assert "A copy, re-encoded." in text and "not all trained on the same rows" not in text
+    assert "A copy, re-encoded." in text and "not all have the same rows" not in text
     write_claims([what], tmp_path, "backcast reproduce all", "A copy, re-encoded.")
     assert "A copy, re-encoded." in (tmp_path / "claims.md").read_text()
     several = {experiment.cells[0].checksum: (runs[0], replace(runs[1], data_sha256="other", jobs=2))}
     write_experiment(document(experiment, several, "backcast reproduce table2"), tmp_path)
     text = (tmp_path / "table2.md").read_text()
-    assert (
-        "not all trained on the same rows" in text and "2 runs at once" in text and "re-encoded" not in text
-    )
+    assert "not all have the same rows" in text and "2 runs at once" in text and "re-encoded" not in text

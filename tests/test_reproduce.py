@@ -18,13 +18,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+import backcast.paper.job as job_module
 import backcast.paper.reproduce as reproduce_module
 from backcast.cli import main
 from backcast.config import resolve
 from backcast.errors import InputError
 from backcast.paper.experiment import Experiment, RunResult
 from backcast.paper.experiments import EXPERIMENTS, choose
+from backcast.paper.made_by import as_made
 from backcast.paper.options import NAMES
 from backcast.paper.planning import Request, places, tasks
 from backcast.paper.published import PUBLISHED
@@ -251,6 +254,70 @@ def test_documents_that_are_made_again_keep_the_note(smoke: Path, data: Path, tm
     for more, said in (((), True), (("--note", ""), False), (("--note", "Mine."), False)):
         assert main([*command("table2", data, "--render", *more), "--out", str(out)]) == 0
         assert ("Other pictures." in (out / "table2.md").read_text()) == said
+
+
+def test_every_document_names_what_its_own_runs_were_made_with(
+    smoke: Path, data: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    of = {name: {cell.checksum for cell in EXPERIMENTS[name](scale("smoke", False)).cells} for name in ("extension-gru", "extension-labels")}  # fmt: skip
+    for result in read_results(smoke / RESULTS):
+        more = (
+            "--jobs 3 --note 'Half of it.'"
+            if result.checksum in of["extension-gru"]
+            else "--note 'All of it.'"
+        )
+        if any(result.checksum in checksums for checksums in of.values()):
+            append_result(out / RESULTS, replace(result, command=f"{result.command} {more}"))
+    words = ["reproduce", "all", "--scale", "smoke", "--render", "--out", str(out)]
+    assert main(words) == 0
+
+    def said(name: str) -> tuple[bool, ...]:
+        text = (out / name).read_text()
+        return tuple(part in text for part in (f"--data-dir {data}", "--device cpu", "--jobs 3", "Half of it.", "All of it."))  # fmt: skip
+
+    assert said("extension-gru.md") == (True, True, True, True, False)
+    assert said("extension-labels.md") == (True, True, False, False, True)
+    assert said("claims.md") == (True, True, False, True, True)
+    assert main([*words[:1], "extension-gru", *words[2:], "--note", "A third."]) == 0
+    assert "A third." in (out / "extension-gru.md").read_text()
+    assert said("extension-labels.md") == (True, True, False, False, True)
+
+
+def test_a_command_that_is_none_of_this_version_is_no_obstacle() -> None:
+    request = Request("all", "small", 3, (), False, True, Path("out"), None, "cpu", None, 16.0, None)
+    result = RunResult("a", 0, "failed")
+    for words in ("", "backcast reproduce table2 --later 3", "backcast reproduce 'table2"):
+        assert as_made(request, [replace(result, command=words)], None) == request
+    noted = [replace(result, command=f"backcast reproduce table2 --out o --note '{note}'") for note in ("A.", "A. B.", "C.")]  # fmt: skip
+    assert as_made(request, noted, None).note == "A. B. C."
+
+
+def test_a_result_that_is_there_again_counts_as_the_last(smoke: Path, tmp_path: Path) -> None:
+    first, second = read_results(smoke / RESULTS)[:2]
+    for result in (first, second, first):
+        append_result(tmp_path / RESULTS, result)
+    assert read_results(tmp_path / RESULTS) == [second, first]
+
+
+def test_a_run_that_went_on_elsewhere_names_both_machines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job_module, "processor", lambda: "B")
+    threads = torch.get_num_threads()
+    here = f"B, {threads} thread{'s' * (threads > 1)}"
+    for name, expected in (("B", here), ("A", here.replace("B", "A") + f", then {here}")):
+        environment = {"gpu": None, "processor": name, "threads": threads}
+        assert job_module._device(environment, torch.device("cpu")) == expected
+
+
+def test_a_row_may_be_named_as_it_is_typed() -> None:
+    of = [EXPERIMENTS["figure3"](scale("small", False))]
+    request = Request("figure3", "small", 1, (), False, True, Path("out"), None, "cpu", None, 16.0, None)
+    whole = "r-LSTM 19×2 (paper: r-LSTM 20×30)"
+    for name in (whole, "r-LSTM 19×2", "r-LSTM 19x2"):
+        assert {place.cell.row for place in places(replace(request, only=(name,)), of)} == {whole}
+    with pytest.raises(InputError, match=r'\'r-LSTM 19x2\'\?; it has "LSTM, full BPTT", "Transformer"'):
+        places(replace(request, only=("r-LSTM 19x",)), of)
 
 
 def test_figure_3_is_about_what_its_own_finished_runs_read(
@@ -495,7 +562,16 @@ def test_two_at_once_in_a_folder_and_a_folder_that_cannot_be_written(
 
 @pytest.mark.parametrize(
     "change",
-    [{"accuracy": "0.5"}, {"status": "finishd"}, {"seed": "0"}, {"accuracy": 50.0}, {"curve": [[1, 2]]}],
+    [
+        {"accuracy": "0.5"},
+        {"status": "finishd"},
+        {"seed": "0"},
+        {"accuracy": 50.0},
+        {"curve": [[1, 2]]},
+        {"command": 5},
+        {"train_rows": None},
+        {"seconds_per_step": "fast"},
+    ],
 )
 def test_a_result_of_another_form_is_damaged_and_one_that_says_more_is_not(
     smoke: Path, tmp_path: Path, change: dict[str, Any]

@@ -27,8 +27,8 @@ from backcast.data_commands import add_cache_options, add_data_options, add_insp
 from backcast.errors import InputError, RunError, nearest, plural, require_place
 from backcast.files import STANDARD_OUTPUT, write_json
 from backcast.ls_command import LISTS, add_ls_options, ls, print_table
+from backcast.paper.command import run_reproduce
 from backcast.paper.options import add_options as add_reproduce_options
-from backcast.paper.options import run_reproduce
 from backcast.presets import PRESETS
 from backcast.report_command import add_report_options, report
 from backcast.stream_command import add_stream_commands

@@ -34,7 +34,7 @@ def data_set_table(sets: Sequence[DataSet]) -> Table:
     lines: list[Line] = []
     told: set[str] = set()
     for one in sets:
-        paper = _paper_name(one)
+        paper = paper_name(one)
         if (paper, DATA_SET[0]) in TABLE1 and paper not in told:
             told.add(paper)
             lines.append(Line(f"{paper} (paper)", (*_published(paper), "–"), paper=True))
@@ -48,15 +48,15 @@ def data_set_table(sets: Sequence[DataSet]) -> Table:
     )
 
 
-def data_set_csv(sets: Sequence[DataSet]) -> str:
+def data_set_csv(sets: Sequence[DataSet], scale: str) -> str:
     """One line per data set, unrounded, with the paper's numbers in columns of their own."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     ours = ("name", "mean_length", "classes", "train_rows", "test_rows")
-    writer.writerow([*ours, *(f"paper_{name.replace(' ', '_')}" for name in DATA_SET)])
+    writer.writerow(["scale", *ours, *(f"paper_{name.replace(' ', '_')}" for name in DATA_SET)])
     for one in sets:
-        theirs = [TABLE1.get((_paper_name(one), column)) for column in DATA_SET]
-        writer.writerow([*(getattr(one, name) for name in ours), *(it and it.value for it in theirs)])
+        theirs = [TABLE1.get((paper_name(one), column)) for column in DATA_SET]
+        writer.writerow([scale, *(getattr(one, name) for name in ours), *(it and it.value for it in theirs)])
     return text.getvalue()
 
 
@@ -78,7 +78,8 @@ def read_data_sets(folder: Path) -> list[DataSet]:
         return []
 
 
-def _paper_name(one: DataSet) -> str:
+def paper_name(one: DataSet) -> str:
+    """The paper's name of the data set."""
     return one.name.split(",")[0]
 
 

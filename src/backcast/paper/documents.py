@@ -8,9 +8,9 @@ from pathlib import Path
 
 from backcast.errors import InputError
 from backcast.files import write_atomically
-from backcast.paper.captions import caption, warning
+from backcast.paper.captions import caption, rows_read, warning
 from backcast.paper.csv_form import csv_text
-from backcast.paper.data_sets import TITLE, DataSet, data_set_csv, data_set_table
+from backcast.paper.data_sets import TITLE, DataSet, data_set_csv, data_set_table, paper_name
 from backcast.paper.experiment import Experiment, Found
 from backcast.paper.figures import experiment_figure, file_content
 from backcast.paper.outcomes import outcomes
@@ -47,7 +47,7 @@ def document(experiment: Experiment, found: Found, command: str, note: str | Non
     results = outcomes(experiment, found)
     return Document(
         experiment,
-        warning(experiment.scale),
+        warning(experiment.scale, rows_read(results)),
         [*([note] if note else []), *caption(experiment, results)],
         tables(experiment, results),
         experiment_figure(experiment, results),
@@ -88,9 +88,10 @@ def write_data_sets(
     sets: Sequence[DataSet], folder: Path, command: str, scale: str, note: str | None = None
 ) -> None:
     """Writes table1.md and table1.csv into the folder. Raises InputError where it cannot be written."""
-    write_into(folder, "table1.csv", data_set_csv(sets).encode())
+    write_into(folder, "table1.csv", data_set_csv(sets, scale).encode())
+    words = warning(scale, [(paper_name(one), one.train_rows) for one in sets])
     table = markdown(data_set_table(sets))
-    parts = [f"# {TITLE}", _first_words([warning(scale)], note), table, f"Made by `{command}`."]
+    parts = [f"# {TITLE}", _first_words([words], note), table, f"Made by `{command}`."]
     write_into(folder, "table1.md", ("\n\n".join(parts) + "\n").encode())
 
 

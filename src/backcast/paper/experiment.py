@@ -128,10 +128,10 @@ class RunResult:
     accuracy  on the test rows, 0 .. 1
     seconds   of training; `seconds_per_step` is the median over the last phase's epochs of their mean
               (without the run's first epoch where there are others)
-    device    "AMD EPYC …, 1 thread" or the GPU's name
+    device    "AMD EPYC …, 1 thread" or the GPU's name; both, "…, then …", of a run that went on elsewhere
     jobs      runs at a time on that machine
     kept_bytes  what a step on one row keeps for backward, where it was measured
-    data_sha256 of the training rows
+    data_sha256, test_sha256   of the training rows and of the test rows; the second is empty in earlier results
     command   that runs it again
     """
 
@@ -152,6 +152,7 @@ class RunResult:
     jobs: int = 1
     kept_bytes: int | None = None
     data_sha256: str = ""
+    test_sha256: str = ""
     began: str = ""
     command: str = ""
     curve: tuple[CurvePoint, ...] = ()

@@ -33,7 +33,7 @@ def mnist(scale: Scale) -> Experiment:
         for end in published.ENDS
     ]  # fmt: skip
     claims = [
-        Claim(f"{row} beats {alone} on MNIST with a forget-gate bias of {bias}", (f"{row}, bias {bias}", "test"), (f"{alone}, bias {bias}", "test"))
+        Claim(f"{row} beats {alone} on MNIST with a forget-gate bias of {bias}", (f"{row}, bias {bias}", "test"), (f"{alone}, bias {bias}", "test"), ours=True)
         for bias in (0, 1)
         for row in methods
         if row != alone

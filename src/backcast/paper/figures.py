@@ -119,7 +119,7 @@ def _curves(figure: Figure, experiment: Experiment, found: Outcomes) -> None:
                 panels[2].plot(x, one.published.value, "o", color=colour(number), **PAPER)
     train.set_ylabel("accuracy, %")
     for axes, kind in ((train, "training rows"), (test, "test rows")):
-        axes.set(xlabel="training steps", title=f"{ours_title(experiment)}\n{kind}")
+        axes.set(xlabel="training steps", title=f"{ours_title(experiment, found)}\n{kind}")
         axes.set_xlim(left=0)
         axes.locator_params(axis="x", nbins=5)
         say_nothing(axes, experiment, found, "x")
@@ -154,7 +154,7 @@ def _against_length(figure: Figure, experiment: Experiment, found: Outcomes) -> 
         for axes in paper_seconds:
             timed = [(x, one.published_seconds.value) for x, one in there if one.published_seconds]
             draw_paper(axes, timed, *look)
-    accuracy.set(title=ours_title(experiment), ylabel=f"test {experiment.quantity}, %")
+    accuracy.set(title=ours_title(experiment, found), ylabel=f"test {experiment.quantity}, %")
     seconds.set_ylabel("seconds of a training step")
     _length_axis(seconds, sorted({cell.x for cell in experiment.cells if cell.x}))
     for axes in paper_accuracy:

@@ -16,11 +16,13 @@ import torch
 from backcast.build import TrainedModel
 from backcast.config import Config, resolve
 from backcast.data.sequences import Sequences
-from backcast.errors import InputError, RunError
+from backcast.errors import InputError, RunError, plural
 from backcast.evaluation import rows_for
 from backcast.history import read_metrics
+from backcast.machine import processor
 from backcast.paper.experiment import CurvePoint, RunResult, Status
 from backcast.phases import phases
+from backcast.prepared import rows_checksum
 from backcast.run import METRICS, read_environment, train
 from backcast.side_by_side import StepCount
 from backcast.step_memory import kept_for_backward
@@ -123,10 +125,11 @@ def _run(job: Job, advance: Callable[[int], None], stop: Callable[[], bool]) -> 
         seconds=epochs[-1]["seconds"],
         seconds_per_step=_seconds_per_step(epochs),
         parameters=sum(part.numel() for part in model.network.parameters() if part.requires_grad),
-        device=_device(environment),
+        device=_device(environment, model.device),
         jobs=job.jobs,
         kept_bytes=kept,
         data_sha256=environment["data_sha256"],
+        test_sha256=rows_checksum(test_rows(model)) if job.measure else "",
         began=environment["began"],
         command=job.command,
         curve=tuple(
@@ -149,11 +152,16 @@ def _seconds_per_step(epochs: list[dict[str, Any]]) -> float | None:
     return median(found) if found else last["seconds"] / last["step"]
 
 
-def _device(environment: dict[str, Any]) -> str:
-    if environment["gpu"]:
-        return str(environment["gpu"])
-    threads = torch.get_num_threads()
-    return f"{environment['processor']}, {threads} thread{'s' if threads > 1 else ''}"
+def _device(environment: dict[str, Any], now: torch.device) -> str:
+    """Where the run began, and where it went on if that was elsewhere: its seconds are of both."""
+    began = environment["gpu"] or _processor(environment["processor"], environment["threads"])
+    gpu = torch.cuda.get_device_name(now) if now.type == "cuda" else None
+    here = gpu or _processor(processor(), torch.get_num_threads())
+    return str(began) if began == here else f"{began}, then {here}"
+
+
+def _processor(name: str, threads: int) -> str:
+    return f"{name}, {threads} {plural(threads, 'thread')}"
 
 
 def without(job: Job, status: Status, reason: str) -> RunResult:

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from backcast.paper.captions import rows_read, unlike_the_papers
 from backcast.paper.experiment import Experiment
 from backcast.paper.outcomes import NOT_MEASURED, SMOKE, Outcome, Outcomes
 from backcast.paper.statistics import spread
@@ -73,14 +74,17 @@ def two_panels(figure: Figure, experiment: Experiment, found: Outcomes) -> tuple
         paper.set_title("paper" + " (some ~, read off)" * experiment.read_off)
     else:
         ours, paper = figure.subplots(), None
-    ours.set_title(ours_title(experiment))
+    ours.set_title(ours_title(experiment, found))
     return ours, paper
 
 
-def ours_title(experiment: Experiment) -> str:
+def ours_title(experiment: Experiment, found: Outcomes) -> str:
     """The title of our panels: it names the scale, so that no number of a small one appears without it."""
-    known = {"paper": "ours, scale paper", SMOKE: "ours, scale smoke"}
-    return known.get(experiment.scale, f"ours, scale {experiment.scale}:\nnot the paper's setting")
+    if experiment.scale == SMOKE:
+        return "ours, scale smoke"
+    if experiment.scale != "paper":
+        return f"ours, scale {experiment.scale}:\nnot the paper's setting"
+    return "ours, scale paper" + ":\nnot the paper's data" * bool(unlike_the_papers(rows_read(found)))
 
 
 def say_nothing(axes: Axes, experiment: Experiment, found: Outcomes, quantity: Literal["x", "y"]) -> None:

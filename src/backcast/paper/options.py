@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 
 from backcast.arguments import gigabytes, one_of, whole
 from backcast.config import FIELDS
-from backcast.errors import RunError
 
 NAMES = {
     "all": "all of them",
@@ -47,17 +45,3 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jobs", type=whole(1), metavar="N", help="runs at once, the cores shared among them (default: one per core, at most 8; on a GPU one)")  # fmt: skip
     parser.add_argument("--note", metavar="TEXT", help="a sentence for every caption, such as where the data differ from the original")  # fmt: skip
     parser.add_argument("--memory", type=gigabytes, default=16.0, metavar="GB", help="a row of a table is infeasible where one example keeps more than this for its backward pass (default: 16)")  # fmt: skip
-
-
-def run_reproduce(arguments: argparse.Namespace, stop: Callable[[], bool], say: Callable[[str], None]) -> int:
-    from backcast.paper.planning import Request
-    from backcast.paper.reproduce import reproduce
-    from backcast.trainer import Interrupted
-
-    given = {name: value for name, value in vars(arguments).items() if name in Request.__annotations__}
-    request = Request(**{**given, "only": tuple(arguments.only or ())})
-    try:
-        failed = reproduce(request, stop=stop, say=say)
-    except Interrupted:
-        raise RunError(f"stopped; go on with: {request.command()}") from None
-    return 1 if failed else 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from backcast.paper.experiment import Cell, CurvePoint, Experiment, Found, Published, RunResult
@@ -18,7 +18,7 @@ class Outcome:
     """What was found for one cell.
 
     values    by seed, percent of the test rows: accuracy, or error where that is the experiment's quantity
-    seconds   of a training step, by seed, on the device of most of the experiment's runs
+    seconds   of a training step, by seed, of the runs timed where most of the experiment's were
     losses    by seed, points lost against the first row; only in an ablation
     runs      finished or not
     status    "finished" where there is at least one value; otherwise in words why there is none
@@ -64,16 +64,21 @@ def outcomes(experiment: Experiment, found: Found) -> Outcomes:
     places = [(row, column) for row in experiment.rows for column in experiment.columns]
     cells = {place: experiment.cell(*place) for place in places}
     checksums = {cell.checksum for cell in experiment.cells}  # of cells that share a run it counts once
-    device = timed_on(run for checksum in checksums for run in found.get(checksum, ()))
+    where = timed_on(run for checksum in checksums for run in found.get(checksum, ()))
     return {
-        place: _outcome(experiment, found, cell, device) for place, cell in cells.items() if cell is not None
+        place: _outcome(experiment, found, cell, where) for place, cell in cells.items() if cell is not None
     }
 
 
 def timed_on(runs: Iterable[RunResult]) -> str | None:
-    """The device of most of the runs that have seconds: those of different machines are not to be averaged."""
-    devices = [run.device for run in runs if run.seconds_per_step is not None]
-    return max(sorted(set(devices)), key=devices.count, default=None)
+    """Where most of the runs that have seconds were timed: those of different machines are not to be averaged."""
+    where = [place_of(run) for run in runs if run.seconds_per_step is not None]
+    return max(sorted(set(where)), key=where.count, default=None)
+
+
+def place_of(run: RunResult) -> str:
+    """The device of a run, and what shared it."""
+    return f"{run.device}, {run.jobs} runs at once" if run.jobs > 1 else run.device
 
 
 def most_seeds(all_outcomes: Outcomes) -> int:
@@ -97,7 +102,7 @@ def mean_curve(outcome: Outcome) -> list[tuple[CurvePoint, CurvePoint, CurvePoin
     return band
 
 
-def _outcome(experiment: Experiment, found: Found, cell: Cell, device: str | None) -> Outcome:
+def _outcome(experiment: Experiment, found: Found, cell: Cell, where: str | None) -> Outcome:
     runs = found.get(cell.checksum, ())
     finished = [run for run in runs if run.status == "finished"]
     if experiment.scale == SMOKE and finished:
@@ -110,7 +115,7 @@ def _outcome(experiment: Experiment, found: Found, cell: Cell, device: str | Non
         {
             run.seed: run.seconds_per_step
             for run in finished
-            if run.seconds_per_step is not None and run.device == device
+            if run.seconds_per_step is not None and place_of(run) == where
         },
         _losses(experiment, found, values, cell),
         runs,
@@ -137,16 +142,21 @@ def _values(experiment: Experiment, cell: Cell, runs: tuple[RunResult, ...]) -> 
 
 
 def _losses(experiment: Experiment, found: Found, values: dict[int, float], cell: Cell) -> dict[int, float]:
-    """The points, by seed, that an ablation's row loses against the first on the same rows; else empty."""
+    """The points, by seed, that an ablation's row loses against the first; empty where they read other rows."""
     first = experiment.cell(experiment.rows[0], cell.column)
     if experiment.form != "ablation" or first is None or first == cell:
         return {}
     whole, ours = found.get(first.checksum, ()), found.get(cell.checksum, ())
-    read = trained_on(ours)
-    alike = tuple(run for run in whole if read.get(run.seed) == run.data_sha256)
-    return paired(_values(experiment, first, alike), values)
+    return paired(_values(experiment, first, whole), values) if comparable(whole, ours) else {}
 
 
-def trained_on(runs: Iterable[RunResult]) -> dict[int, str]:
-    """The checksum of the rows that each seed was trained on."""
-    return {run.seed: run.data_sha256 for run in runs if run.status == "finished"}
+def comparable(runs: Iterable[RunResult], others: Iterable[RunResult]) -> bool:
+    """Had the finished runs of both the same rows with every seed that both have?"""
+    ours, theirs = ({run.seed: run for run in each if run.status == "finished"} for each in (runs, others))
+    return all(same_rows((ours[seed], theirs[seed])) for seed in ours.keys() & theirs.keys())
+
+
+def same_rows(runs: Collection[RunResult]) -> bool:
+    """Were all of them trained and tested on the same rows, as far as their results say?"""
+    tested = {run.test_sha256 for run in runs if run.test_sha256}
+    return len({run.data_sha256 for run in runs}) < 2 and len(tested) < 2

@@ -59,7 +59,7 @@ class Request:
             "--device": None if self.device == "auto" else self.device,
             "--jobs": self.jobs,
             "--memory": None if self.memory == MEMORY else f"{self.memory:g}",
-            "--note": self.note,
+            "--note": self.note or None,
         }
         words += [str(word) for pair in options.items() if pair[1] is not None for word in pair]
         return shlex.join([*words, "--resume", "--out", str(self.out)])
@@ -75,18 +75,26 @@ class Place(NamedTuple):
 def places(request: Request, experiments: list[Experiment]) -> list[Place]:
     """The cells to run, each configuration once. Raises InputError for a row that does not exist."""
     rows = {row for experiment in experiments for row in experiment.rows}
+    typed = {name: row for row in rows for name in (row, *_easily_typed(row))}
     for row in request.only:
-        if row not in rows:
+        if row not in typed:
+            known = ", ".join(f'"{one}"' for one in sorted(rows))
             raise InputError(
-                f"--only {row}: there is no such row in {request.name}{nearest(row, rows)}; "
-                f"it has {', '.join(sorted(rows)) or 'none'}"
+                f"--only {row}: there is no such row in {request.name}{nearest(row, typed)}; it has {known or 'none'}"
             )
+    only = {typed[row] for row in request.only}
     found: dict[str, Place] = {}
     for experiment in experiments:
         for cell in experiment.cells:
-            if not request.only or cell.row in request.only:
+            if not only or cell.row in only:
                 found.setdefault(cell.checksum, Place(experiment.name, cell))
     return list(found.values())
+
+
+def _easily_typed(row: str) -> tuple[str, str]:
+    """Our name of a row alone, without the paper's behind it, and that with x for ×."""
+    own = row.partition(" (paper: ")[0]
+    return own, own.replace("×", "x")
 
 
 def config_of(request: Request, settings: Any, seed: int = 0) -> Config:

@@ -18,6 +18,14 @@ def _line(row: str, columns: tuple[str, ...], *values: float | None, approximate
     return {(row, column): Published(value, approximate) for column, value in pairs if value is not None}
 
 
+DATA = {
+    "mnist": "MNIST",
+    "pmnist": "pMNIST",
+    "cifar10": "CIFAR-10",
+    "stanford-dogs": "Stanford Dogs",
+    "dbpedia": "DBpedia",
+}
+"""The paper's names of our data sets."""
 DATA_SET = ("mean length", "longest mean length", "classes", "training examples")
 TABLE1: Numbers = {
     **_line("MNIST", DATA_SET, 784, None, 10, 60_000),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
@@ -21,6 +20,7 @@ from backcast.paper.documents import document, write_claims, write_data_sets, wr
 from backcast.paper.experiment import Experiment, RunResult
 from backcast.paper.experiments import EXPERIMENTS, choose
 from backcast.paper.job import Job, without
+from backcast.paper.made_by import as_made, joined, last_note
 from backcast.paper.page import write_page
 from backcast.paper.planning import Request, is_done, places, sizes_of_data, steps_of, tasks
 from backcast.paper.results_file import RESULTS, append_result, find, read_results
@@ -47,8 +47,9 @@ def reproduce(request: Request, *, stop: Callable[[], bool], say: Callable[[str]
         )
     results = read_results(path)
     _require_scale(request, results)
-    if request.note is None:
-        request = replace(request, note=_last_note(results))
+    given = request.note
+    if given is None:
+        request = replace(request, note=last_note(results))
     of = scale(request.scale, _with_dogs(request, results))
     experiments = [] if request.name == "table1" else choose(request.name, of)
     wanted = places(request, experiments)
@@ -75,7 +76,7 @@ def reproduce(request: Request, *, stop: Callable[[], bool], say: Callable[[str]
                 _run(request, tasks(request, of, there, done, jobs), sizes, jobs, threads, stop)
         finally:
             results = read_results(path)
-            _write(request, of, experiments, results, say)
+            _write(request, of, experiments, results, given, say)
     if request.render:
         return 0
     measured = {(one.checksum, one.seed) for one in results if one.status in ("finished", "infeasible")}
@@ -184,15 +185,6 @@ def _require_scale(request: Request, results: list[RunResult]) -> None:
             )
 
 
-def _last_note(results: list[RunResult]) -> str | None:
-    """The note of the last run that had one: documents that are made again say what they said."""
-    for result in reversed(results):
-        words = shlex.split(result.command)
-        if "--note" in words:
-            return words[words.index("--note") + 1]
-    return None
-
-
 def _say_foreign(request: Request, results: list[RunResult], say: Callable[[str], None]) -> None:
     """Reports results that no table of this version can show: they are never mixed into one."""
     known = _known(request.scale)
@@ -210,9 +202,13 @@ def _write(
     of: Scale,
     experiments: list[Experiment],
     results: list[RunResult],
+    note: str | None,
     say: Callable[[str], None],
 ) -> None:
-    """Rewrites all documents of the folder, and writes those of the experiments asked for: they share runs."""
+    """Rewrites all documents of the folder, and writes those of the experiments asked for: they share runs.
+
+    note   of the experiments asked for, in place of those that their runs were made with
+    """
     names = {experiment.name for experiment in experiments}
     shown = [
         experiment
@@ -222,19 +218,26 @@ def _write(
     found = find(results, [cell for experiment in shown for cell in experiment.cells])
     seeds = {run.seed + 1 for runs in found.values() for run in runs}
     request = replace(request, seeds=max(request.seeds, *seeds, 1))
-    documents = [
-        document(experiment, found, request.command(experiment.name, ()), request.note)
-        for experiment in shown
-    ]
+    documents, notes = [], [note]
+    for experiment in shown:
+        own = {cell.checksum for cell in experiment.cells}
+        made = as_made(
+            request,
+            [result for result in results if result.checksum in own],
+            note if experiment.name in names else None,
+        )
+        documents.append(document(experiment, found, made.command(experiment.name, ()), made.note))
+        notes.append(made.note)
     for one in documents:
         write_experiment(one, request.out)
-    sets = read_data_sets(request.out)
+    made = as_made(request, results, joined(notes) or "")
+    sets, read = read_data_sets(request.out), made
     if request.name in ("table1", "all") and not request.render:
-        sets = _data_sets(request, of, say)
+        sets, read = _data_sets(request, of, say), replace(request, note=made.note)
     if sets:
-        write_data_sets(sets, request.out, request.command("table1", ()), request.scale, request.note)
-    write_claims(documents, request.out, request.command("all", ()), request.note)
-    page = write_page(documents, request.out, request.command("all", ()), sets)
+        write_data_sets(sets, request.out, read.command("table1", ()), request.scale, made.note)
+    write_claims(documents, request.out, made.command("all", ()), made.note)
+    page = write_page(documents, request.out, made.command("all", ()), sets)
     print(f"report in {page}")
 
 

@@ -12,6 +12,16 @@ from backcast.errors import InputError, RunError
 from backcast.paper.experiment import Cell, CurvePoint, Found, RunResult, Status
 
 RESULTS = "results.jsonl"
+WRITTEN_AS = (
+    *(
+        (name, str, "text")
+        for name in ("checksum", "reason", "device", "command", "data_sha256", "test_sha256")
+    ),
+    *((name, int, "whole number") for name in ("seed", "test_rows", "train_rows", "parameters", "jobs")),
+    ("seconds", float | int, "number"),
+    ("seconds_per_step", float | int | None, "number"),
+)
+"""What the documents rely on: a field, its type, and the type in words."""
 
 
 def read_results(path: Path) -> list[RunResult]:
@@ -30,6 +40,7 @@ def read_results(path: Path) -> list[RunResult]:
             raise InputError(
                 f"{path}: line {number} is damaged ({error}); remove it, and --resume runs what is missing again"
             ) from None
+        results.pop((result.checksum, result.seed), None)  # the order is that of the last lines
         results[result.checksum, result.seed] = result
     return list(results.values())
 
@@ -69,6 +80,7 @@ def _from_json(found: Any) -> RunResult:
     for name, value in (("accuracy", result.accuracy), ("train_accuracy", result.train_accuracy)):
         if value is not None and not (isinstance(value, float | int) and 0 <= value <= 1):
             raise ValueError(f"its {name} is {value!r}")
-    if not isinstance(result.seed, int) or not isinstance(result.checksum, str):
-        raise ValueError("its seed or checksum is none")
+    for name, kind, what in WRITTEN_AS:
+        if not isinstance(getattr(result, name), kind):
+            raise ValueError(f"its {name} is no {what}")
     return result

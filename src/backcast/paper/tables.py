@@ -111,11 +111,12 @@ def _title(experiment: Experiment, title: str) -> str:
 
 
 def _seconds(experiment: Experiment, found: Outcomes) -> Table:
+    most = max((len(outcome.seconds) for outcome in found.values()), default=0)
     lines: list[Line] = []
     for row in experiment.rows:
         line = [found.get((row, column)) for column in experiment.columns]
         if any(line):
-            lines.append(Line(row, tuple(_seconds_text(one) for one in line)))
+            lines.append(Line(row, tuple(_seconds_text(one, most) for one in line)))
         theirs = [one.published_seconds if one else None for one in line]
         if any(theirs):
             lines.append(Line(f"{of_paper(row)} (paper)", _said(experiment, row, theirs), paper=True))
@@ -159,13 +160,15 @@ def _bounds(outcome: Outcome | None, digits: int) -> str:
     return f"{values.low:.{digits}f} to {values.high:.{digits}f}"
 
 
-def _seconds_text(outcome: Outcome | None) -> str:
+def _seconds_text(outcome: Outcome | None, most: int) -> str:
+    """Mean ± standard deviation, and the number of seeds where others have more; the caption says which were timed."""
     if outcome is None:
         return "–"
     seconds = spread(outcome.seconds)
     if seconds is None:
         return _word(outcome) if not outcome.values else "not measured"
-    return f"{seconds.mean:.3g}" + (f" ± {seconds.deviation:.1g}" if seconds.deviation is not None else "")
+    text = f"{seconds.mean:.3g}" + (f" ± {seconds.deviation:.1g}" if seconds.deviation is not None else "")
+    return text if seconds.count == most else f"{text} ({seconds.count} of {most} seeds)"
 
 
 def _word(outcome: Outcome) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from backcast.paper.experiment import Claim, Experiment, Found, Published
-from backcast.paper.outcomes import NOT_MEASURED, SMOKE, Outcome, Outcomes, outcomes, trained_on
+from backcast.paper.outcomes import NOT_MEASURED, SMOKE, Outcome, Outcomes, comparable, outcomes
 from backcast.paper.statistics import Spread, paired, spread
 
 Answer = Literal["agrees", "disagrees", "not decided at this scale"]
@@ -111,9 +111,8 @@ def _verdict(experiment: Experiment, claim: Claim, found: Outcomes) -> Verdict:
 def _answer(experiment: Experiment, better: Outcome, worse: Outcome) -> tuple[Answer, Spread | None, str]:
     """The answer, the difference behind it, and the reason where it is not decided."""
     undecided: Answer = "not decided at this scale"
-    ours, theirs = trained_on(better.runs), trained_on(worse.runs)
-    if any(ours[seed] != theirs[seed] for seed in ours.keys() & theirs.keys()):
-        return undecided, None, "they were trained on different rows"
+    if not comparable(better.runs, worse.runs):
+        return undecided, None, "they had different rows"
     one, other = (better, worse) if experiment.quantity == "accuracy" else (worse, better)
     difference = spread(paired(one.values, other.values))
     if difference is None or difference.low is None or difference.high is None:
