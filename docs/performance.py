@@ -25,7 +25,10 @@ TELLING = (
     "lstm, truncated 300", "r-lstm 20×30", "r-lstm 20×30, bf16", "Transformer encoder",
 )  # fmt: skip
 Rows = list[dict[str, Any]]
-GRID: dict[str, Any] = {"axes.grid": True, "grid.color": "#e8e8e8", "axes.axisbelow": True}
+GRID: dict[str, Any] = {
+    "axes.grid": True, "grid.color": "#e8e8e8", "axes.axisbelow": True,
+    "text.parse_math": True,  # powers of ten along an axis; none of these names is a user's
+}  # fmt: skip
 GREY, MARKERS = "#b0b0b0", "osD^vPX<>*h"
 
 
