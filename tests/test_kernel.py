@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import multiprocessing
 import os
 import shutil
@@ -12,6 +13,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -451,6 +453,28 @@ def test_a_compiler_that_fails_or_hangs_is_given_up(
     monkeypatch.setattr(build, "BUILD_SECONDS", 120.0)
     library._choose.cache_clear()
     assert kernel.description().startswith(PATHS[0])  # what could not be loaded is not kept
+
+
+def test_a_library_that_cannot_be_loaded_is_built_again_at_once(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, tries = library.ctypes.CDLL, iter((False, True, False, False))
+
+    def load(path: str) -> Any:
+        if next(tries):
+            return plain(path)
+        raise OSError("of another system")
+
+    monkeypatch.setattr(library.ctypes, "CDLL", load)
+    assert kernel.description().startswith(PATHS[0])
+    monkeypatch.setattr(Path, "unlink", read_only)
+    library._choose.cache_clear()
+    with pytest.warns(kernel.KernelWarning, match="of another system"):
+        assert kernel.description().startswith("off")
+
+
+def read_only(*given: Any, **options: Any) -> None:
+    raise OSError(30, "Read-only file system")
 
 
 def test_a_cache_that_cannot_be_written_is_said(

@@ -14,6 +14,7 @@ import shutil
 import stat
 import subprocess
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -70,8 +71,9 @@ def library(name: str, flags: tuple[str, ...], processor: str) -> Path:
 
 
 def forget(path: Path) -> None:
-    """Makes sure that a library that cannot be loaded is rebuilt next time."""
-    path.with_suffix(".sha256").unlink(missing_ok=True)
+    """Makes sure that a library that cannot be loaded is built again, if the cache can be written."""
+    with suppress(OSError):
+        path.with_suffix(".sha256").unlink(missing_ok=True)
 
 
 def _make(folder: Path) -> None:

@@ -113,6 +113,19 @@ def _choose(name: str) -> Choice:
 
 
 def _load(name: str, reason: str) -> Choice:
+    try:
+        return _open(name, reason)
+    except (
+        _CannotBeLoaded
+    ):  # built where this home was mounted on another system, perhaps: now it is built here
+        return _open(name, reason)
+
+
+class _CannotBeLoaded(BuildError):
+    pass
+
+
+def _open(name: str, reason: str) -> Choice:
     extra = HALF if name == "avx512" and "avx512_bf16" in instructions() else ()
     try:
         path = library(name, FLAGS[name] + extra, processor())
@@ -127,5 +140,5 @@ def _load(name: str, reason: str) -> Choice:
         half = bool(functions.backcast_has_half())
     except (OSError, AttributeError) as error:
         forget(path)
-        raise BuildError(f"{path}: cannot be loaded: {error}") from None
+        raise _CannotBeLoaded(f"{path}: cannot be loaded: {error}") from None
     return Choice(name, reason, functions, path, half)
