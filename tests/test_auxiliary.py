@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
+import backcast.auxiliary as auxiliary_module
 from backcast import AuxiliaryLoss, InputError
 from backcast.batch import Batch
 from backcast.nn.model import Model
@@ -182,10 +184,66 @@ def test_objectives_are_told_apart_by_their_names() -> None:
     assert (LOSS.plan(batch, DRAW).starts != other.plan(batch, DRAW).starts).any()
 
 
-@pytest.mark.parametrize("lengths", [[0, 20], [20, 21], [-3, 5], [20], [[20, 20]]])
+@pytest.mark.parametrize("lengths", [[0, 20], [20, 21], [-3, 5], [20], [[20, 20]], [2.7, 20]])
 def test_lengths_that_are_none_are_refused(lengths: list[int]) -> None:
-    with pytest.raises(ValueError, match=r"lengths: 2 numbers of 1 \.\. 20"):
+    with pytest.raises(ValueError, match=r"lengths: 2 whole numbers of 1 \.\. 20"):
         AuxiliaryLoss(lstm(), LOSS, channels=2)(torch.zeros(2, 20, 2), lengths)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"decoder_layers": 3}, "--decoder-layers 3"),
+        ({"dropconnect": 1.0}, "--dropconnect 1.0"),
+        ({"embedding_size": -1}, "--embedding-size -1"),
+        ({"embedding_size": 0}, "--no-position-cue"),
+        ({"hidden_size": -4}, "--decoder-hidden-size -4"),
+        ({"objective": Classification(10)}, "needs no labels"),
+        ({"objective": "reconstruction"}, "needs no labels"),
+    ],
+)
+def test_settings_out_of_range_are_refused(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        AuxiliaryLoss(lstm(), **{"objective": LOSS, "channels": 2, **change})
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute")  # torch's own, where the graph breaks
+def test_inside_a_compiled_function_it_is_computed_as_without() -> None:
+    x = torch.from_numpy(np.random.default_rng(0).normal(size=(3, 20, 2))).float()
+    plain, compiled = (AuxiliaryLoss(lstm(), LOSS, channels=2) for _ in range(2))
+
+    def total(x: Tensor) -> Tensor:
+        return x.square().mean() + compiled(x)
+
+    assert torch.compile(total, backend="eager")(x).item() == pytest.approx(
+        (x.square().mean() + plain(x)).item()
+    )
+
+
+def test_under_autocast_no_cast_of_the_sweep_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[bool] = []
+    plain = auxiliary_module.losses
+
+    def noted(*given: Any) -> Any:
+        kept.append(torch.is_autocast_cache_enabled())
+        return plain(*given)
+
+    monkeypatch.setattr(auxiliary_module, "losses", noted)
+    auxiliary = AuxiliaryLoss(lstm(), LOSS, channels=2)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        auxiliary(torch.ones(3, 20, 2)).backward()
+        assert torch.is_autocast_cache_enabled()
+    assert kept == [False]
+
+
+def test_symbols_as_they_are_have_the_networks_precision() -> None:
+    class OneHot(GRUMethods):
+        def forward(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+            return super().forward(nn.functional.one_hot(x, 5).double(), state)
+
+    own = OneHot(nn.GRU(5, 6, batch_first=True)).double()
+    auxiliary = AuxiliaryLoss(own, LOSS, symbols=5, embedding_size=0, position_cue=False).double()
+    assert auxiliary(torch.ones(3, 20, dtype=torch.int64)).dtype == torch.float64
 
 
 def test_another_cell_in_double_precision_samples_its_inputs() -> None:

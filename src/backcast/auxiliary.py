@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from backcast.batch import Batch
+from backcast.config import Config
 from backcast.errors import InputError
 from backcast.nn.decoder import Decoder, Predictor
 from backcast.nn.embedding import Embedding
@@ -31,7 +33,8 @@ class AuxiliaryLoss(nn.Module):
     seed       of first weights, anchors, places; all randomness follows from it and from `steps`, the number of calls
                in training, which is in the `state_dict`
 
-    The other settings are `Config`'s. Raises InputError for an encoder that cannot be used.
+    The other settings are `Config`'s. Raises InputError for an encoder, an objective or a setting that cannot be used.
+    Under `torch.compile` the loss itself is computed as without: what it draws is different at every step.
     """
 
     steps: Tensor
@@ -54,6 +57,15 @@ class AuxiliaryLoss(nn.Module):
         super().__init__()
         if (channels > 0) == (symbols > 0):
             raise InputError("say either channels, the numbers in an element, or symbols, how many there are")
+        if getattr(objective, "supervised", True):
+            raise InputError(
+                f"the objective is {objective!r}; it must be one that needs no labels: Reconstruction or Prediction, say"
+            )
+        Config(
+            method="p-lstm" if isinstance(objective, Prediction) else "r-lstm", decoder_hidden_size=hidden_size,
+            embedding_size=embedding_size, decoder_layers=decoder_layers, feedforward_size=feedforward_size,
+            dropconnect=dropconnect, position_cue=position_cue, seed=seed,
+        )  # which refuses what is out of range  # fmt: skip
         self.objective, self.seed, self.channels = objective, seed, channels
         # torch draws first weights from its global generator; they are replaced, and the generator is restored.
         with torch.random.fork_rng(devices=[]):
@@ -96,6 +108,7 @@ class AuxiliaryLoss(nn.Module):
         # In a tuple it is not registered as a submodule: the encoder stays its owner's.
         self._model = (Model(encoder, None, self.decoder, self.predictor, None, symbols),)
 
+    @torch.compiler.disable
     def forward(self, x: Tensor, lengths: ArrayLike | None = None) -> Tensor:
         """The mean loss of an element, with a graph through `encoder` for as many steps as `objective` says.
 
@@ -104,7 +117,7 @@ class AuxiliaryLoss(nn.Module):
 
         x        (B, T, C) real vectors, best standardised, or (B, T) symbols, as the encoder reads them. It may carry a
                  gradient, an embedding's; none comes from x as a target
-        lengths  (B,) steps of each row, 1 .. T; None: all T
+        lengths  (B,) steps of each row, 1 .. T; None: all T. Where all have one step, nothing can be asked: 0, no graph
 
         Raises InputError for an x of another shape, ValueError for other lengths.
         """
@@ -115,7 +128,14 @@ class AuxiliaryLoss(nn.Module):
         if self.training:
             self.steps += 1
         batch = Batch.of(x, lengths=lengths)
-        term = losses(self._model[0], [self.objective], batch, Draw(self.seed, step, step))[
-            self.objective.name
-        ]
+        with _without_cache(x.device.type):
+            terms = losses(self._model[0], [self.objective], batch, Draw(self.seed, step, step))
+        term = terms[self.objective.name]
         return term.total / max(term.count, 1)
+
+
+def _without_cache(device: str) -> AbstractContextManager[Any]:
+    """The caller's autocast without its cache, which some versions of torch fill in the sweep, with casts that have no graph."""
+    if not torch.is_autocast_enabled(device):
+        return nullcontext()
+    return torch.autocast(device, dtype=torch.get_autocast_dtype(device), cache_enabled=False)

@@ -55,14 +55,15 @@ class Batch:
         count, steps = x.shape[:2]
         if isinstance(lengths, Tensor):
             lengths = lengths.cpu()
-        whole = np.full(count, steps) if lengths is None else np.asarray(lengths, np.int64)
-        if whole.shape != (count,) or (count and not 1 <= whole.min() <= whole.max() <= steps):
+        whole = np.full(count, steps) if lengths is None else np.asarray(lengths)
+        fits = whole.shape == (count,) and (not count or 1 <= whole.min() <= whole.max() <= steps)
+        if not fits or (count and whole.dtype.kind not in "iu"):
             raise ValueError(
-                f"lengths: {count} numbers of 1 .. {steps} are needed, one per row of x {tuple(x.shape)}"
+                f"lengths: {count} whole numbers of 1 .. {steps} are needed, one per row of x {tuple(x.shape)}"
             )
         return Batch(
             x,
-            whole,
+            whole.astype(np.int64),
             x.new_full((count,), -1, dtype=torch.int64) if labels is None else labels,
             np.arange(count),
         )

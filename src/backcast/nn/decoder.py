@@ -31,7 +31,7 @@ class Decoder(nn.Module):
     The bottom layer starts from the main network's state at the anchor, the top layer from zeros. Its weights
     are its own, except the embedding's (whether that is shared is not stated in the paper).
 
-    hidden_size   the main network's width by default
+    state_size, hidden_size   widths of the main network's state and of the decoder's
     bridged       a linear map turns the main network's state into the bottom layer's: for another width or kind of cell
     num_layers    2 in the paper; 1 for the ablation
     position_cue  add sine features of the place to be reconstructed to the input (ours)

@@ -31,12 +31,15 @@ class Embedding(nn.Module):
                     "project input" off
     """
 
+    one: Tensor
+
     def __init__(self, symbols: int, channels: int, embedding_size: int) -> None:
         super().__init__()
         self.symbols = symbols
         self.channels = channels
         self.width = embedding_size or symbols or channels
         self.map: nn.Embedding | nn.Linear | None = None
+        self.register_buffer("one", torch.ones(()), persistent=False)  # follows the network's precision
         if embedding_size and symbols:
             self.map = nn.Embedding(symbols, embedding_size)
         elif embedding_size:
@@ -46,7 +49,7 @@ class Embedding(nn.Module):
         """(B, L) int64 symbols or (B, L, C) real vectors to (B, L, width)."""
         if self.map is not None:
             return self.map(x)
-        return F.one_hot(x, self.symbols).to(torch.get_default_dtype()) if self.symbols else x
+        return F.one_hot(x, self.symbols).to(self.one.dtype) if self.symbols else x
 
     def fold(self, weight: Tensor, bias: Tensor, x: Tensor) -> InputMap | None:
         """The linear map `weight`·embed(x) + `bias` as one map of x (B, L[, C]), where that is cheaper.
