@@ -215,6 +215,13 @@ def test_scheduled_sampling_in_two_passes_equals_sampling_on_the_way(symbols: bo
     assert_same(model, total, expected)
 
 
+def test_coins_are_drawn_for_what_the_rows_hold_and_not_for_the_setting() -> None:
+    model, batch = make_model(position_cue=False), make_batch([12, 9])
+    long = Reconstruction(2, 10**9, truncation=4, sampling_steps=10)
+    total, _ = run(model, long, batch, long.plan(batch, Draw(0, 0, 5)), Draw(0, 0, 5))
+    assert torch.isfinite(total)
+
+
 @pytest.mark.parametrize("name", library.available())
 @pytest.mark.parametrize("position_cue", [False, True])
 @pytest.mark.parametrize("decoder_layers", [1, 2])

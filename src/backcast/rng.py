@@ -32,14 +32,17 @@ def permutation(n: int, *parts: Key) -> NDArray[np.int64]:
     return np.random.Generator(np.random.Philox(key=key(*parts))).permutation(n)
 
 
-def uniform(rows: NDArray[np.int64], columns: int, *parts: Key) -> NDArray[np.float64]:
-    """Numbers in [0, 1), shape (len(rows), columns); each depends only on `parts`, its row and its column.
+def uniform(rows: NDArray[np.int64], columns: int | NDArray[np.int64], *parts: Key) -> NDArray[np.float64]:
+    """Numbers in [0, 1), one per row and column: the first so many columns, or those with these numbers (from 0).
+
+    Each depends only on `parts`, its row and its column.
 
     A counter-based generator: the SplitMix64 finaliser (Steele et al. 2014) over (key, row), then column.
     """
     with np.errstate(over="ignore"):
         stream = _mix(np.uint64(key(*parts)) + rows.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
-        column = np.arange(1, columns + 1, dtype=np.uint64) * np.uint64(0xD1B54A32D192ED03)
+        which = np.arange(columns) if isinstance(columns, int) else columns
+        column = (which + 1).astype(np.uint64) * np.uint64(0xD1B54A32D192ED03)
         bits = _mix(stream[:, None] + column)
     return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
 

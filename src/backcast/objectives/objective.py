@@ -30,8 +30,10 @@ class Draw:
     epoch: int
     step: int
 
-    def uniform(self, purpose: str, rows: NDArray[np.int64], columns: int) -> NDArray[np.float64]:
-        """Numbers in [0, 1), (len(rows), columns); each row has its own."""
+    def uniform(
+        self, purpose: str, rows: NDArray[np.int64], columns: int | NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Numbers in [0, 1), a row for each of `rows`, its own; so many columns, or those with these numbers."""
         return rng.uniform(rows, columns, self.seed, purpose, self.epoch)
 
     def generator(self, purpose: str, device: torch.device) -> torch.Generator:

@@ -128,8 +128,9 @@ class Reconstruction:
         assert model.decoder is not None
         chance_of_truth = max(0.0, 1.0 - draw.step / self.sampling_steps)
         count, length = truth.shape[:2]
-        coins = draw.uniform(f"{self.name}/coin", batch.rows, self.anchors * self.segment_length)
-        coins = coins.reshape(count, self.segment_length)[:, :length]
+        # A segment's own numbers do not depend on how far rows of this batch cut it short.
+        columns = (np.arange(self.anchors)[:, None] * self.segment_length + np.arange(length)).ravel()
+        coins = draw.uniform(f"{self.name}/coin", batch.rows, columns).reshape(count, length)
         feed_truth = torch.from_numpy(coins < chance_of_truth).to(batch.device)
         feed_truth[:, 0] = True
         if bool(feed_truth.all()):
@@ -137,8 +138,8 @@ class Reconstruction:
         last_sampled = int((~feed_truth).any(dim=0).nonzero().max())
         uniform = torch.zeros(count, length, dtype=torch.float64)
         if model.symbols:
-            draws = draw.uniform(f"{self.name}/sample", batch.rows, self.anchors * self.segment_length)
-            uniform = torch.from_numpy(draws.reshape(count, self.segment_length)[:, :length])
+            draws = draw.uniform(f"{self.name}/sample", batch.rows, columns)
+            uniform = torch.from_numpy(draws.reshape(count, length))
         part = slice(0, last_sampled + 1)
         asked = truth[:, part], feed_truth[:, part], uniform[:, part].to(batch.device), places[:, part]
         fed = model.decoder.sample_inputs(*asked, state, second_weight)
