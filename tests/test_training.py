@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -346,6 +347,23 @@ def test_pretrain_once_then_fine_tune(npz: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="same main network"):
         train(config(npz, method="gru", from_run=str(tmp_path / "pretrained")), tmp_path / "bad")
     assert not (tmp_path / "bad").exists()
+
+
+def test_what_has_begun_from_another_run_goes_on_without_it(npz: Path, tmp_path: Path) -> None:
+    train(config(npz, epochs=0), tmp_path / "pretrained")
+    changed = config(npz, epochs=3, from_run=str(tmp_path / "pretrained"))
+    answers = iter([False] * 9)
+    train(changed, tmp_path / "whole")
+    with pytest.raises(Interrupted):
+        train(changed, tmp_path / "stopped", stop=lambda: next(answers, True))  # fmt: skip
+    shutil.rmtree(tmp_path / "pretrained")
+    part = tmp_path / "stopped" / "checkpoints" / "step-0000000001.safetensors.77-88.part"
+    part.write_bytes(b"killed meanwhile")
+    train(changed, tmp_path / "stopped", resume=True)
+    assert_same_run(tmp_path / "whole", tmp_path / "stopped")
+    assert not part.exists()
+    with pytest.raises(InputError, match="exclude each other"):
+        train(changed, tmp_path / "stopped", resume=True, overwrite=True)
 
 
 def test_rows_without_labels_train_both_phases(npz: Path, tmp_path: Path) -> None:

@@ -43,8 +43,8 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
     header = {"format": FORMAT, "meta": meta, "sha256": _checksum(tensors, meta)}
     path = folder / f"step-{checkpoint.meta['step']:010d}.safetensors"
     write_atomically(path, save(tensors, header))
-    up_to_now = [file for file in _files(folder) if file <= path]
-    for file in set(_files(folder)) - set(up_to_now[-KEPT:]):
+    up_to_now = [file for file in checkpoint_files(folder) if file <= path]
+    for file in set(checkpoint_files(folder)) - set(up_to_now[-KEPT:]):
         file.unlink()
     return path
 
@@ -54,7 +54,7 @@ def load_last(folder: Path, fingerprint: str, warn: Callable[[str], None]) -> Ch
 
     `warn` is told of each that cannot be used. Raises InputError if none can be.
     """
-    for path in reversed(_files(folder)):
+    for path in reversed(checkpoint_files(folder)):
         try:
             checkpoint = _load(path)
         except (OSError, SafetensorError, ValueError, KeyError) as error:
@@ -64,7 +64,7 @@ def load_last(folder: Path, fingerprint: str, warn: Callable[[str], None]) -> Ch
             warn(f"{path}: this checkpoint belongs to another run; using the one before it")
             continue
         return checkpoint
-    if _files(folder):
+    if checkpoint_files(folder):
         raise InputError(f"{folder}: no checkpoint in it can be used; say --overwrite to start over")
     return None
 
@@ -88,5 +88,6 @@ def _checksum(tensors: dict[str, Tensor], meta: str) -> str:
     return digest.hexdigest()
 
 
-def _files(folder: Path) -> list[Path]:
+def checkpoint_files(folder: Path) -> list[Path]:
+    """The checkpoints in the folder, good or not, the oldest first."""
     return sorted(folder.glob("step-*.safetensors"))

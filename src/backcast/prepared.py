@@ -38,11 +38,16 @@ class Prepared:
 
 
 def prepare(
-    config: Config, rows: Sequences | None = None, say: Callable[[str], None] = lambda line: None
+    config: Config,
+    rows: Sequences | None = None,
+    say: Callable[[str], None] = lambda line: None,
+    begun: Preprocessing | None = None,
 ) -> Prepared:
     """Loads DATA (or takes `rows` instead), checks it and splits it. Raises InputError.
 
     Validation rows are DATA's own, else some of the training rows.
+
+    begun   the preprocessing of a run from another (`--from`) that goes on: that other is not read again
     """
     if rows is not None:
         splits = Splits(require_rows(rows))
@@ -76,10 +81,10 @@ def prepare(
         like_train = replace(config, limit=None, kind=read_as(rows.kind))
         more = _load(like_train, config.unlabeled, labels=False, say=say).train
         require_no_missing(more)
-        rows = concatenate(rows, more)
+        rows = replace(concatenate(rows, more), name=f"{rows.name} and {more.name}")
         description += f"; {describe(more, config.kind)}"
-    source = None if config.from_run is None else load_model(config.from_run)
-    preprocessing = Preprocessing.fit(rows) if source is None else source.preprocessing
+    source = None if config.from_run is None or begun is not None else load_model(config.from_run)
+    preprocessing = begun or (Preprocessing.fit(rows) if source is None else source.preprocessing)
     for part in (rows, held_out):
         if part is not None:
             preprocessing.check(part)

@@ -16,7 +16,7 @@ import platform
 import shutil
 import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -40,7 +40,7 @@ from backcast.build import (
     load_model,
     take_over,
 )
-from backcast.checkpoint import Checkpoint, load_last, save_checkpoint
+from backcast.checkpoint import Checkpoint, checkpoint_files, load_last, save_checkpoint
 from backcast.config import Config, flag, read_yaml, resolve
 from backcast.data.preprocessing import Preprocessing
 from backcast.data.sequences import Sequences
@@ -85,6 +85,13 @@ class RunFolder:
         with self._writing():
             write_atomically(self.path / MODEL / WEIGHTS, save(tensors, {"format": "pt"}))
 
+    def remove_parts(self) -> None:
+        """Removes what was being written when this run was killed."""
+        for folder in (CHECKPOINTS, MODEL):
+            for part in (self.path / folder).glob("*.part"):
+                with suppress(OSError):
+                    part.unlink()
+
     def advance(self, description: str) -> None:
         self.on_advance(description)
 
@@ -124,8 +131,10 @@ class RunFolder:
         try:
             yield
         except OSError as error:
+            there = checkpoint_files(self.path / CHECKPOINTS)
             raise RunError(
-                f"{self.path}: cannot be written ({error.strerror}); the last good checkpoint is kept. "
+                f"{self.path}: cannot be written ({error.strerror}); "
+                f"{'the last good checkpoint is kept' if there else 'there is no checkpoint yet'}. "
                 f"Make room, then: backcast train --resume --out {quote(str(self.path))}"
             ) from None
 
@@ -170,9 +179,12 @@ def train(
     checkpoint kept, for a run that cannot go on.
     """
     out = Path(out)
-    _goes_on(config, out, resume, overwrite)  # settings that do not fit are refused before the rows are read
+    if resume and overwrite:
+        raise InputError("resume and overwrite exclude each other")
+    # Settings that do not fit are refused before the rows are read.
+    going_on = _goes_on(config, out, resume, overwrite)
     device = choose_device(config.device)
-    prepared = prepare(config, rows, say)
+    prepared = prepare(config, rows, say, _begun_with(out) if going_on and config.from_run else None)
     network = build_network(config, prepared.preprocessing, len(prepared.classes))
     if prepared.source is not None:
         take_over(network, prepared.source, prepared.classes)
@@ -182,8 +194,9 @@ def train(
     with locked(out), process.flushed_denormals():
         going_on = _goes_on(config, out, resume, overwrite)  # another process may have been here
         if going_on:
-            _require_same_rows(prepared, config, out)
+            _require_same_rows(prepared, out)
         folder = RunFolder(out, _fingerprint(config, prepared), on_advance)
+        folder.remove_parts()
         trainer = build_trainer(
             config, network, prepared.preprocessing, prepared.train, prepared.validation, device,
             lambda epoch: measure(model, epoch),
@@ -197,6 +210,8 @@ def train(
             say(prepared.description)
             if going_on:
                 say(f"{out}: there is no checkpoint to go on from; starting over")
+            if config.from_run is not None and prepared.source is None:
+                take_over(network, load_model(config.from_run), prepared.classes)
             folder.begin(config, prepared, device)
         if trainer.position.finished:
             say(f"{out}: this run is finished; there is nothing to resume")
@@ -219,10 +234,21 @@ def _goes_on(config: Config, out: Path, resume: bool, overwrite: bool) -> bool:
     return resume
 
 
-def _require_same_rows(prepared: Prepared, config: Config, out: Path) -> None:
+def _begun_with(out: Path) -> Preprocessing | None:
+    """The preprocessing of a run that has a checkpoint; None where it must start over."""
+    if not checkpoint_files(out / CHECKPOINTS):
+        return None
+    try:
+        saved = json.loads((out / MODEL / DESCRIPTION).read_text(encoding="utf-8"))
+        return Preprocessing.from_json(saved["preprocessing"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _require_same_rows(prepared: Prepared, out: Path) -> None:
     if read_environment(out).get("data_sha256") != prepared.checksum:
         raise InputError(
-            f"--resume: the rows of {config.data} are not those that the run in {out} began with"
+            f"--resume: the rows of {prepared.train.name} are not those that the run in {out} began with"
         )
     try:
         classes = json.loads((out / MODEL / DESCRIPTION).read_text(encoding="utf-8"))["classes"]
@@ -230,7 +256,7 @@ def _require_same_rows(prepared: Prepared, config: Config, out: Path) -> None:
         return  # the run stopped before this was written
     if classes != list(prepared.classes):
         raise InputError(
-            f"--resume: the classes of {config.data} are not those that the run in {out} began with"
+            f"--resume: the classes of {prepared.train.name} are not those that the run in {out} began with"
         )
 
 
