@@ -17,7 +17,9 @@ import pytest
 
 import backcast
 from backcast.cli import main
-from backcast.config import FIELDS, flag
+from backcast.config import FIELDS, Config, flag
+from backcast.data.reading import Reading
+from backcast.errors import InputError
 from backcast.trainer import Interrupted
 from test_data import write_pictures
 
@@ -154,6 +156,16 @@ def test_pictures_from_a_local_copy_by_the_papers_preset(
     assert "trained on the plain order" in line
 
 
+def test_settings_are_what_they_say_whatever_wrote_them() -> None:
+    assert Config(seed=2**53 + 1).seed == 2**53 + 1 and Config(seed=5.0).seed == 5
+    assert Config(x=["celsius", "ampere"]).x == "celsius,ampere"
+    assert Reading(x=["celsius", "ampere"]).x == "celsius,ampere"  # as `load(…, x=[…])` passes it
+    assert Config(missing_label=-1).missing_label == "-1" and Config(data=Path("a.csv")).data == "a.csv"
+    for wrong in ({"seed": 0.5}, {"label": ["a"]}, {"data": True}, {"text": {"a": 1}}):
+        with pytest.raises(InputError):
+            Config(**wrong)
+
+
 def test_settings_come_from_preset_then_file_then_flags(npz: Path, tmp_path: Path) -> None:
     from backcast.run import read_config
 
@@ -207,6 +219,7 @@ def test_a_run_that_is_there_is_not_touched_unless_asked(
         (["DATA", "--preset", "paper/minst"], "did you mean 'paper/mnist'?"),
         (["DATA", "--truncation", "-1"], "--truncation -1: must be a whole number at least 0"),
         (["DATA", "--truncation", "some"], "--truncation some: must be a whole number or none"),
+        (["DATA", "--truncation", str(2**63)], "is too large; it must be below 2**63"),
         (["DATA", "--segment-length", "0"], "--segment-length 0"),
         (["DATA", "--anchors", "0"], "--anchors 0"),
         (["DATA", "--anchors", "1.5"], "--anchors 1.5"),

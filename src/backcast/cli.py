@@ -96,7 +96,7 @@ def main(argv: list[str] | None = None) -> int:
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and not any(word in str(error) for word in OUT_OF_MEMORY):
             raise
-        return _complain("out of memory; a smaller --batch-size, --truncation or --anchors needs less", 1)
+        return _complain("out of memory; smaller rows, batches, segments or networks need less", 1)
     except KeyboardInterrupt:
         return _complain("interrupted", 130)
 

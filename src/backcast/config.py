@@ -10,7 +10,7 @@ import dataclasses
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from backcast.errors import InputError, nearest
@@ -215,13 +215,18 @@ class Config:
     pretrain_halve_at: tuple[int, ...] = _option(
         (),
         TRAINING,
-        "epochs of phase 1 before which its rate is halved, as 50,75",
+        "numbers of epochs of phase 1 after which its rate is halved, as 50,75",
         kind=int,
         low=1,
         many=True,
     )
     halve_at: tuple[int, ...] = _option(
-        (), TRAINING, "epochs of phase 2 before which its rate is halved", kind=int, low=1, many=True
+        (),
+        TRAINING,
+        "numbers of epochs of phase 2 after which its rate is halved",
+        kind=int,
+        low=1,
+        many=True,
     )
     clip_norm: float = _option(1.0, TRAINING, "largest norm of the gradient", low=SMALLEST)
     precision: str = _option("fp32", TRAINING, "bf16: mixed precision", choices=("fp32", "bf16"))
@@ -232,6 +237,8 @@ class Config:
     )
 
     def __post_init__(self) -> None:
+        if isinstance(self.x, (list, tuple)):  # columns, as YAML and Python name several
+            object.__setattr__(self, "x", ",".join(map(str, self.x)))
         for field in dataclasses.fields(self):
             object.__setattr__(self, field.name, _checked(field, getattr(self, field.name)))
         method = METHODS[self.method]
@@ -358,6 +365,8 @@ def _one(name: str, rules: Mapping[str, Any], value: Any) -> Any:
             return value
         raise InputError(f"{name} {value}: must be true or false")
     if kind is str:
+        if not isinstance(value, (str, int, float, PurePath)) or isinstance(value, bool):
+            raise InputError(f"{name} {value}: must be text")
         text = str(value)
         if rules["choices"] and text not in rules["choices"]:
             raise InputError(
@@ -369,11 +378,13 @@ def _one(name: str, rules: Mapping[str, Any], value: Any) -> Any:
         if isinstance(value, bool):
             raise ValueError
         number = kind(value)
-        if kind is int and float(value) != number:
+        if kind is int and not isinstance(value, (int, str)) and value != number:
             raise ValueError
     except (TypeError, ValueError, OverflowError):
         extra = " or none" if rules["optional"] else ""
         raise InputError(f"{name} {value}: must be {word}{extra}") from None
+    if kind is int and abs(number) >= 2**63:
+        raise InputError(f"{name} {value}: is too large; it must be below 2**63")
     low, high = rules["low"], rules["high"]
     if (
         not math.isfinite(number)

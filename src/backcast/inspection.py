@@ -78,7 +78,7 @@ def inspect(
     yield train_command(data, {**given, **suggestion.settings})
     if "epochs" not in suggestion.settings:
         yield "and beside it, to see what the auxiliary loss is worth, as many epochs without it:"
-        yield train_command(data, {**given, **without_auxiliary(suggestion.settings)})
+        yield train_command(data, {**given, **without_auxiliary(suggestion.settings, train)})
     if out is not None:
         write_figure(out, train)
         say(f"a few rows as a picture in {out}")

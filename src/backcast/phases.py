@@ -22,7 +22,7 @@ from backcast.objectives import (
 class Phase:
     """`epochs` epochs on the sum of some objectives, the mean of each with weight 1.
 
-    halve_at   epochs (from 0) before which the learning rate is halved
+    halve_at   numbers of epochs after which the learning rate is halved
     """
 
     name: str

@@ -22,6 +22,7 @@ from backcast.data.splitting import split_validation
 from backcast.objectives import Draw, Term
 
 TRUNCATION = 300  # the paper's
+FULL_BPTT = 4_000  # steps up to which it is no slower than r-LSTM
 UNBALANCED = 3  # largest class over smallest
 
 
@@ -76,10 +77,15 @@ def suggest(rows: Sequences, given: Mapping[str, Any]) -> Suggestion:
     return Suggestion(settings, reasons)
 
 
-def without_auxiliary(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The same for an LSTM that learns only from labels, for as many epochs as both phases have together."""
+def without_auxiliary(settings: Mapping[str, Any], rows: Sequences) -> dict[str, Any]:
+    """The same for an LSTM that learns only from labels, for as many epochs as both phases have together.
+
+    Below some 4,000 steps full BPTT is the faster of the two (docs/performance.md); there, nothing is truncated.
+    """
     defaults = Config()
     left = {name: value for name, value in settings.items() if name not in ("anchors", "segment_length")}
+    if rows.lengths.max() <= FULL_BPTT:
+        left["truncation"] = "none"
     return {**left, "method": "lstm", "epochs": defaults.pretrain_epochs + defaults.epochs}
 
 

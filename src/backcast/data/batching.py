@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backcast import rng
+from backcast.errors import InputError
 
 POOL = 50  # batches whose rows are sorted by length together
 
@@ -33,6 +34,8 @@ def epoch_batches(
 
 
 def by_length(lengths: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
-    """All rows, `size` at a time, those of similar length together."""
+    """All rows, `size` at a time, those of similar length together. Raises InputError for a size below 1."""
+    if size < 1:
+        raise InputError(f"batch_size is {size}; it must be at least 1")
     order = np.argsort(lengths, kind="stable")
     return [order[start : start + size] for start in range(0, len(order), size)]

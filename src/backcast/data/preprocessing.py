@@ -128,7 +128,10 @@ class Preprocessing:
 
     def standardise(self, x: NDArray[Any]) -> NDArray[np.float32]:
         """Real vectors (..., C) in the user's units, standardised for the network."""
-        found: NDArray[np.float32] = ((x - np.array(self.mean)) / np.array(self.std)).astype(np.float32)
+        with np.errstate(
+            over="ignore"
+        ):  # infinite in 32 bits, and cut to the largest number when a batch is made
+            found: NDArray[np.float32] = ((x - np.array(self.mean)) / np.array(self.std)).astype(np.float32)
         return found
 
     def batch(self, rows: Sequences, which: NDArray[np.int64], device: torch.device | str = "cpu") -> Batch:

@@ -21,7 +21,7 @@ class Reading:
 
     kind          `auto`, `real`, `symbols`, `characters` or `bytes`
     id, label     columns (default: `id` and `label`, where they exist)
-    x             columns of elements, separated by commas: several are the channels (default: `x`, or the column of
+    x             columns of elements, separated by commas or as a list: several are the channels (default: `x`, or the column of
                   pictures or sounds); in a wide table the columns of the steps, in a long one the features
                   (default: all that are left)
     text          column of texts (default: `text`)
@@ -47,6 +47,8 @@ class Reading:
 
     def __post_init__(self) -> None:
         """Raises InputError for an unknown kind, an option that names no column, and a side below 1."""
+        if isinstance(self.x, (list, tuple)):
+            object.__setattr__(self, "x", ",".join(map(str, self.x)))
         if self.kind not in KINDS:
             raise InputError(f"--kind {self.kind}: it must be one of {', '.join(KINDS)}")
         for option in ("id", "x", "text", "label", "time"):

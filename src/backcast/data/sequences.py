@@ -48,7 +48,7 @@ class Missing(NamedTuple):
     channel: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Sequences:
     """n rows. Row i is `values[starts[i] : starts[i] + lengths[i]]`.
 
@@ -89,6 +89,14 @@ class Sequences:
 
     def __len__(self) -> int:
         return len(self.starts)
+
+    def __repr__(self) -> str:
+        low, high = (int(self.lengths.min()), int(self.lengths.max())) if len(self) else (0, 0)
+        steps = f"{low:,}" if low == high else f"{low:,} to {high:,}"
+        return (
+            f"<Sequences {self.name!r}: {len(self):,} rows of {steps} steps; {self.kind}; "
+            f"channels: {self.channels}; classes: {len(self.classes)}>"
+        )
 
     @property
     def channels(self) -> int:
