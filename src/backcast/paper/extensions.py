@@ -16,6 +16,7 @@ from backcast.paper.grid import FULL, LSTM, P, R, ablation, experiment, grid, ru
 from backcast.paper.scales import Scale, Settings
 
 MNIST, CIFAR = "MNIST, bias 0", "CIFAR-10"
+SEVERAL = f"{MNIST}, 4 segments", f"{CIFAR}, 4 segments"
 
 
 def mnist(scale: Scale) -> Experiment:
@@ -108,6 +109,7 @@ def cue(scale: Scale) -> Experiment:
 
 
 def unfed(scale: Scale) -> Experiment:
+    """With one long segment, as in the paper, and with four short ones of the same length in all, as by default."""
     rows: dict[str, Settings] = {
         "r-LSTM": R,
         "unfed": {**R, "decoder_input": "unfed"},
@@ -115,7 +117,7 @@ def unfed(scale: Scale) -> Experiment:
     }
     title = "The decoder fed nothing after the first element, truncated"
     pairs = [("unfed", "r-LSTM"), ("unfed, position cue", "r-LSTM")]
-    return _ours(scale, "extension-unfed", title, rows, (MNIST, CIFAR), pairs)
+    return _ours(scale, "extension-unfed", title, rows, (MNIST, CIFAR, *SEVERAL), pairs)
 
 
 def gru(scale: Scale) -> Experiment:
@@ -187,6 +189,9 @@ def _ours(
 ) -> Experiment:
     """An experiment that the paper does not have; `pairs`: (better, worse), asked of every column."""
     bases = {MNIST: _without_bias(scale), CIFAR: scale.data[CIFAR]}
+    for whole, several in zip((MNIST, CIFAR), SEVERAL, strict=True):
+        length = bases[whole]["segment_length"] // 4
+        bases[several] = {**bases[whole], "anchors": 4, "segment_length": length}
     cells = grid(scale, bases, rows, columns, {})
     claims = [
         Claim(f"{better} beats {worse} on {column}", (better, column), (worse, column), ours=True)
