@@ -96,11 +96,11 @@ def choose_columns(reading: Reading, names: Sequence[str], table: str) -> Column
     if reading.x is not None and reading.text is not None:
         raise InputError("--x and --text exclude each other")
     if reading.text is not None:
-        return Columns(id, label, (require(reading.text, "--text", names, table),), True)
+        text = require(reading.text, "--text", names, table)
+        require_one_role((id, label, text), table)
+        return Columns(id, label, (text,), True)
     if reading.x is not None:
-        return Columns(
-            id, label, tuple(require(name, "--x", names, table) for name in split(reading.x)), False
-        )
+        return Columns(id, label, features(reading, names, (id, label), table), False)
     found = [name for name in (*X_COLUMNS, *TEXT_COLUMNS) if name in names]
     if len(found) > 1:
         raise InputError(
@@ -122,8 +122,15 @@ def features(
     Raises InputError for what looks like an index, unless --x names it: where rows are ordered by class, it is the label.
     """
     if reading.x is not None:
-        return tuple(require(name, "--x", names, table) for name in split(reading.x))
+        named = tuple(require(name, "--x", names, table) for name in split(reading.x))
+        require_one_role([*others, *named], table)
+        return named
     left = tuple(name for name in names if name not in others)
+    alike = next((name for name in left if name.lower() in (ID, LABEL)), None)
+    if alike is not None:
+        raise InputError(
+            f"{table}: is `{alike}` a step? If it is what its name says: --{alike.lower()} {alike}; else choose the columns with --x"
+        )
     if not left:
         raise InputError(f"{table}: no column is left for the elements ({_listed(names)})")
     index = next((name for name in left if INDEX.fullmatch(name)), None)
@@ -134,6 +141,16 @@ def features(
             "with a name, or choose the features with --x"
         )
     return left
+
+
+def require_one_role(columns: Sequence[str | None], table: str) -> None:
+    """Raises InputError where one column is to be two things: a label among the elements gives itself away."""
+    named = [name for name in columns if name is not None]
+    twice = next((name for name in named if named.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(
+            f"{table}: the column `{twice}` is named twice, among --id, --label, --time, --x and --text"
+        )
 
 
 def optional(given: str | None, option: str, default: str, names: Sequence[str], table: str) -> str | None:

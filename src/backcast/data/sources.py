@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from backcast.data.forms import hub
+from backcast.data.forms.cells import MISSING_WORDS
 from backcast.data.forms.folders import files_of, read_folder
 from backcast.data.forms.frames import table_suffix
 from backcast.data.forms.table_files import FILE_SUFFIXES, read_files
@@ -152,10 +153,18 @@ def load(
 def _finished(rows: Sequences, missing_label: str | None, max_length: int | None, say: Say) -> Sequences:
     if missing_label:
         rows = rows.without_class(missing_label)
+    elif missing_label is None and (word := next((one for one in rows.classes if _means_none(one)), None)):
+        say(
+            f"{rows.name}: {word!r} is read as a class; if it means that there is none: --missing-label {word}"
+        )
     if max_length is not None and (count := int((rows.lengths > max_length).sum())):
         say(f"{rows.name}: {count} of {len(rows)} rows are cut to {max_length} steps")
         rows = rows.cut(max_length)
     return rows
+
+
+def _means_none(label: Any) -> bool:
+    return isinstance(label, str) and label.lower() in MISSING_WORDS
 
 
 def _named(data: str, reading: Reading, request: Request) -> tuple[Splits, int | None]:
@@ -187,22 +196,49 @@ def _read_folder(folder: Path, reading: Reading, name: str, wanted: Collection[s
         return _with_train(
             files, reading, name, lambda split, how: _split(files[split], how, name, split, several)
         )
-    inside = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")]
-    if inside and all(path.name.lower() in hub.SPLITS for path in inside):
-        folders: dict[str, Path] = {}
-        for path in inside:
-            split = hub.SPLITS[path.name.lower()]
-            if split in folders:
-                raise InputError(
-                    f"{name}: {path.name} and another folder are both {split}; put them together"
-                )
-            folders[split] = path
+    folders = _split_folders(folder, name)
+    if folders:
         return _with_train(folders, reading, name, lambda split, how: read_folder(folders[split], how))
     if not files_of(folder):
         raise InputError(
             f"{folder}: there are no data in it; a sub-folder per class, or files of rows ({', '.join(FILE_SUFFIXES)}), are read"
         )
     return Splits(read_folder(folder, reading))
+
+
+def _split_folders(folder: Path, name: str) -> dict[str, Path]:
+    """The sub-folders by split; empty where they are classes. Raises InputError where they are some of each."""
+    inside = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")]
+    inside = [
+        path for path in inside if files_of(path)
+    ]  # programs that pack archives leave folders of hidden files
+    words = {path: word for path in inside if (word := hub.split_word(path, folder))}
+    splits = {path: hub.SPLITS[word] for path, word in words.items()}
+    alike = any(path.name.lower() in hub.SPLITS for path in inside)
+    distinct = (
+        len(set(splits.values())) == len(inside) and "train" in splits.values()
+    )  # train_images, test_images
+    if len(splits) == len(inside) and (alike or distinct):
+        found: dict[str, Path] = {}
+        for path, split in splits.items():
+            if split in found:
+                raise InputError(
+                    f"{name}: {path.name} and another folder are both {split}; put them together"
+                )
+            found[split] = path
+        return found
+    other = next((path for path in inside if path not in splits), None)
+    for path in splits:
+        if (
+            other is not None
+            and path.name.lower() in hub.SPLITS
+            and any(one.is_dir() for one in path.iterdir())
+        ):
+            raise InputError(
+                f"{name}: {path.name} looks like a split, with folders in it, and {other.name} like a class; "
+                f"move {other.name} out of {folder.name}, or the folders of {path.name} up"
+            )
+    return {}
 
 
 def _require_tables_alone(folder: Path, tables: list[Path]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import reprlib
 import warnings
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from backcast.data.store.writer import Elements
 from backcast.errors import InputError
 
 NUMBERS = (int, float, np.integer, np.floating)
+PRINTED = re.compile(r"\b(np\.\w+|numpy\.\w+|array|tensor|Decimal|Timestamp)\(")
 MISSING_WORDS = frozenset({"", "?", "na", "n/a", "nan", "null", "none"})
 
 
@@ -46,6 +48,12 @@ def first_no_number(words: Sequence[str]) -> int:
 def parse_list(text: str, kind: str, table: str, place: str) -> Elements:
     """A list written in a field: `1 2.5 3`, `[1, 2]`, `1;2`, `[[1, 2], [3, 4]]`, or words in the same forms."""
     text = text.strip()
+    if printed := PRINTED.search(text):
+        raise InputError(
+            f"{table}: {place} holds {printed[0]!r}, as Python prints its objects; save the numbers themselves, as 1,2.5,3"
+        )
+    if text.startswith("(") and text.endswith(")"):  # a tuple
+        text = f"[{text[1:-1].removesuffix(',')}]"
     if text.startswith(("[[", '["', "['")) and text.endswith("]"):
         try:
             found = json.loads(text.replace("'", '"') if text.startswith("['") else text)
@@ -63,11 +71,15 @@ def parse_list(text: str, kind: str, table: str, place: str) -> Elements:
 
 def from_words(words: list[str], kind: str, table: str, place: str) -> Elements:
     """Numbers if the first word is one (then all must be), else the words themselves; always words for `symbols`."""
-    if kind == "symbols":
-        return words
-    found = numbers(words)
+    found = None if kind == "symbols" else numbers(words)
     if found is not None:
         return found
+    if "" in words and (kind == "symbols" or numbers(words[:1]) is None):
+        raise InputError(
+            f"{table}: {place}, step {words.index('')} is empty; a missing word needs a name of its own"
+        )
+    if kind == "symbols":
+        return words
     if kind == "real" or numbers(words[:1]) is not None:
         step = first_no_number(words)
         raise InputError(f"{table}: {place}, step {step} is {words[step][:40]!r}, not a number")
@@ -82,6 +94,10 @@ def from_list(values: Any, kind: str, table: str, place: str) -> Elements:
         raise InputError(f"{table}: {place} is empty; a row needs at least one step")
     if all(isinstance(value, str) for value in values):
         return list(values)
+    if all(value is None or isinstance(value, str) for value in values) and any(values):
+        raise InputError(
+            f"{table}: {place}, step {list(values).index(None)} is missing; a missing word needs a name of its own"
+        )
     rows = values if isinstance(values[0], (list, tuple)) else [values]
     width = len(values[0]) if isinstance(values[0], (list, tuple)) else len(values)
     for step, row in enumerate(rows):
@@ -129,6 +145,7 @@ class Pictures:
                 with Image.open(io.BytesIO(content), formats=PICTURES) as image:
                     if image.mode.startswith(("I", "F")):  # Pillow would make everything above 255 white
                         raise ValueError("more than 8 bits a channel; save it with 8, or as .npy")
+                    _require_whole(image)
                     grey = not self.rgb and image.mode in ("1", "L")
                     converted = image.convert("L" if grey else "RGB")
                     if self.side is not None:
@@ -146,6 +163,16 @@ class Pictures:
                 f"{self.picture.height}×{self.picture.width}; --side N scales all to N×N"
             )
         return pixels.reshape(shape.height * shape.width, -1)
+
+
+def _require_whole(image: Image.Image) -> None:
+    """Raises ValueError for what three channels of 8 bits would lose."""
+    if any(";16" in str(part.args) for part in getattr(image, "tile", ())):
+        raise ValueError("more than 8 bits a channel; save it with 8, or as .npy")
+    if getattr(image, "n_frames", 1) > 1:
+        raise ValueError("several frames; save each as a picture")
+    if image.has_transparency_data and np.asarray(image.convert("RGBA"))[..., 3].min() < 255:
+        raise ValueError("transparent pixels; put it on a background first")
 
 
 class Sounds:

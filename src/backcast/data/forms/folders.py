@@ -99,6 +99,8 @@ def _below(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
             yield path
         elif path.is_dir() and (real := path.resolve()) not in above:
             yield from _below(path, above | {real})
+        elif path.is_symlink() and not path.exists():
+            raise InputError(f"{path}: is a link to a file that is not there; fetch it, or remove the link")
 
 
 def _form(files: list[Path], kind: str) -> str:

@@ -291,7 +291,8 @@ class ArrowTable:
     def frames(self, columns: Sequence[str]) -> Iterator[Frame]:
         done = 0
         for batch in self.table.select(list(columns)).to_batches(max_chunksize=ROWS_AT_A_TIME):
-            yield _arrow_frame(batch, done)
+            if len(batch):
+                yield _arrow_frame(batch, done)
             done += len(batch)
 
 

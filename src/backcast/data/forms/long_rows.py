@@ -181,7 +181,10 @@ class LongRows:
             self._begun = True
             if self._words is not None:
                 cells = plain(column, self.table.name)
-                empty = next((row for row, cell in enumerate(cells) if cell in (None, "")), None)
+                empty = next(
+                    (row for row, cell in enumerate(cells) if cell is None or cell == "" or cell != cell),
+                    None,
+                )
                 if empty is not None:
                     raise InputError(f"{self.table.name}: {place(empty)}: the cell of `{name}` is empty")
                 found[:, 0] = [self._words.setdefault(str(cell), len(self._words)) for cell in cells]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from backcast.data.forms.arrays import from_arrays
+from backcast.data.forms.arrays import from_arrays, require_unmasked
 from backcast.data.forms.cells import from_list
 from backcast.data.forms.frames import ArrowTable
 from backcast.data.forms.hub import SPLITS
@@ -141,6 +141,7 @@ def _row(row: Any, kind: str, place: str) -> Elements:
     if isinstance(row, (str, bytes)):
         return row
     row = row.to_numpy() if _is_frame(row) else from_torch(row, place)
+    require_unmasked(row, f"x: {place}")
     if isinstance(row, np.ndarray) and row.dtype.kind in "fiub":
         return row.astype(np.float32) if row.dtype == np.float16 else row
     if hasattr(row, "tolist"):

@@ -14,8 +14,8 @@ from backcast.data.forms.long_rows import LongRows
 from backcast.data.forms.table_rows import TableRows
 from backcast.data.forms.ts_files import read_ts
 from backcast.data.reading import Reading
-from backcast.data.sequences import Sequences
-from backcast.data.store.cache import cache_folder, import_rows
+from backcast.data.sequences import Sequences, some
+from backcast.data.store.cache import cache_folder, import_rows, require_unchanged, sign
 from backcast.data.store.writer import RowWriter
 from backcast.errors import InputError
 
@@ -54,6 +54,7 @@ def read_tables(
 
     class_names  what the numbers in the label column stand for, where the files do not say
     """
+    before = {file: sign(file) for file in files}
     table = _Tables(
         [open_table(file, reading.header, reading.chooses) for file in files],
         name or str(files[0]),
@@ -70,6 +71,8 @@ def read_tables(
     options = {"form": table_suffix(files[0]), **reading.options(), "class_names": class_names}
 
     def read(writer: RowWriter) -> None:
+        for file, opened in before.items():  # the reader goes by the header that it saw then
+            require_unchanged(file, opened)
         reader.read(writer)
 
     def picture() -> Any:
@@ -95,13 +98,26 @@ class _Tables:
                 )
 
     def class_names(self, column: str) -> Sequence[Any] | None:
-        return self._class_names or self.tables[0].class_names(column)
+        if self._class_names:
+            return self._class_names
+        first = self.tables[0].class_names(column)
+        for table in self.tables[1:]:
+            if (names := table.class_names(column)) != first:
+                raise InputError(
+                    f"{table.name}: the numbers of `{column}` stand for {_words(names)}, in {self.tables[0].name} for {_words(first)}; "
+                    "write the names themselves"
+                )
+        return first
 
     def frames(self, columns: Sequence[str]) -> Iterator[Frame]:
         for table in self.tables:
             for frame in table.frames(columns):
                 if frame.rows:
                     yield frame if len(self.tables) == 1 else _told_apart(frame, Path(table.name).name)
+
+
+def _words(names: Sequence[Any] | None) -> str:
+    return some(tuple(names)) if names else "themselves"
 
 
 def _told_apart(frame: Frame, file: str) -> Frame:

@@ -90,8 +90,16 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
 def _series(text: str, timestamps: bool, place: str) -> NDArray[Any]:
     """One dimension's steps, as float64; `?` and NaN are missing. With timestamps, `(time,value),…`: only values."""
     if timestamps:
-        pairs = text.strip().removeprefix("(").removesuffix(")").split("),(")
+        pairs = re.split(r"\)\s*,\s*\(", text.strip().removeprefix("(").removesuffix(")"))
         words = [pair.rpartition(",")[2] for pair in pairs]
+        times = [pair.rpartition(",")[0] for pair in pairs]
+        order = numbers(times)
+        if any("(" in pair or ")" in pair for pair in pairs) or not all(one.strip() for one in times):
+            raise InputError(f"{place} is no list of (time,value), as the header's @timeStamps says")
+        if order is not None and (back := np.flatnonzero(np.diff(order) <= 0)).size:
+            raise InputError(
+                f"{place}, step {back[0] + 1} is not later than the one before it; sort the steps by time"
+            )
     else:
         words = text.split(",")
     if words == [""]:

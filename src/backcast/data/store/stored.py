@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from backcast.data.sequences import Missing, Picture, Sequences
 from backcast.data.store.writer import RowWriter, Written, values_checksum
 from backcast.files import write_json
 
-FORMAT = 4
+FORMAT = 5  # goes up, too, when the same file would be read as other rows
 VALUES, ROWS, META = "values.bin", "rows.arrow", "meta.json"
 
 
@@ -61,6 +62,7 @@ def write_rows(
         "picture": None if shown is None else [shown.height, shown.width],
         "columns": columns,
         "checksum": values_checksum(shaped(values, written)),
+        "rows_sha256": _file_checksum(folder / ROWS),
     }
     write_json(folder / META, meta)
 
@@ -90,11 +92,20 @@ def open_rows(folder: Path, name: str) -> Sequences | None:
         size = int(written.lengths.sum()) * written.channels * written.dtype.itemsize
         if saved["format"] != FORMAT or (folder / VALUES).stat().st_size != size:
             return None
+        if saved["rows_sha256"] != _file_checksum(
+            folder / ROWS
+        ):  # labels; the values are too many to read for that
+            return None
         values = shaped(np.memmap(folder / VALUES, written.dtype, "r"), written)
         shown = None if saved["picture"] is None else Picture(*saved["picture"])
         return sequences_of(name, written, values, shown, saved["checksum"], tuple(saved["columns"]))
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
         return None
+
+
+def _file_checksum(path: Path) -> str:
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def shaped(values: np.ndarray, written: Written) -> np.ndarray:

@@ -1,0 +1,204 @@
+"""Data as they come: what must be refused, or said, rather than read as something else."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from backcast import InputError, load
+from backcast.data.forms.cells import Pictures
+from backcast.data.forms.table_rows import TableRows
+from backcast.data.store import stored
+
+
+def texts(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("some text")
+
+
+SPLIT = ("train/cat/1.txt", "train/dog/2.txt", "test/cat/3.txt")
+
+
+def test_a_folder_beside_the_splits_does_not_make_them_classes(tmp_path: Path) -> None:
+    texts(tmp_path / "a", *SPLIT, "__MACOSX/._1.txt")
+    splits = load(tmp_path / "a")
+    assert splits.train.classes == ("cat", "dog") and splits.test is not None and len(splits.test) == 1
+    texts(tmp_path / "b", *SPLIT, "notes/x.txt")
+    with pytest.raises(InputError, match=r"test looks like a split.* and notes like a class"):
+        load(tmp_path / "b")
+    texts(
+        tmp_path / "c",
+        *(name.replace("train", "train_texts").replace("test", "test_texts") for name in SPLIT),
+    )
+    assert load(tmp_path / "c").train.classes == ("cat", "dog")
+    texts(tmp_path / "d", "train/1.txt", "car/2.txt", "test-a/3.txt", "test-b/4.txt")
+    assert load(tmp_path / "d").train.classes == ("car", "test-a", "test-b", "train")
+
+
+def test_masked_values_in_a_list_are_refused_as_in_an_array() -> None:
+    with pytest.raises(InputError, match="x: row 0 is masked"):
+        load([np.ma.array([1.5, 9999.0], mask=[0, 1])])
+
+
+def test_files_whose_label_numbers_mean_other_classes_are_not_joined(tmp_path: Path) -> None:
+    names = {"a": ["cat", "dog"], "b": ["dog", "cat"]}
+    for file, (one, other) in names.items():
+        told = f'{{"info": {{"features": {{"label": {{"names": ["{one}", "{other}"], "_type": "ClassLabel"}}}}}}}}'
+        table = pa.table({"x": [[1.5, 2.0], [2.5, 3.0]], "label": [0, 1]})
+        pq.write_table(
+            table.replace_schema_metadata({"huggingface": told}), tmp_path / f"train-{file}.parquet"
+        )
+    with pytest.raises(InputError, match=r"train-b.parquet: the numbers of `label` stand for .*dog.*cat"):
+        load(tmp_path)
+
+
+def test_a_missing_word_is_refused(tmp_path: Path) -> None:
+    wide, lists = (tmp_path / f"{name}.csv" for name in ("wide", "lists"))
+    wide.write_text("a,b,c\n1,,3\n1,2,3\n")
+    with pytest.raises(InputError, match="step 1 is empty"):
+        load(wide, wide=True, kind="symbols")
+    lists.write_text('x\n"u,,v"\n')
+    with pytest.raises(InputError, match="step 1 is empty"):
+        load(lists)
+    with pytest.raises(InputError, match="step 1 is missing"):
+        load([["a", None, "b"]])
+    frame = pa.table({"id": [1, 1], "t": [0, 1], "v": [1.0, float("nan")]})
+    with pytest.raises(InputError, match="the cell of `v` is empty"):
+        load(frame, id="id", time="t", kind="symbols")
+    assert load(pa.table({"id": [1, 1], "t": [0, 1], "v": ["a", "?"]}), id="id", time="t").train.symbols == (
+        "?",
+        "a",
+    )
+
+
+def test_what_python_prints_is_no_list(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    for printed in ("[np.float64(1.5), np.float64(2.0)]", "array([1.0, 2.0])", "tensor([1., 2.])"):
+        path.write_text(f'x\n"{printed}"\n')
+        with pytest.raises(InputError, match="as Python prints its objects"):
+            load(path)
+    path.write_text('x\n"(1.5, 2, 3)"\n"(4,)"\n')
+    assert load(path).train.values[:, 0].tolist() == [1.5, 2, 3, 4]
+
+
+def test_timestamps_of_a_ts_file_may_have_blanks_and_must_ascend(tmp_path: Path) -> None:
+    head = "@problemName a\n@timeStamps true\n@univariate true\n@classLabel true a b\n@data\n"
+    path = tmp_path / "a.ts"
+    path.write_text(head + "(0,1.5), (1,2.5) ,(2,3.5):a\n(0,1.0),(1,2.0):b\n")
+    assert load(path).train.values[:, 0].tolist() == [1.5, 2.5, 3.5, 1.0, 2.0]
+    for row, said in (("(2,3.0),(0,1.0)", "step 1 is not later"), ("(0,1.0) (1,2.0)", "no list of"), ("(1.0),(2.0)", "no list of")):  # fmt: skip
+        path.write_text(f"{head}{row}:a\n")
+        with pytest.raises(InputError, match=said):
+            load(path)
+
+
+def test_a_table_replaced_after_its_header_was_read_is_not_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, other = tmp_path / "a.csv", tmp_path / "b.csv"
+    path.write_text("id,a,b,label\n1,1.5,100.5,x\n2,1.5,100.5,y\n")
+    other.write_text("id,b,a,label\n1,100.5,1.5,x\n2,100.5,1.5,y\n")
+    plain = TableRows.dtype
+
+    def replaced(rows: TableRows) -> object:
+        if other.exists():
+            os.replace(other, path)
+        return plain(rows)
+
+    monkeypatch.setattr(TableRows, "dtype", replaced)
+    with pytest.raises(InputError, match="was changed while it was read"):
+        load(path, wide=True, x="a,b")
+    assert load(path, wide=True, x="a,b").train.values[:2, 0].tolist() == [1.5, 100.5]
+
+
+def test_labels_that_rotted_in_the_cache_are_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BACKCAST_CACHE", str(tmp_path / "cache"))
+    path = tmp_path / "a.csv"
+    path.write_text("a,b,label\n1.5,2,x\n2.5,3,y\n")
+    labels = load(path, wide=True).train.labels.tolist()
+    (rows,) = (tmp_path / "cache").glob(f"*/{stored.ROWS}")
+    content = bytearray(rows.read_bytes())
+    place = content.index(struct.pack("<2q", *labels))
+    content[place : place + 16] = struct.pack("<2q", *labels[::-1])
+    rows.write_bytes(content)
+    assert load(path, wide=True).train.labels.tolist() == labels
+
+
+def test_a_column_is_one_thing(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("id,t,a,label\n1,0,1.5,0\n1,1,2.5,0\n2,0,3.5,1\n")
+    for options in ({"wide": True, "x": "a,label"}, {"time": "t", "x": "a,label"}, {"time": "t", "x": "t,a"}, {"x": "a", "id": "label"}):  # fmt: skip
+        with pytest.raises(InputError, match="is named twice"):
+            load(path, **options)
+    path.write_text("ID,t0,t1,label\n1,1.5,2.5,a\n2,1.5,3.5,b\n")
+    with pytest.raises(InputError, match=r"is `ID` a step\?.*--id ID"):
+        load(path, wide=True)
+    assert load(path, wide=True, id="ID").train.lengths.tolist() == [2, 2]
+
+
+def test_a_link_to_nothing_is_no_missing_row(tmp_path: Path) -> None:
+    texts(tmp_path, "a/1.txt", "b/2.txt")
+    (tmp_path / "a" / "3.txt").symlink_to(tmp_path / "not here")
+    with pytest.raises(InputError, match=r"3\.txt: is a link to a file that is not there"):
+        load(tmp_path)
+
+
+def test_pictures_that_would_lose_something_are_refused() -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (4, 4, 4), np.uint8)
+    opaque = pixels.copy()
+    opaque[..., 3] = 255
+
+    def decode(picture: Image.Image, form: str = "PNG", **more: object) -> np.ndarray:
+        file = io.BytesIO()
+        picture.save(file, form, **more)
+        return Pictures(None).decode(file.getvalue(), "a table", "row 0")
+
+    assert decode(Image.fromarray(opaque)).tolist() == opaque[..., :3].reshape(16, 3).tolist()
+    with pytest.raises(InputError, match="transparent pixels"):
+        decode(Image.fromarray(pixels))
+    frames = [Image.fromarray(pixels[..., i]) for i in range(3)]
+    with pytest.raises(InputError, match="several frames"):
+        decode(frames[0], "GIF", save_all=True, append_images=frames[1:])
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        )
+
+    lines = zlib.compress((b"\0" + b"\0\x64" * 12) * 4)  # 16 bits a channel, which Pillow cuts to 8
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 4, 4, 16, 2, 0, 0, 0))
+    with pytest.raises(InputError, match="more than 8 bits"):
+        Pictures(None).decode(
+            b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", lines) + chunk(b"IEND", b""), "t", "p"
+        )
+
+
+def test_an_empty_chunk_of_a_table_is_no_row() -> None:
+    chunks = pa.chunked_array([pa.array([], pa.list_(pa.float64())), pa.array([[1.5, 2.0]])])
+    assert len(load(pa.table({"x": chunks})).train) == 1
+    numbers = pa.chunked_array([pa.array([], pa.int64()), pa.array([1, 1])])
+    assert (
+        len(load(pa.table({"id": numbers, "t": pa.array([0, 1]), "v": pa.array([1, 2])}), time="t").train)
+        == 1
+    )
+
+
+def test_a_class_that_may_mean_none_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("a,b,label\n1.5,2,1\n2.5,3,NA\n")
+    said: list[str] = []
+    assert load(path, wide=True, say=said.append).train.classes == ("1", "NA")
+    assert said == [f"{path}: 'NA' is read as a class; if it means that there is none: --missing-label NA"]
+    assert load(path, wide=True, missing_label="NA").train.classes == ("1",)
