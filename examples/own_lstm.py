@@ -50,7 +50,7 @@ def main(updates: int) -> None:
         optimizer.zero_grad()
         loss = F.cross_entropy(model(x), y) + auxiliary(x)
         loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        nn.utils.clip_grad_norm_([*model.parameters(), *auxiliary.parameters()], 1.0)
         optimizer.step()
     x, y = rows(1000)
     with torch.no_grad():

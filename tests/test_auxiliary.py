@@ -265,7 +265,7 @@ def test_symbols_and_other_widths() -> None:
 def test_what_cannot_be_used_is_refused() -> None:
     with pytest.raises(InputError, match="the LSTM has num_layers=2, not 1; wrap it in a class"):
         AuxiliaryLoss(nn.LSTM(2, 3, num_layers=2, batch_first=True), LOSS, channels=2)
-    with pytest.raises(InputError, match="batch_first=False"):
+    with pytest.raises(InputError, match="batch_first=False, not True; make it with batch_first=True"):
         AuxiliaryLoss(nn.LSTM(2, 3), LOSS, channels=2)
     with pytest.raises(InputError, match="either channels"):
         AuxiliaryLoss(lstm(), LOSS)

@@ -108,6 +108,9 @@ def test_train_evaluate_predict_on_arrays_of_ones_own(
     y = np.load(npz)["y"]
     correct = sum(int(row["prediction"]) == label for row, label in zip(rows, y, strict=True))
     assert correct == result["correct"]
+    assert backcast.load_model(run).predict(backcast.load(npz).train) == [
+        int(row["prediction"]) for row in rows
+    ]
 
 
 def test_one_row_is_not_called_rows(

@@ -55,7 +55,7 @@ def test_every_part_is_told_and_the_line_it_ends_with_trains(
     for wanted in ("rows 30", "elements real vectors of 3 channels", "columns a, b, c", "lengths 5 to 34 steps, median 20",
                    "classes 3 in all; k0: 27 (93.1 %), k1: 1 (3.4 %), k2: 1 (3.4 %)", "unlabelled 1 row",
                    "missing 1 value; the first in row 4, step 2, column `c`",
-                   "--truncation 34 no row is longer, so every step carries the gradient; the paper has 300",
+                   "--truncation 300 the default; no row is longer, so every step carries the gradient",
                    "--class-weights balanced the largest class has 27.0 times the rows of the smallest"):  # fmt: skip
         assert wanted in lines, wanted
     assert sum("#" in line for line in lines) <= 8
@@ -112,6 +112,7 @@ def test_many_classes_and_a_constant_channel(tmp_path: Path, capsys: pytest.Capt
     np.savez("many.npz", x=np.stack([np.ones((60, 4)), np.tile([-1.0, 1.0], (60, 2))], axis=2), y=range(60))
     lines = told(capsys, "inspect", "many.npz", "--no-measure")
     assert any("… and 40 more" in line for line in lines)
+    assert any(line.startswith("note every class has one row: is that the label column?") for line in lines)
     assert "values mean ± std of each channel: 1 ± 0, 0 ± 1" in lines
 
 

@@ -14,10 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from backcast import InputError, load
+from backcast import Config, InputError, load, train
 from backcast.data.forms.cells import Pictures
 from backcast.data.forms.table_rows import TableRows
 from backcast.data.store import stored
+from backcast.evaluation import rows_for
 
 
 def texts(folder: Path, *names: str) -> None:
@@ -146,6 +147,24 @@ def test_a_column_is_one_thing(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"is `ID` a step\?.*--id ID"):
         load(path, wide=True)
     assert load(path, wide=True, id="ID").train.lengths.tolist() == [2, 2]
+
+
+def test_a_column_that_the_model_needs_is_not_guessed(tmp_path: Path) -> None:
+    path, new = tmp_path / "a.csv", tmp_path / "b.csv"
+    path.write_text(
+        "id,t,temp,count,label\n"
+        + "".join(f"{i},{t},{i + t}.5,1.5,{i % 2}\n" for i in range(8) for t in (0, 1))
+    )
+    new.write_text("id,t,tempo,count\n1,0,1.5,2.5\n")
+    config = Config(
+        data=str(path), time="t", hidden_size=4, pretrain_epochs=0, epochs=1, truncation=2, segment_length=1
+    )
+    model = train(config, tmp_path / "run")
+    with pytest.raises(
+        InputError, match=r"no column `temp`.*count; the model was trained on 'temp', 'count'$"
+    ) as error:
+        rows_for(model, str(new), None, {}, labels=False)
+    assert "did you mean" not in str(error.value)
 
 
 def test_a_link_to_nothing_is_no_missing_row(tmp_path: Path) -> None:

@@ -33,7 +33,8 @@ class AuxiliaryLoss(nn.Module):
     seed       of first weights, anchors, places; all randomness follows from it and from `steps`, the number of calls
                in training, which is in the `state_dict`
 
-    The other settings are `Config`'s. Raises InputError for an encoder, an objective or a setting that cannot be used.
+    The other settings are `Config`'s, with its ranges. Your own loss keeps what it keeps: where rows are long, cut its
+    gradient, too (examples/own_network.py). Raises InputError for an encoder, an objective or a setting that cannot be used.
     Under `torch.compile` the loss itself is computed as without: what it draws is different at every step.
     """
 

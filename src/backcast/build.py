@@ -145,6 +145,10 @@ class TrainedModel:
         )
         return scores.softmax(dim=1).numpy()
 
+    def predict(self, rows: Sequences, batch_size: int = 256) -> list[Any]:
+        """The likeliest class of every row, by the name its labels had, rows in order. Raises InputError."""
+        return [self.classes[number] for number in self.predict_proba(rows, batch_size).argmax(axis=1)]
+
     def evaluate(self, rows: Sequences, batch_size: int = 256) -> Scores:
         """Accuracy, balanced accuracy, macro-F1, loss and confusion over the labelled rows.
 

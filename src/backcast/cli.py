@@ -96,7 +96,7 @@ def main(argv: list[str] | None = None) -> int:
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and not any(word in str(error) for word in OUT_OF_MEMORY):
             raise
-        return _complain("out of memory; smaller rows, batches, segments or networks need less", 1)
+        return _complain("out of memory; a smaller --batch-size, --truncation or --hidden-size needs less", 1)
     except KeyboardInterrupt:
         return _complain("interrupted", 130)
 
@@ -171,7 +171,7 @@ def make_parser() -> argparse.ArgumentParser:
 
     about = "what is in DATA, settings to begin with, and what a training step takes"
     add_inspect_options(command("inspect", _inspect, about))
-    add_cache_options(command("cache", cache, "imported data: what there is, and away with it"))
+    add_cache_options(command("cache", cache, "list imported data, or delete them"))
     add_options(command("benchmark", run_benchmark, "seconds and memory on this machine, beside plain torch"))
 
     add_ls_options(command("ls", ls, f"what there is: {', '.join(LISTS)}"))
@@ -330,7 +330,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
     if split in ("train", "all") and identity(arguments.data) == identity(model.config.data):
         _say(
-            f"{arguments.data}: the network was trained on these rows, or on some of them; new rows tell what it is worth"
+            f"{arguments.data}: the network was trained on these rows, or on some of them; only new rows show how good it is"
         )
     found = model.evaluate(rows, arguments.batch_size)
     line = (

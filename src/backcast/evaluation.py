@@ -12,7 +12,7 @@ from backcast.build import TrainedModel
 from backcast.config import DATA_OPTIONS, resolve
 from backcast.data.describe import unknown_symbols
 from backcast.data.reading import split as split_names
-from backcast.data.sequences import Sequences, concatenate
+from backcast.data.sequences import Sequences, concatenate, some
 from backcast.data.sources import load
 from backcast.errors import InputError
 
@@ -39,7 +39,14 @@ def rows_for(
     named = ",".join(columns)
     if columns and config.time is not None and config.x is None and split_names(named) == [*columns]:
         options["x"] = named  # another file may have its columns in another order
-    parts = load(data, say=say, labels=labels, **options).parts()
+    try:
+        parts = load(data, say=say, labels=labels, **options).parts()
+    except InputError as error:
+        if "(--x)" not in str(error) or given.get("x") is not None:
+            raise
+        raise InputError(
+            f"{str(error).partition('; did you mean')[0]}; the model was trained on {some(columns)}"
+        ) from None
     split = split or ("test" if "test" in parts else "all")
     if split == "all":
         own = model.classes  # a class of the model may be missing from one of the parts

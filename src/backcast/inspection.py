@@ -104,6 +104,10 @@ def _described(rows: Sequences, fitted: Preprocessing, kind: str) -> dict[str, s
               for name, count in zip(map(_name, rows.classes), counts.tolist(), strict=True)]  # fmt: skip
     lines["classes"] = f"{len(shares)} in all; {_listed(shares, MOST_CLASSES)}" if shares else "none"
     unlabelled = int((rows.labels < 0).sum())
+    if len(shares) > 1 and counts.max() == 1:
+        lines["  note"] = (
+            "every class has one row: is that the label column? BackcastRegressor predicts numbers"
+        )
     lines["unlabelled"] = f"{unlabelled:,} {plural(unlabelled, 'row')}" if unlabelled else "none"
     lines["missing"] = "none"
     if rows.missing is not None:

@@ -143,7 +143,7 @@ def _check_labels(rows: Sequences, config: Config) -> None:
     if config.missing_label is None and (rows.labels < 0).any():
         row = int(np.flatnonzero(rows.labels < 0)[0])
         raise InputError(
-            f"{rows.name}: {rows.called(row)} has no label; if that is meant, say --missing-label"
+            f"{rows.name}: {rows.called(row)} has no label; if that is meant, say --missing-label ''"
         )
 
 

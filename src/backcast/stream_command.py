@@ -37,7 +37,7 @@ def add_stream_commands(
     stream.add_argument("source", type=Path, metavar="RUN", help="a run folder")
     stream.add_argument("--format", type=one_of("jsonl", "bytes", "text"), metavar="{jsonl,bytes,text}", default="jsonl", help='jsonl: one step per line: a number, a list, a word, or {"id": ..., "x": ...} for many streams, {"id": ..., "end": true} to end one; bytes, text: raw, for models that read bytes or characters (default: jsonl)')  # fmt: skip
     stream.add_argument("--every", type=whole(0), default=1, metavar="N", help="an answer after every N steps of a stream, and where it ends; 0: only there (default: 1)")  # fmt: skip
-    stream.add_argument("--state", type=Path, metavar="FILE", help="continue the streams in FILE if it exists, and save them to it at the end (not where a second Ctrl-C ends it in the middle of a piece)")  # fmt: skip
+    stream.add_argument("--state", type=Path, metavar="FILE", help="continue the streams in FILE if it exists, and save them to it at the end (a second Ctrl-C leaves FILE as it was)")  # fmt: skip
     stream.add_argument("--device", default="cpu", help=FIELDS["device"].metadata["help"])
 
     export = command("export", after_preparing(_export), EXPORT)
@@ -109,7 +109,7 @@ def _export(arguments: argparse.Namespace) -> int:
         if arguments.opset is not None:
             raise InputError(f"--opset goes with an .onnx file; {target} has no ending, so it is a folder")
         model.save_pretrained(target, license=arguments.license, evaluation=arguments.evaluation)
-        print(f"{target}: weights, settings and a model card, which wants to be read before it is published")
+        print(f"{target}: weights, settings and a model card; read the card before you publish it")
         return 0
     if of_folder:
         raise InputError(f"--{of_folder[0]} goes with a folder; {target} is a file by its ending")

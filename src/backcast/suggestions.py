@@ -51,11 +51,11 @@ class Measured:
 def suggest(rows: Sequences, given: Mapping[str, Any]) -> Suggestion:
     """The settings that `train` needs besides `given`, with which the training rows were read."""
     longest, median = int(rows.lengths.max()), int(np.median(rows.lengths))
-    settings: dict[str, Any] = {"truncation": min(TRUNCATION, longest)}
+    settings: dict[str, Any] = {"truncation": TRUNCATION}
     if longest > TRUNCATION:
         why = f"the paper's; the longest row has {longest:,} steps, and memory grows with the truncation, not with the row"
     else:
-        why = f"no row is longer, so every step carries the gradient; the paper has {TRUNCATION}"
+        why = "the default; no row is longer, so every step carries the gradient"
     reasons = {"truncation": why}
     defaults = Config()
     anchors, most = defaults.anchors, defaults.segment_length
@@ -99,7 +99,9 @@ def _suggest_for_labels(
         return
     if (rows.labels < 0).any() and given.get("missing_label") is None:
         settings["missing_label"] = ""
-        reasons["missing_label"] = "rows without a label train the auxiliary loss only; train wants that said"
+        reasons["missing_label"] = (
+            "rows without a label train the auxiliary loss only; train requires that to be said"
+        )
     counts = np.bincount(rows.labels[rows.labels >= 0], minlength=len(rows.classes))
     counts = counts[counts > 0]
     if counts.max() > UNBALANCED * counts.min():

@@ -123,7 +123,8 @@ def load(
     max_length     at most this many steps of a row, the first ones; `say` is told how many rows that cuts
     missing_label  the label that means "none", as text; empty ones and NaN always do
     labels         False: they are not needed, and no row gets one
-    reading        columns and kinds: see `reading.Reading`
+    reading        columns and kinds: `id`, `label`, `x`, `text`, `time`, `wide`, `header`, `kind`, `fill_missing`, `side`, as
+                   the flags of `backcast train` (`reading.Reading` explains them)
 
     Raises InputError for what does not exist or cannot be read.
     """

@@ -111,10 +111,12 @@ class EmbeddedLSTM(nn.Module):
         form = {"num_layers": 1, "bias": True, "batch_first": True, "bidirectional": False, "proj_size": 0}
         for name, wanted in form.items():
             if getattr(lstm, name) != wanted:
-                raise InputError(
-                    f"the LSTM has {name}={getattr(lstm, name)}, not {wanted}; wrap it in a class with the two methods of a "
-                    "RecurrentEncoder, zero_state and forward"
+                remedy = (
+                    "wrap it in a class with the two methods of a RecurrentEncoder, zero_state and forward"
                 )
+                if name == "batch_first":
+                    remedy = "make it with batch_first=True, and give it x as (rows, steps, channels)"
+                raise InputError(f"the LSTM has {name}={getattr(lstm, name)}, not {wanted}; {remedy}")
         encoder = EmbeddedLSTM(Embedding(0, lstm.input_size, 0), lstm.hidden_size)
         encoder.layer.lstm = lstm
         return encoder

@@ -27,7 +27,8 @@ class Reconstruction:
     truncation          steps before the anchor that carry a gradient, at least 1
     decoder_truncation  cut the gradient inside the decoder at intervals of this many steps; None: not cut
     decoder_input       what the decoder is fed after the first element: `fed` the truth (teacher forcing),
-                        `scheduled` the truth or its own output, `unfed` nothing (ours)
+                        `scheduled` the truth or its own output (the paper's), `unfed` nothing (ours, and the default of
+                        `Config` and the estimators)
     sampling_steps      with `scheduled`, the chance of the truth falls linearly from 1 to 0 over this many
                         training steps, both phases together
     backwards           decode the segment from its end
