@@ -44,6 +44,14 @@ def test_a_folder_beside_the_splits_does_not_make_them_classes(tmp_path: Path) -
     assert load(tmp_path / "c").train.classes == ("cat", "dog")
     texts(tmp_path / "d", "train/1.txt", "car/2.txt", "test-a/3.txt", "test-b/4.txt")
     assert load(tmp_path / "d").train.classes == ("car", "test-a", "test-b", "train")
+    (tmp_path / "d" / "train" / ".checkpoints").mkdir()
+    assert len(load(tmp_path / "d").train) == 4
+    texts(tmp_path / "e", "train_station/1.txt", "test_bench/2.txt")
+    assert load(tmp_path / "e").train.classes == ("test_bench", "train_station")
+    texts(tmp_path / "f", *SPLIT)
+    (tmp_path / "f" / "test" / "cat" / "3.txt").unlink()
+    with pytest.raises(InputError, match="test: there are no files in it"):
+        load(tmp_path / "f")
 
 
 def test_masked_values_in_a_list_are_refused_as_in_an_array() -> None:
@@ -59,6 +67,7 @@ def test_files_whose_label_numbers_mean_other_classes_are_not_joined(tmp_path: P
         pq.write_table(
             table.replace_schema_metadata({"huggingface": told}), tmp_path / f"train-{file}.parquet"
         )
+    assert len(load(tmp_path, labels=False).train) == 4
     with pytest.raises(InputError, match=r"train-b.parquet: the numbers of `label` stand for .*dog.*cat"):
         load(tmp_path)
 
@@ -90,6 +99,9 @@ def test_what_python_prints_is_no_list(tmp_path: Path) -> None:
             load(path)
     path.write_text('x\n"(1.5, 2, 3)"\n"(4,)"\n')
     assert load(path).train.values[:, 0].tolist() == [1.5, 2, 3, 4]
+    path.write_text('x\n"( ( a ) ( b ) )"\n"(a) (b) array( close("\n')
+    rows = load(path).train  # words of their own, brackets and all
+    assert rows.lengths.tolist() == [8, 4] and {"(", ")", "(a)", "array("} <= {*rows.symbols}
 
 
 def test_timestamps_of_a_ts_file_may_have_blanks_and_must_ascend(tmp_path: Path) -> None:
@@ -143,6 +155,11 @@ def test_a_column_is_one_thing(tmp_path: Path) -> None:
     for options in ({"wide": True, "x": "a,label"}, {"time": "t", "x": "a,label"}, {"time": "t", "x": "t,a"}, {"x": "a", "id": "label"}):  # fmt: skip
         with pytest.raises(InputError, match="is named twice"):
             load(path, **options)
+    path.write_text("id,signal\na,1 2.5 3\nb,2 3.5 4\n")
+    assert load(path, x="signal", label="id").train.classes == ("a", "b")
+    path.write_text("x\n1 2.5 3\n")
+    with pytest.raises(InputError, match="is named twice"):
+        load(path, label="x")
     path.write_text("ID,t0,t1,label\n1,1.5,2.5,a\n2,1.5,3.5,b\n")
     with pytest.raises(InputError, match=r"is `ID` a step\?.*--id ID"):
         load(path, wide=True)
@@ -187,6 +204,8 @@ def test_pictures_that_would_lose_something_are_refused() -> None:
     assert decode(Image.fromarray(opaque)).tolist() == opaque[..., :3].reshape(16, 3).tolist()
     with pytest.raises(InputError, match="transparent pixels"):
         decode(Image.fromarray(pixels))
+    two = {"save_all": True, "append_images": [Image.fromarray(opaque[..., :3])]}
+    assert decode(Image.fromarray(opaque[..., :3]), "MPO", **two).shape == (16, 3)
     frames = [Image.fromarray(pixels[..., i]) for i in range(3)]
     with pytest.raises(InputError, match="several frames"):
         decode(frames[0], "GIF", save_all=True, append_images=frames[1:])

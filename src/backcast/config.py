@@ -10,7 +10,7 @@ import dataclasses
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 from backcast.errors import InputError, nearest
@@ -365,7 +365,7 @@ def _one(name: str, rules: Mapping[str, Any], value: Any) -> Any:
             return value
         raise InputError(f"{name} {value}: must be true or false")
     if kind is str:
-        if not isinstance(value, (str, int, float, PurePath)) or isinstance(value, bool):
+        if isinstance(value, (list, tuple, set, dict)):
             raise InputError(f"{name} {value}: must be text")
         text = str(value)
         if rules["choices"] and text not in rules["choices"]:

@@ -37,12 +37,13 @@ def rows_for(
     options = {name: getattr(config, name) for name in DATA_OPTIONS} | {"kind": model.preprocessing.reads}
     columns = model.preprocessing.columns
     named = ",".join(columns)
-    if columns and config.time is not None and config.x is None and split_names(named) == [*columns]:
+    trained_on = columns and config.time is not None and config.x is None and split_names(named) == [*columns]
+    if trained_on:
         options["x"] = named  # another file may have its columns in another order
     try:
         parts = load(data, say=say, labels=labels, **options).parts()
     except InputError as error:
-        if "(--x)" not in str(error) or given.get("x") is not None:
+        if not trained_on or "(--x)" not in str(error):
             raise
         raise InputError(
             f"{str(error).partition('; did you mean')[0]}; the model was trained on {some(columns)}"

@@ -41,7 +41,7 @@ def uniform(rows: NDArray[np.int64], columns: int | NDArray[np.int64], *parts: K
     """
     with np.errstate(over="ignore"):
         stream = _mix(np.uint64(key(*parts)) + rows.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
-        which = np.arange(columns) if isinstance(columns, int) else columns
+        which = np.arange(columns) if isinstance(columns, int | np.integer) else columns
         column = (which + 1).astype(np.uint64) * np.uint64(0xD1B54A32D192ED03)
         bits = _mix(stream[:, None] + column)
     return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53

@@ -210,7 +210,7 @@ def train(
             say(prepared.description)
             if going_on:
                 say(f"{out}: there is no checkpoint to go on from; starting over")
-            if config.from_run is not None and prepared.source is None:
+            if config.from_run is not None and prepared.source is None:  # its checkpoints went meanwhile
                 take_over(network, load_model(config.from_run), prepared.classes)
             folder.begin(config, prepared, device)
         if trainer.position.finished:

@@ -91,6 +91,8 @@ def choose_columns(reading: Reading, names: Sequence[str], table: str) -> Column
         optional(reading.id, "--id", ID, names, table),
         label_column(reading, names, table),
     )
+    if reading.id is None and id in (label, reading.text, *split(reading.x or "")):
+        id = None  # a column called `id` that is something else
     if reading.wide:
         return Columns(id, label, features(reading, names, (id, label), table), False)
     if reading.x is not None and reading.text is not None:
@@ -111,6 +113,7 @@ def choose_columns(reading: Reading, names: Sequence[str], table: str) -> Column
             f"{table}: there is no column `x` or `text` in it ({_listed(names)}); name it by --x or --text, "
             "say --wide for one column per step, or --id and --time for one row per step"
         )
+    require_one_role((id, label, found[0]), table)
     return Columns(id, label, (found[0],), found[0] in TEXT_COLUMNS)
 
 
@@ -128,9 +131,9 @@ def features(
     left = tuple(name for name in names if name not in others)
     alike = next((name for name in left if name.lower() in (ID, LABEL)), None)
     if alike is not None:
-        raise InputError(
-            f"{table}: is `{alike}` a step? If it is what its name says: --{alike.lower()} {alike}; else choose the columns with --x"
-        )
+        said = reading.id if alike.lower() == ID else reading.label
+        what = f"If it is what its name says: --{alike.lower()} {alike}; else" if said is None else "If not,"
+        raise InputError(f"{table}: is `{alike}` a step? {what} choose the columns with --x")
     if not left:
         raise InputError(f"{table}: no column is left for the elements ({_listed(names)})")
     index = next((name for name in left if INDEX.fullmatch(name)), None)

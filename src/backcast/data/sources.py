@@ -11,7 +11,7 @@ from typing import Any
 
 from backcast.data.forms import hub
 from backcast.data.forms.cells import MISSING_WORDS
-from backcast.data.forms.folders import files_of, read_folder
+from backcast.data.forms.folders import files_of, has_files, read_folder
 from backcast.data.forms.frames import table_suffix
 from backcast.data.forms.table_files import FILE_SUFFIXES, read_files
 from backcast.data.reading import Reading
@@ -208,18 +208,19 @@ def _read_folder(folder: Path, reading: Reading, name: str, wanted: Collection[s
 
 
 def _split_folders(folder: Path, name: str) -> dict[str, Path]:
-    """The sub-folders by split; empty where they are classes. Raises InputError where they are some of each."""
+    """The sub-folders by split; empty where they are classes. Raises InputError where they are some of each.
+
+    `train_images` and `test_images` are splits, too, where each has sub-folders of its own, one per class.
+    """
     inside = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")]
-    inside = [
-        path for path in inside if files_of(path)
-    ]  # programs that pack archives leave folders of hidden files
-    words = {path: word for path in inside if (word := hub.split_word(path, folder))}
-    splits = {path: hub.SPLITS[word] for path, word in words.items()}
-    alike = any(path.name.lower() in hub.SPLITS for path in inside)
-    distinct = (
-        len(set(splits.values())) == len(inside) and "train" in splits.values()
-    )  # train_images, test_images
-    if len(splits) == len(inside) and (alike or distinct):
+    # Programs that pack archives leave folders of hidden files.
+    inside = [path for path in inside if path.name.lower() in hub.SPLITS or has_files(path)]
+    splits = {path: hub.SPLITS[word] for path in inside if (word := hub.split_word(path, folder))}
+    named = [path for path in splits if path.name.lower() in hub.SPLITS]
+    distinct = len(set(splits.values())) == len(splits) and "train" in splits.values()
+    if len(named) == len(inside) or (
+        len(splits) == len(inside) and distinct and all(map(_has_folders, splits))
+    ):
         found: dict[str, Path] = {}
         for path, split in splits.items():
             if split in found:
@@ -228,18 +229,18 @@ def _split_folders(folder: Path, name: str) -> dict[str, Path]:
                 )
             found[split] = path
         return found
-    other = next((path for path in inside if path not in splits), None)
-    for path in splits:
-        if (
-            other is not None
-            and path.name.lower() in hub.SPLITS
-            and any(one.is_dir() for one in path.iterdir())
-        ):
-            raise InputError(
-                f"{name}: {path.name} looks like a split, with folders in it, and {other.name} like a class; "
-                f"move {other.name} out of {folder.name}, or the folders of {path.name} up"
-            )
+    nested = next(filter(_has_folders, named), None)
+    if nested is not None:
+        other = next(path for path in inside if path not in named)
+        raise InputError(
+            f"{name}: {nested.name} looks like a split, with folders in it, and {other.name} like a class; "
+            f"move {other.name} out of {folder.name}, or the folders of {nested.name} up"
+        )
     return {}
+
+
+def _has_folders(path: Path) -> bool:
+    return any(one.is_dir() and not one.name.startswith(".") for one in path.iterdir())
 
 
 def _require_tables_alone(folder: Path, tables: list[Path]) -> None:

@@ -20,7 +20,8 @@ from backcast.data.store.writer import Elements
 from backcast.errors import InputError
 
 NUMBERS = (int, float, np.integer, np.floating)
-PRINTED = re.compile(r"\b(np\.\w+|numpy\.\w+|array|tensor|Decimal|Timestamp)\(")
+PRINTED = re.compile(r"\b(np\.\w+|numpy\.\w+|array|tensor|Decimal|Timestamp)\(['\d\[.-]")
+TUPLE = re.compile(r"\([^()]*,[^()]*\)")
 MISSING_WORDS = frozenset({"", "?", "na", "n/a", "nan", "null", "none"})
 
 
@@ -48,12 +49,12 @@ def first_no_number(words: Sequence[str]) -> int:
 def parse_list(text: str, kind: str, table: str, place: str) -> Elements:
     """A list written in a field: `1 2.5 3`, `[1, 2]`, `1;2`, `[[1, 2], [3, 4]]`, or words in the same forms."""
     text = text.strip()
-    if printed := PRINTED.search(text):
+    if kind != "symbols" and (printed := PRINTED.search(text)):
         raise InputError(
             f"{table}: {place} holds {printed[0]!r}, as Python prints its objects; save the numbers themselves, as 1,2.5,3"
         )
-    if text.startswith("(") and text.endswith(")"):  # a tuple
-        text = f"[{text[1:-1].removesuffix(',')}]"
+    if kind != "symbols" and TUPLE.fullmatch(text) and numbers(text[1:-1].strip(", ").split(",")) is not None:
+        text = text[1:-1].strip(", ")
     if text.startswith(("[[", '["', "['")) and text.endswith("]"):
         try:
             found = json.loads(text.replace("'", '"') if text.startswith("['") else text)
@@ -76,7 +77,7 @@ def from_words(words: list[str], kind: str, table: str, place: str) -> Elements:
         return found
     if "" in words and (kind == "symbols" or numbers(words[:1]) is None):
         raise InputError(
-            f"{table}: {place}, step {words.index('')} is empty; a missing word needs a name of its own"
+            f"{table}: {place}, step {words.index('')} is empty; a missing word needs a name of its own, and a list ends without a separator"
         )
     if kind == "symbols":
         return words
@@ -167,9 +168,9 @@ class Pictures:
 
 def _require_whole(image: Image.Image) -> None:
     """Raises ValueError for what three channels of 8 bits would lose."""
-    if any(";16" in str(part.args) for part in getattr(image, "tile", ())):
+    if image.format != "BMP" and any(";16" in str(part.args) for part in getattr(image, "tile", ())):
         raise ValueError("more than 8 bits a channel; save it with 8, or as .npy")
-    if getattr(image, "n_frames", 1) > 1:
+    if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:  # whose second is a preview
         raise ValueError("several frames; save each as a picture")
     if image.has_transparency_data and np.asarray(image.convert("RGBA"))[..., 3].min() < 255:
         raise ValueError("transparent pixels; put it on a background first")

@@ -86,6 +86,11 @@ def files_of(folder: Path) -> list[Path]:
     return sorted(_below(folder, frozenset({folder.resolve()})))
 
 
+def has_files(folder: Path) -> bool:
+    """Whether `files_of` would find any."""
+    return next(_below(folder, frozenset({folder.resolve()})), None) is not None
+
+
 def _below(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
     """`above`: the folders that lead here; a link back to one of them is not followed."""
     for path in folder.iterdir():

@@ -53,7 +53,7 @@ class LongRows:
 
     def read(self, writer: RowWriter) -> None:
         """All rows. Raises InputError for a time that is missing or occurs twice, and a sequence with two labels."""
-        names = None if self.label is None else self.table.class_names(self.label)
+        names = self.table.class_names(self.label) if self.label is not None and self.needs_labels else None
         known: dict[Any, int] = {}
         labels: list[Any] = []
         owners, times = [], []

@@ -59,7 +59,9 @@ class TableRows:
 
     def read(self, writer: RowWriter) -> None:
         """All rows, in their order."""
-        names = None if self.columns.label is None else self.table.class_names(self.columns.label)
+        names = None
+        if self.columns.label is not None and self.reading.labels:
+            names = self.table.class_names(self.columns.label)
         for frame in self.table.frames(self.columns.all):
             elements = list(self._elements(frame.columns, frame.rows, frame.place))
             labels: list[Any] = [None] * frame.rows
