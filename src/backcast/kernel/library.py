@@ -115,14 +115,12 @@ def _choose(name: str) -> Choice:
 def _load(name: str, reason: str) -> Choice:
     try:
         return _open(name, reason)
-    except (
-        _CannotBeLoaded
-    ):  # built where this home was mounted on another system, perhaps: now it is built here
-        return _open(name, reason)
+    except _CannotBeLoaded:
+        return _open(name, reason)  # the first was built on another system that has this home, perhaps
 
 
 class _CannotBeLoaded(BuildError):
-    pass
+    """What was built is no library here; it is forgotten, so that the next call builds it again."""
 
 
 def _open(name: str, reason: str) -> Choice:

@@ -20,6 +20,7 @@ from backcast.data.store.writer import Elements
 from backcast.errors import InputError
 
 NUMBERS = (int, float, np.integer, np.floating)
+# What `str` makes of a list of NumPy's numbers, an array, a tensor; and of a tuple.
 PRINTED = re.compile(r"\b(np\.\w+|numpy\.\w+|array|tensor|Decimal|Timestamp)\(['\d\[.-]")
 TUPLE = re.compile(r"\([^()]*,[^()]*\)")
 MISSING_WORDS = frozenset({"", "?", "na", "n/a", "nan", "null", "none"})
@@ -75,15 +76,13 @@ def from_words(words: list[str], kind: str, table: str, place: str) -> Elements:
     found = None if kind == "symbols" else numbers(words)
     if found is not None:
         return found
-    if "" in words and (kind == "symbols" or numbers(words[:1]) is None):
+    if kind != "symbols" and (kind == "real" or numbers(words[:1]) is not None):
+        step = first_no_number(words)
+        raise InputError(f"{table}: {place}, step {step} is {words[step][:40]!r}, not a number")
+    if "" in words:
         raise InputError(
             f"{table}: {place}, step {words.index('')} is empty; a missing word needs a name of its own, and a list ends without a separator"
         )
-    if kind == "symbols":
-        return words
-    if kind == "real" or numbers(words[:1]) is not None:
-        step = first_no_number(words)
-        raise InputError(f"{table}: {place}, step {step} is {words[step][:40]!r}, not a number")
     return words
 
 
