@@ -242,7 +242,9 @@ def test_symbols_as_they_are_have_the_networks_precision() -> None:
             return super().forward(nn.functional.one_hot(x, 5).double(), state)
 
     own = OneHot(nn.GRU(5, 6, batch_first=True)).double()
-    auxiliary = AuxiliaryLoss(own, LOSS, symbols=5, embedding_size=0, position_cue=False).double()
+    auxiliary = AuxiliaryLoss(
+        own, replace(LOSS, decoder_input="fed"), symbols=5, embedding_size=0, position_cue=False
+    ).double()
     assert auxiliary(torch.ones(3, 20, dtype=torch.int64)).dtype == torch.float64
 
 

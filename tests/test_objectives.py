@@ -194,23 +194,24 @@ def test_windows_of_full_length_equal_plain_autograd_over_the_whole_sequence() -
     assert_same(model, total, expected)
 
 
+@pytest.mark.parametrize("many", [6, 30])  # 30: cut short by the rows
 @pytest.mark.parametrize("symbols", [False, True])
-def test_scheduled_sampling_in_two_passes_equals_sampling_on_the_way(symbols: bool) -> None:
+def test_scheduled_sampling_in_two_passes_equals_sampling_on_the_way(symbols: bool, many: int) -> None:
     model, batch = make_model(symbols=symbols, position_cue=False), make_batch([12, 12, 6], symbols)
-    objective = Reconstruction(2, 6, truncation=4, sampling_steps=10)
+    objective = Reconstruction(2, many, truncation=4, sampling_steps=10)
     draw = Draw(seed=0, epoch=0, step=6)  # the chance of the truth is 0.4
     plan = objective.plan(batch, draw)
     total, _ = run(model, objective, batch, plan, draw)
-    uniform = draw.uniform("reconstruction/sample", batch.rows, 12).reshape(3, 2, 6)
-    coins = draw.uniform("reconstruction/coin", batch.rows, 12).reshape(3, 2, 6) < 0.4
-    assert coins[:, :, 1:].any() and not coins[:, :, 1:].all()
+    uniform = draw.uniform("reconstruction/sample", batch.rows, 2 * many).reshape(3, 2, many)
+    coins = draw.uniform("reconstruction/coin", batch.rows, 2 * many).reshape(3, 2, many) < 0.4
+    assert coins[:, :, 1:6].any() and not coins[:, :, 1:6].all()
     expected = torch.zeros((), dtype=torch.float64)
     for row in range(3):
         for n in range(2):
             anchor, place, length = (int(part[row, n]) for part in plan.segments)
             expected = expected + reference.reconstruction(
                 model, batch.x[row], anchor, place, length, 4, True,
-                feed_truth=coins[row, n].tolist(), uniform=uniform[row, n].tolist(),
+                feed_truth=coins[row, n, :length].tolist(), uniform=uniform[row, n, :length].tolist(),
             )  # fmt: skip
     assert_same(model, total, expected)
 
