@@ -206,6 +206,8 @@ def test_pictures_that_would_lose_something_are_refused() -> None:
         decode(Image.fromarray(pixels))
     two = {"save_all": True, "append_images": [Image.fromarray(opaque[..., :3])]}
     assert decode(Image.fromarray(opaque[..., :3]), "MPO", **two).shape == (16, 3)
+    five_six_five = struct.pack("<2sIHHIIiiHHIIiiII3IHH", b"BM", 70, 0, 0, 66, 40, 1, 1, 1, 16, 3, 4, 0, 0, 0, 0, 0xF800, 0x7E0, 0x1F, 0xF800, 0)  # fmt: skip
+    assert Pictures(None).decode(five_six_five, "t", "p").tolist() == [[255, 0, 0]]
     frames = [Image.fromarray(pixels[..., i]) for i in range(3)]
     with pytest.raises(InputError, match="several frames"):
         decode(frames[0], "GIF", save_all=True, append_images=frames[1:])

@@ -366,6 +366,20 @@ def test_what_has_begun_from_another_run_goes_on_without_it(npz: Path, tmp_path:
         train(changed, tmp_path / "stopped", resume=True, overwrite=True)
 
 
+def test_a_run_from_another_whose_checkpoints_go_meanwhile_begins_from_it_again(
+    npz: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(config(npz, epochs=0), tmp_path / "pretrained")
+    changed = config(npz, from_run=str(tmp_path / "pretrained"))
+    train(changed, tmp_path / "whole")
+    answers = iter([False] * 3)
+    with pytest.raises(Interrupted):
+        train(changed, tmp_path / "stopped", stop=lambda: next(answers, True))
+    monkeypatch.setattr(run_module.RunFolder, "last_checkpoint", lambda folder, warn: None)
+    train(changed, tmp_path / "stopped", resume=True)
+    assert_same_run(tmp_path / "whole", tmp_path / "stopped")
+
+
 def test_rows_without_labels_train_both_phases(npz: Path, tmp_path: Path) -> None:
     arrays = dict(np.load(npz))
     arrays["y"][10:] = -1

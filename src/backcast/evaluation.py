@@ -11,6 +11,7 @@ import numpy as np
 from backcast.build import TrainedModel
 from backcast.config import DATA_OPTIONS, resolve
 from backcast.data.describe import unknown_symbols
+from backcast.data.reading import NoColumn
 from backcast.data.reading import split as split_names
 from backcast.data.sequences import Sequences, concatenate, some
 from backcast.data.sources import load
@@ -42,12 +43,10 @@ def rows_for(
         options["x"] = named  # another file may have its columns in another order
     try:
         parts = load(data, say=say, labels=labels, **options).parts()
-    except InputError as error:
-        if not trained_on or "(--x)" not in str(error):
+    except NoColumn as error:
+        if not trained_on or error.option != "--x":
             raise
-        raise InputError(
-            f"{str(error).partition('; did you mean')[0]}; the model was trained on {some(columns)}"
-        ) from None
+        raise InputError(f"{error.plain}; the model was trained on {some(columns)}") from None
     split = split or ("test" if "test" in parts else "all")
     if split == "all":
         own = model.classes  # a class of the model may be missing from one of the parts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import threading
@@ -11,6 +12,12 @@ from typing import Any
 
 STANDARD_OUTPUT = Path("-")
 """What commands that write a file take in its place."""
+
+
+def file_checksum(path: Path) -> str:
+    """SHA-256 of a file's content. Raises OSError."""
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def write_atomically(path: Path, content: bytes) -> None:

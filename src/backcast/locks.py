@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from backcast.errors import InputError
+
+
+def held_beside(file: Path, name: str) -> AbstractContextManager[None]:
+    """`held`, by a lock beside a file that is replaced when it is written: `.FILE.lock`. A link to it is followed."""
+    target = file.resolve()
+    return held(target.with_name(f".{target.name}.lock"), name)
 
 
 @contextmanager

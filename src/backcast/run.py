@@ -239,9 +239,8 @@ def _begun_with(out: Path) -> Preprocessing | None:
     if not checkpoint_files(out / CHECKPOINTS):
         return None
     try:
-        saved = json.loads((out / MODEL / DESCRIPTION).read_text(encoding="utf-8"))
-        return Preprocessing.from_json(saved["preprocessing"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return Preprocessing.from_json(_description(out)["preprocessing"])
+    except (ValueError, KeyError, TypeError):
         return None
 
 
@@ -250,11 +249,8 @@ def _require_same_rows(prepared: Prepared, out: Path) -> None:
         raise InputError(
             f"--resume: the rows of {prepared.train.name} are not those that the run in {out} began with"
         )
-    try:
-        classes = json.loads((out / MODEL / DESCRIPTION).read_text(encoding="utf-8"))["classes"]
-    except (OSError, ValueError, KeyError):
-        return  # the run stopped before this was written
-    if classes != list(prepared.classes):
+    own = list(prepared.classes)
+    if _description(out).get("classes", own) != own:  # none where the run stopped before it was written
         raise InputError(
             f"--resume: the classes of {prepared.train.name} are not those that the run in {out} began with"
         )
@@ -351,8 +347,17 @@ def _environment(prepared: Prepared, device: torch.device) -> dict[str, Any]:
 
 def read_environment(out: Path) -> dict[str, Any]:
     """The contents of a run folder's `environment.json`; empty where there is none."""
+    return _read(out / ENVIRONMENT)
+
+
+def _description(out: Path) -> dict[str, Any]:
+    """What a run folder says of its model, before there are weights; empty where it does not."""
+    return _read(out / MODEL / DESCRIPTION)
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
-        return json.loads((out / ENVIRONMENT).read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
 

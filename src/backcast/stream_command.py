@@ -49,7 +49,7 @@ def add_stream_commands(
 
 
 def _stream(arguments: argparse.Namespace, say: Callable[[str], None]) -> int:
-    from backcast.locks import held
+    from backcast.locks import held_beside
 
     if sys.stdin is None:  # the shell's <&-
         raise InputError("standard input is closed, and steps come from there: backcast stream RUN < FILE")
@@ -57,8 +57,7 @@ def _stream(arguments: argparse.Namespace, say: Callable[[str], None]) -> int:
     if state is None:
         return _run(arguments, None, say)
     require_place(state, f"--state {state}")
-    target = state.resolve()  # of a link: where it is written
-    with held(target.with_name(f".{target.name}.lock"), f"--state {state}"):
+    with held_beside(state, f"--state {state}"):
         return _run(arguments, state, say)
 
 

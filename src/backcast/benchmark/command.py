@@ -16,7 +16,7 @@ from backcast.benchmark.plan import Benchmark, Contender, Group, Outcome
 from backcast.benchmark.store import Store
 from backcast.benchmark.worker import Failed, Worker
 from backcast.errors import InputError, RunError
-from backcast.locks import held
+from backcast.locks import held_beside
 
 SHARE = 0.75
 """The share of the free memory that a contender may hold by default."""
@@ -37,7 +37,7 @@ def _alone(path: Path | None) -> AbstractContextManager[None]:
     """Allows one process at a time to write the file."""
     if path is None or not path.parent.is_dir():  # which the store refuses
         return nullcontext()
-    return held(path.with_name(f".{path.name}.lock"), f"--json {path}")
+    return held_beside(path, f"--json {path}")
 
 
 def _run(arguments: argparse.Namespace, command: list[str], benchmark: Benchmark, rounds: int) -> None:

@@ -171,12 +171,19 @@ def label_column(reading: Reading, names: Sequence[str], table: str) -> str | No
     return name if name in names else None
 
 
+class NoColumn(InputError):
+    """A column is not there. `option` named it; `plain` is the message without the nearest name."""
+
+    def __init__(self, plain: str, option: str, hint: str) -> None:
+        super().__init__(plain + hint)
+        self.plain, self.option = plain, option
+
+
 def require(name: str, option: str, names: Sequence[str], table: str) -> str:
-    """`name`, which must be a column. Raises InputError that suggests the nearest one."""
+    """`name`, which must be a column. Raises NoColumn, which suggests the nearest one."""
     if name not in names:
-        raise InputError(
-            f"{table}: there is no column `{name}` ({option}); {_listed(names)}{nearest(name, names)}"
-        )
+        plain = f"{table}: there is no column `{name}` ({option}); {_listed(names)}"
+        raise NoColumn(plain, option, nearest(name, names))
     return name
 
 

@@ -19,6 +19,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from backcast.files import file_checksum
+
 HERE = Path(__file__).parent
 SOURCES = (HERE / "lstm.cpp", HERE / "decode.cpp", HERE / "dense.cpp")
 HEADERS = (HERE / "layer.h", HERE / "vector.h")
@@ -100,7 +102,7 @@ def _is_good(path: Path) -> bool:
     try:
         _require_own(path)
         _require_own(noted)
-        return noted.read_text(encoding="ascii").strip() == hashlib.sha256(path.read_bytes()).hexdigest()
+        return noted.read_text(encoding="ascii").strip() == file_checksum(path)
     except (OSError, ValueError):
         return False
 
@@ -128,7 +130,7 @@ def _build(path: Path, flags: tuple[str, ...]) -> None:
                 f"{compiler} failed: {next((line for line in lines if 'error' in line), lines[0])[:200]}"
             )
         made.chmod(0o700)
-        checksum = hashlib.sha256(made.read_bytes()).hexdigest()
+        checksum = file_checksum(made)
         noted = path.with_suffix(".sha256")
         noted.unlink(missing_ok=True)  # a library without its checksum counts as none
         os.replace(made, path)

@@ -171,3 +171,8 @@ def beside(own: str, theirs: str) -> str:
 def of_paper(name: str) -> str:
     """The paper's name of a row or column that `beside` named."""
     return name.partition(" (paper: ")[2].removesuffix(")") or name
+
+
+def of_ours(name: str) -> str:
+    """Our name of a row or column that `beside` named."""
+    return name.partition(" (paper: ")[0]

@@ -19,7 +19,7 @@ def as_made(request: Request, results: Iterable[RunResult], note: str | None) ->
 
     note   in place of the notes of all of them
     """
-    made = [options for result in results if (options := _options(result.command)) is not None]
+    made = _known(results)
     if made:
         last = made[-1]
         request = replace(
@@ -30,8 +30,7 @@ def as_made(request: Request, results: Iterable[RunResult], note: str | None) ->
 
 def last_note(results: Iterable[RunResult]) -> str | None:
     """The note of the last result that has one."""
-    made = [options for result in results if (options := _options(result.command)) is not None]
-    return next((options.note for options in reversed(made) if options.note), None)
+    return next((options.note for options in reversed(_known(results)) if options.note), None)
 
 
 def joined(notes: Iterable[str | None]) -> str | None:
@@ -39,6 +38,11 @@ def joined(notes: Iterable[str | None]) -> str | None:
     each = list(dict.fromkeys(note for note in notes if note))
     whole = [note for note in each if not any(note != other and note in other for other in each)]
     return " ".join(whole) or None
+
+
+def _known(results: Iterable[RunResult]) -> list[argparse.Namespace]:
+    """The options of the results' commands, in order, as far as this version knows them."""
+    return [options for result in results if (options := _options(result.command)) is not None]
 
 
 @cache

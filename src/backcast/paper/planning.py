@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from backcast.config import Config, resolve
 from backcast.errors import InputError, nearest
 from backcast.methods import METHODS
-from backcast.paper.experiment import Cell, Experiment, RunResult
+from backcast.paper.experiment import Cell, Experiment, RunResult, of_ours
 from backcast.paper.job import Job, run_job
 from backcast.paper.scales import Scale
 from backcast.phases import phases
@@ -93,7 +93,7 @@ def places(request: Request, experiments: list[Experiment]) -> list[Place]:
 
 def _easily_typed(row: str) -> tuple[str, str]:
     """Our name of a row alone, without the paper's behind it, and that with x for ×."""
-    own = row.partition(" (paper: ")[0]
+    own = of_ours(row)
     return own, own.replace("×", "x")
 
 

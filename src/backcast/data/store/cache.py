@@ -29,6 +29,7 @@ from backcast.data.sequences import Picture, Sequences
 from backcast.data.store.stored import FORMAT, META, open_rows, sequences_of, shaped, write_rows
 from backcast.data.store.writer import RowWriter
 from backcast.errors import InputError
+from backcast.files import file_checksum
 
 CHECKSUMS = "checksums"
 SETTLED = 2_000_000_000  # nanoseconds; a later change of a file this old shows in its times
@@ -168,8 +169,7 @@ def _checksum(file: Path, sign: Sign) -> str:
             if re.fullmatch("[0-9a-f]{64}", noted := known.read_text("ascii")):
                 return noted
         settled = time.time_ns() - max(sign.modified, sign.changed) > SETTLED
-        with file.open("rb") as content:
-            digest = hashlib.file_digest(content, "sha256").hexdigest()
+        digest = file_checksum(file)
     except OSError as error:
         raise InputError(f"{file}: cannot be read: {error.strerror}") from None
     if not settled:  # if changed again right away, it could have the same size and times

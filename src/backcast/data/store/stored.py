@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -14,7 +13,7 @@ import pyarrow as pa
 
 from backcast.data.sequences import Missing, Picture, Sequences
 from backcast.data.store.writer import RowWriter, Written, values_checksum
-from backcast.files import write_json
+from backcast.files import file_checksum, write_json
 
 FORMAT = 5  # goes up, too, when the same file would be read as other rows
 VALUES, ROWS, META = "values.bin", "rows.arrow", "meta.json"
@@ -62,7 +61,7 @@ def write_rows(
         "picture": None if shown is None else [shown.height, shown.width],
         "columns": columns,
         "checksum": values_checksum(shaped(values, written)),
-        "rows_sha256": _file_checksum(folder / ROWS),
+        "rows_sha256": file_checksum(folder / ROWS),
     }
     write_json(folder / META, meta)
 
@@ -92,7 +91,7 @@ def open_rows(folder: Path, name: str) -> Sequences | None:
         size = int(written.lengths.sum()) * written.channels * written.dtype.itemsize
         if saved["format"] != FORMAT or (folder / VALUES).stat().st_size != size:
             return None
-        if saved["rows_sha256"] != _file_checksum(
+        if saved["rows_sha256"] != file_checksum(
             folder / ROWS
         ):  # labels; the values are too many to read for that
             return None
@@ -101,11 +100,6 @@ def open_rows(folder: Path, name: str) -> Sequences | None:
         return sequences_of(name, written, values, shown, saved["checksum"], tuple(saved["columns"]))
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
         return None
-
-
-def _file_checksum(path: Path) -> str:
-    with path.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def shaped(values: np.ndarray, written: Written) -> np.ndarray:
