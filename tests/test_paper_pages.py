@@ -247,6 +247,15 @@ def test_two_claims_about_the_same_runs_count_once() -> None:
     assert counts(verdicts(again, results)).startswith("Of 1 claims of the paper, our runs agree with 1,")
 
 
+def test_what_is_undecided_for_want_of_runs_is_counted() -> None:
+    experiment, results = compare([0.60, 0.40, 0.61], [0.50, 0.51, 0.52])
+    assert "leave 1 undecided. " in counts(verdicts(experiment, results))
+    seed_0 = {checksum: runs[:1] for checksum, runs in results.items()}
+    for few in (seed_0, {}):
+        said = "leave 1 undecided, 1 of them without two seeds to compare."
+        assert said in counts(verdicts(experiment, few))
+
+
 def test_the_papers_difference_stands_beside_ours() -> None:
     claim = Claim(
         "r beats a truncated LSTM", ("r-LSTM, truncated", "CIFAR-10"), ("LSTM, truncated", "CIFAR-10")

@@ -37,6 +37,7 @@ def table2(scale: Scale) -> Experiment:
     claims = [Claim(f"{a} beats {b} on {data}", (a, data), (b, data)) for a, b in pairs for data in PICTURES]
     r, full = pairs[0][0], "LSTM, full BPTT"
     others = [(a, b, data) for a, b in ((full, "LSTM, truncated"), (f"r-{full}", full)) for data in PICTURES]
+    others += [(f"p-{full}", full, data) for data in ("pMNIST", "CIFAR-10")]
     others += [(r, "uRNN", "MNIST"), (r, "uRNN", "pMNIST"), (r, "iRNN", "pMNIST")]
     claims += [Claim(f"{a} beats {b} on {data}", (a, data), (b, data)) for a, b, data in others]
     return experiment(

@@ -70,33 +70,29 @@ def verdicts(experiment: Experiment, found: Found) -> list[Verdict]:
 
 def counts(all_verdicts: Sequence[Verdict]) -> str:
     """How the paper's claims and our questions came out, as sentences; two claims about the same runs count once."""
-    sentences: list[str] = []
-    counted: set[tuple[str, str]] = set()
-    for ours, what in (
-        (False, "claims of the paper, our runs agree with"),
-        (True, "questions of our own, our runs say yes to"),
-    ):
-        once = {
-            verdict.cells: verdict.answer
-            for verdict in all_verdicts
-            if verdict.claim.ours == ours and verdict.cells not in counted
-        }
-        counted |= once.keys()
-        answers = [*once.values()]
-        if answers:
-            agree, disagree = answers.count("agrees"), answers.count("disagrees")
-            rest = len(answers) - agree - disagree
-            sentences.append(
-                f"Of {len(answers)} {what} {agree}, {'disagree with' if not ours else 'no to'} {disagree} and leave {rest} undecided."
-            )
+    papers = {one.cells: one for one in all_verdicts if not one.claim.ours}
+    ours = {one.cells: one for one in all_verdicts if one.claim.ours and one.cells not in papers}
+    sentences = [
+        *_counted([*papers.values()], "claims of the paper, our runs agree with", "disagree with"),
+        *_counted([*ours.values()], "questions of our own, our runs say yes to", "no to"),
+    ]
     if not sentences:
         return "None of these experiments is about a claim."
-    return " ".join(
-        [
-            *sentences,
-            "Each is a 95 % interval by itself: of so many answers, a few are wrong by chance.",
-        ]
-    )
+    once = "Two about the same runs count once."
+    chance = "Each is a 95 % interval by itself: of so many answers, a few are wrong by chance."
+    return " ".join([*sentences, once, chance])
+
+
+def _counted(found: Sequence[Verdict], what: str, not_so: str) -> list[str]:
+    """One sentence; none where there is nothing to count."""
+    if not found:
+        return []
+    answers = [one.answer for one in found]
+    agree, disagree = answers.count("agrees"), answers.count("disagrees")
+    alone = sum(one.difference is None or one.difference.low is None for one in found)
+    why = f", {alone} of them without two seeds to compare" if alone else ""
+    undecided = len(found) - agree - disagree
+    return [f"Of {len(found)} {what} {agree}, {not_so} {disagree} and leave {undecided} undecided{why}."]
 
 
 def _verdict(experiment: Experiment, claim: Claim, found: Outcomes) -> Verdict:
