@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-# Sections 3 and 4 of the paper. Not stated there: the halving (the authors' public code), clipping, epochs of
+# Sections 3 and 4 of the paper. Not stated there: the halving (a public implementation, not the authors'), clipping, epochs of
 # joint training on MNIST (CIFAR-10's curves end at about 1,000).
 PAPER: dict[str, Any] = {
     "validation": 0.0,
