@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import difflib
 import operator
-import tempfile
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 LONGEST = 1000  # characters of a message
@@ -42,22 +40,6 @@ def require_count(name: str, value: Any) -> int:
     if count < 1 or isinstance(value, bool):
         raise InputError(f"{name} must be a whole number from 1, not {value!r}")
     return count
-
-
-def require_place(path: Path, name: str) -> None:
-    """Raises InputError where no file can be written to `path`: before any work is done. `name` begins the message."""
-    folder = path.resolve().parent
-    if path.is_dir():
-        raise InputError(f"{name}: is a folder; say the name of a file")
-    if path.exists() and not path.is_file():
-        return  # a pipe, a terminal
-    if not folder.is_dir():
-        raise InputError(f"{name}: there is no folder {folder} to write it into")
-    try:
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise InputError(f"{name}: {folder} cannot be written: {error.strerror}") from None
 
 
 def plural(count: int, noun: str) -> str:

@@ -31,9 +31,9 @@ from torch import Tensor
 
 from backcast.build import TrainedModel
 from backcast.data.preprocessing import Preprocessing
-from backcast.errors import InputError, RunError, require_place
-from backcast.files import write_atomically
+from backcast.errors import InputError, RunError
 from backcast.nn.plain import PlainModel
+from backcast.output_files import require_place, write_or_refuse
 from backcast.streaming import StreamSession, require_streamable
 
 FORMAT = "backcast export 1"
@@ -78,7 +78,7 @@ def export(
         say(f"not checked: {by} is not installed ({INSTALL})")
     else:
         say(f"checked on random pieces by {by}: largest difference {_check(model, run):.1g}")
-    write_atomically(path, content)
+    write_or_refuse(path, content, str(path))
 
 
 def _require_32_bits(preprocessing: Preprocessing) -> None:

@@ -10,9 +10,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-STANDARD_OUTPUT = Path("-")
-"""What commands that write a file take in its place."""
-
 
 def file_checksum(path: Path) -> str:
     """SHA-256 of a file's content. Raises OSError."""
@@ -46,6 +43,11 @@ def write_atomically(path: Path, content: bytes) -> None:
             part.unlink()
 
 
+def json_bytes(value: Any) -> bytes:
+    """`value` as indented JSON."""
+    return (json.dumps(value, indent=1, default=str) + "\n").encode()
+
+
 def write_json(path: Path, value: Any) -> None:
-    """`value` as indented JSON, atomically."""
-    write_atomically(path, (json.dumps(value, indent=1, default=str) + "\n").encode())
+    """`value` as indented JSON, atomically. Raises OSError."""
+    write_atomically(path, json_bytes(value))

@@ -18,7 +18,8 @@ from backcast.data.sequences import Sequences, describe_elements
 from backcast.data.sources import load
 from backcast.errors import plural
 from backcast.legible import visible
-from backcast.rows_figure import check_target, write_figure
+from backcast.output_files import require_place
+from backcast.rows_figure import SUFFIXES, write_figure
 from backcast.suggestions import (
     Measured,
     as_flag,
@@ -50,7 +51,7 @@ def inspect(
     Raises InputError for data that cannot be read, and, before any work, for an `out` that cannot be written.
     """
     if out is not None:
-        check_target(out)
+        require_place(out, f"--out {out}", SUFFIXES)
     config = resolve([{"data": data}, given])
     parts = load(data, say=say, **{name: getattr(config, name) for name in DATA_OPTIONS}).parts()
     train = parts["train"]

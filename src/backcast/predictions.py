@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import errno
 import io
 import json
 import sys
@@ -14,19 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backcast.errors import InputError, RunError, require_place
-from backcast.files import STANDARD_OUTPUT, write_atomically
+from backcast.output_files import STANDARD_OUTPUT, write_or_refuse
 
 SUFFIXES = (".csv", ".parquet", ".jsonl")
-
-
-def check_target(path: Path) -> None:
-    """Raises InputError for a file that could not be written, before any work is done."""
-    if path == STANDARD_OUTPUT:
-        return
-    if path.suffix not in SUFFIXES:
-        raise InputError(f"--out {path}: the ending must be one of {', '.join(SUFFIXES)}")
-    require_place(path, f"--out {path}")
 
 
 def write_predictions(
@@ -46,12 +35,8 @@ def write_predictions(
     if path == STANDARD_OUTPUT:
         sys.stdout.buffer.write(_csv(columns))
         return
-    content = {".csv": _csv, ".parquet": _parquet, ".jsonl": _json_lines}[path.suffix](columns)
-    try:
-        write_atomically(path, content)
-    except OSError as error:
-        kind = RunError if error.errno == errno.ENOSPC else InputError
-        raise kind(f"--out {path}: cannot be written: {error.strerror}") from None
+    content = {".csv": _csv, ".parquet": _parquet, ".jsonl": _json_lines}[path.suffix.lower()](columns)
+    write_or_refuse(path, content, f"--out {path}")
 
 
 def _rows(columns: dict[str, list[Any]]) -> Iterator[tuple[Any, ...]]:

@@ -15,9 +15,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from backcast.data.sequences import Picture, Sequences
-from backcast.errors import InputError, require_place
-from backcast.files import write_atomically
 from backcast.legible import shortened, visible
+from backcast.output_files import write_or_refuse
 
 SUFFIXES = (".png", ".pdf", ".svg")
 MOST_ROWS, MOST_CHANNELS, MOST_POINTS, MOST_NAMES = 6, 8, 2000, 12
@@ -32,13 +31,6 @@ STYLE: dict[str, Any] = {
 }  # fmt: skip
 
 
-def check_target(path: Path) -> None:
-    """Raises InputError for a file that could not be written, before any work is done."""
-    if path.suffix.lower() not in SUFFIXES:
-        raise InputError(f"--out {path}: the ending must be one of {', '.join(SUFFIXES)}")
-    require_place(path, f"--out {path}")
-
-
 def write_figure(path: Path, rows: Sequences) -> None:
     """Draws one row of each class, 6 at most (without classes the first 6), in the format that the ending names.
 
@@ -50,10 +42,7 @@ def write_figure(path: Path, rows: Sequences) -> None:
         warnings.filterwarnings("ignore", category=RuntimeWarning)  # a channel may be missing throughout
         content = io.BytesIO()
         _figure(rows, which).savefig(content, format=path.suffix[1:].lower(), dpi=130)
-    try:
-        write_atomically(path, content.getvalue())
-    except OSError as error:
-        raise InputError(f"--out {path}: cannot be written: {error.strerror}") from None
+    write_or_refuse(path, content.getvalue(), f"--out {path}")
 
 
 def examples(rows: Sequences) -> list[int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from backcast.arguments import above_zero, gigabytes, whole
@@ -25,13 +24,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         one = commands.add_parser(name, help=help, description=help, allow_abbrev=False)
         _add_own(name, one)
         _add_common(one, rounds=name != "memory")
-
-
-def run_benchmark(arguments: argparse.Namespace) -> int:
-    from backcast.benchmark.command import run
-
-    run(arguments, ["backcast", *sys.argv[1:]])
-    return 0
 
 
 def _add_common(parser: argparse.ArgumentParser, rounds: bool) -> None:

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from backcast.errors import InputError
-from backcast.files import write_atomically
+from backcast.output_files import write_or_refuse
 from backcast.paper.captions import caption, rows_read, warning
 from backcast.paper.csv_form import csv_text
 from backcast.paper.data_sets import TITLE, DataSet, data_set_csv, data_set_table, paper_name
@@ -96,12 +95,8 @@ def write_data_sets(
 
 
 def write_into(folder: Path, name: str, content: bytes) -> None:
-    """Writes a file atomically; makes the folder. Raises InputError."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / name, content)
-    except OSError as error:
-        raise InputError(f"{folder / name} cannot be written: {error.strerror}") from None
+    """Writes a file into a folder that is there, atomically. Raises InputError."""
+    write_or_refuse(folder / name, content, str(folder / name))
 
 
 def _first_words(warnings: Sequence[str], note: str | None) -> str:

@@ -8,8 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from backcast.errors import InputError, require_place
-from backcast.files import write_atomically
+from backcast.output_files import require_place, write_or_refuse
 from backcast.run import read_config
 
 
@@ -31,11 +30,8 @@ def render(package: str, template: str, **values: Any) -> str:
 
 
 def write_page(out: Path, page: str) -> None:
-    """Whole or not at all. Raises InputError where it cannot be written."""
-    try:
-        write_atomically(out, page.encode())
-    except OSError as error:
-        raise InputError(f"--out {out}: cannot be written: {error.strerror}") from None
+    """Whole or not at all. Raises InputError where it cannot be written, RunError where the disk is full."""
+    write_or_refuse(out, page.encode(), f"--out {out}")
 
 
 def command(runs: list[Path], out: Path, data_dir: str | None, *flags: str) -> str:

@@ -1,10 +1,11 @@
-"""The argument of `backcast ls`, and what it lists. Nothing heavy is imported before it is needed."""
+"""`backcast ls`."""
 
 from __future__ import annotations
 
 import argparse
 
 from backcast.arguments import one_of
+from backcast.commands.terminal import print_table
 from backcast.methods import METHODS
 from backcast.paper.options import NAMES
 from backcast.presets import PRESETS
@@ -12,11 +13,11 @@ from backcast.presets import PRESETS
 LISTS = ("methods", "datasets", "presets", "demo", "experiments")
 
 
-def add_ls_options(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("what", type=one_of(*LISTS), metavar="WHAT", help=", ".join(LISTS))
 
 
-def ls(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     if arguments.what == "presets":
         lines = {
             name: ", ".join(f"{key}={value}" for key, value in preset.items())
@@ -45,9 +46,3 @@ def ls(arguments: argparse.Namespace) -> int:
         lines = {contender.name: contender.description for contender in CONTENDERS}
     print_table(lines)
     return 0
-
-
-def print_table(lines: dict[str, str]) -> None:
-    width = max(map(len, lines))
-    for name, text in lines.items():
-        print(f"{name:<{width}}  {text}")

@@ -1,15 +1,15 @@
-"""The options of `backcast report`, and what it does. Nothing heavy is imported before it is needed."""
+"""`backcast report`."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 
+from backcast.commands.terminal import prepare_process, say
 from backcast.config import FIELDS
 
 
-def add_report_options(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN")
     parser.add_argument(
         "--interactive",
@@ -25,7 +25,8 @@ def add_report_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data-dir", help=FIELDS["data_dir"].metadata["help"])
 
 
-def report(arguments: argparse.Namespace, say: Callable[[str], None]) -> int:
+def run(arguments: argparse.Namespace) -> int:
+    prepare_process(arguments)
     if arguments.interactive:
         from backcast.report.interactive.page import write_interactive as write
     else:
