@@ -28,7 +28,7 @@ from backcast.commands import (
     stream,
     train,
 )  # fmt: skip
-from backcast.errors import InputError, RunError, nearest
+from backcast.errors import InputError, RunError, is_out_of_memory, nearest
 
 EPILOG = """examples:
   backcast demo                                    see in minutes, on a CPU, what the method is for
@@ -56,7 +56,6 @@ COMMANDS = {
     "ls": (ls, f"what there is: {', '.join(ls.LISTS)}"),
     "doctor": (doctor, "what backcast uses on this machine, and why"),
 }
-OUT_OF_MEMORY = ("out of memory", "can't allocate memory")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -105,7 +104,7 @@ def main(argv: list[str] | None = None) -> int:
     except OSError as error:
         return _complain(f"{error.filename or 'a file'}: {error.strerror or error}", 1)
     except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and not any(word in str(error) for word in OUT_OF_MEMORY):
+        if not is_out_of_memory(error):
             raise
         return _complain("out of memory; a smaller --batch-size, --truncation or --hidden-size needs less", 1)
     except KeyboardInterrupt:

@@ -20,13 +20,14 @@ from backcast.data.sources import load
 from backcast.errors import InputError, RunError, nearest
 from backcast.files import write_json
 from backcast.history import read_metrics
+from backcast.machine import cores
 from backcast.phases import phases
 from backcast.prepared import hold_out, prepare
 from backcast.progress import TrainingProgress
 from backcast.report.memory import memory_curve
 from backcast.report.page import write_report
 from backcast.run import METRICS, holds_run, train
-from backcast.side_by_side import Killed, StepCount, Task, cores, side_by_side
+from backcast.side_by_side import Killed, StepCount, Task, side_by_side
 from backcast.step_memory import kept_for_backward
 
 DATA = "digits-silence"

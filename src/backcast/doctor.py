@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
 from importlib.metadata import version
 
 import torch
@@ -20,7 +19,6 @@ def lines() -> dict[str, str]:
     found = library.choice()
     asked = os.environ.get(library.VARIABLE)
     gpus = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
-    compiler = os.environ.get("CXX") or next(filter(None, map(shutil.which, build.COMPILERS)), None)
     return {
         "backcast": f"{version('backcast')}, Python {platform.python_version()}, torch {torch.__version__}",
         "processor": f"{processor()}, {torch.get_num_threads()} threads",
@@ -29,7 +27,7 @@ def lines() -> dict[str, str]:
         "library": str(found.path or "none"),
         "agrees": _agreement() if found.functions else "there is nothing to compare",
         "choose": f"{library.VARIABLE}={'|'.join(('auto', *library.available(), 'off'))} (now: {asked or 'not set'})",
-        "compiler": compiler or "none: install g++ or clang++ for the kernel",
+        "compiler": build.compiler() or "none: install g++ or clang++ for the kernel",
         "gpu": ", ".join(gpus) if gpus else "none",
     }
 

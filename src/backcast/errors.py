@@ -31,6 +31,12 @@ class RunError(RuntimeError):
     """
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether this says that memory ran out: Python's own, or torch's, which on a CPU is a RuntimeError."""
+    words = ("out of memory", "can't allocate memory")
+    return isinstance(error, MemoryError) or any(word in str(error) for word in words)
+
+
 def require_count(name: str, value: Any) -> int:
     """`value` as an int. Raises InputError unless it is a whole number from 1."""
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from pathlib import Path
 
@@ -9,6 +10,11 @@ from pathlib import Path
 def processor() -> str:
     """What the machine calls its processor."""
     return _cpuinfo("model name") or platform.processor() or platform.machine()
+
+
+def cores() -> int:
+    """The number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def instructions() -> set[str]:

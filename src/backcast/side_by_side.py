@@ -57,11 +57,6 @@ class StepCount:
         self._advance(self._done)
 
 
-def cores() -> int:
-    """The number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def side_by_side(
     tasks: Sequence[Task],
     workers: int,

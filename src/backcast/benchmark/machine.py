@@ -18,12 +18,11 @@ def describe_machine() -> dict[str, Any]:
     import torch
 
     from backcast.kernel import description
-    from backcast.machine import processor
+    from backcast.machine import cores, processor
 
-    affinity = getattr(os, "sched_getaffinity", None)
     return {
         "processor": processor(),
-        "cores": len(affinity(0)) if affinity else os.cpu_count(),
+        "cores": cores(),
         "threads": torch.get_num_threads(),
         "memory": total_memory(),
         "torch": torch.__version__,

@@ -22,9 +22,8 @@ from typing import Any
 from backcast import process
 from backcast.benchmark.machine import describe_machine, forget_peak, give_back, resident_bytes
 from backcast.benchmark.plan import Contender
-from backcast.errors import InputError
+from backcast.errors import InputError, is_out_of_memory
 
-OUT_OF_MEMORY = ("out of memory", "can't allocate memory")
 LOOK_SECONDS = 0.25
 """How often the parent checks how much memory a computing worker holds."""
 
@@ -113,8 +112,7 @@ def serve(pipe: Connection, contender: Contender | None, threads: int | None, id
     except InputError as error:
         pipe.send(("refused", str(error)))
     except (MemoryError, RuntimeError) as error:
-        memory = isinstance(error, MemoryError) or any(word in str(error) for word in OUT_OF_MEMORY)
-        pipe.send(("unfit", "memory ran out") if memory else ("failed", _reason(error)))
+        pipe.send(("unfit", "memory ran out") if is_out_of_memory(error) else ("failed", _reason(error)))
     except Exception as error:
         pipe.send(("failed", _reason(error)))
 

@@ -107,27 +107,30 @@ def _is_good(path: Path) -> bool:
         return False
 
 
+def compiler() -> str | None:
+    """The C++ compiler's command: CXX, else the first that the system has."""
+    return os.environ.get("CXX") or next(filter(None, map(shutil.which, COMPILERS)), None)
+
+
 def _build(path: Path, flags: tuple[str, ...]) -> None:
-    compiler = os.environ.get("CXX") or next(
-        (found for name in COMPILERS if (found := shutil.which(name))), None
-    )
-    if compiler is None:
+    command = compiler()
+    if command is None:
         raise BuildError("there is no C++ compiler (c++, g++ or clang++)")
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         made = Path(folder) / path.name
         try:
-            command = [*shlex.split(compiler), *COMMON, *flags, *map(str, SOURCES), "-o", str(made)]
-            done = subprocess.run(command, capture_output=True, text=True, timeout=BUILD_SECONDS)
+            whole = [*shlex.split(command), *COMMON, *flags, *map(str, SOURCES), "-o", str(made)]
+            done = subprocess.run(whole, capture_output=True, text=True, timeout=BUILD_SECONDS)
         except subprocess.TimeoutExpired:
-            raise BuildError(f"{compiler} did not finish within {BUILD_SECONDS:.0f} s") from None
+            raise BuildError(f"{command} did not finish within {BUILD_SECONDS:.0f} s") from None
         except OSError as error:
-            raise BuildError(f"{compiler}: cannot be run: {error.strerror}") from None
+            raise BuildError(f"{command}: cannot be run: {error.strerror}") from None
         except ValueError as error:
-            raise BuildError(f"{compiler}: is no command: {error}") from None
+            raise BuildError(f"{command}: is no command: {error}") from None
         if done.returncode or not made.exists():
             lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
             raise BuildError(
-                f"{compiler} failed: {next((line for line in lines if 'error' in line), lines[0])[:200]}"
+                f"{command} failed: {next((line for line in lines if 'error' in line), lines[0])[:200]}"
             )
         made.chmod(0o700)
         checksum = file_checksum(made)

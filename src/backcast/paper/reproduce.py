@@ -15,6 +15,7 @@ from backcast.build import choose_device
 from backcast.config import resolve
 from backcast.data.sources import load
 from backcast.errors import InputError
+from backcast.machine import cores
 from backcast.paper.data_sets import DataSet, read_data_sets
 from backcast.paper.documents import document, write_claims, write_data_sets, write_experiment
 from backcast.paper.experiment import Experiment, RunResult
@@ -27,7 +28,7 @@ from backcast.paper.results_file import RESULTS, append_result, find, read_resul
 from backcast.paper.scales import SCALES, Scale, scale
 from backcast.progress import TrainingProgress
 from backcast.run import locked
-from backcast.side_by_side import Killed, Task, cores, side_by_side
+from backcast.side_by_side import Killed, Task, side_by_side
 
 MOST_JOBS = 8
 
