@@ -493,7 +493,7 @@ def test_the_page_stands_alone_and_has_every_experiment(tmp_path: Path) -> None:
     found = {key: runs for one in experiments for key, runs in make_results(one).items()}
     sets = [DataSet("MNIST, 1,000 rows", 784.0, 10, 1000, 200)]
     documents = [document(one, found, f"backcast reproduce {one.name}") for one in experiments]
-    path = write_page(documents, tmp_path / "new", "backcast reproduce all", sets)
+    path = write_page(documents, tmp_path, "backcast reproduce all", sets)
     page = path.read_text()
     assert path.name == "report.html" and list(path.parent.iterdir()) == [path]
     assert not re.search(r"""(src|href|url)\s*[=(]\s*["']?(http|//|file)""", page)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -278,6 +279,10 @@ class Config:
         kept = {name: value for name, value in self.to_dict().items() if name not in own}
         return Config(**{**kept, "epochs": 0, "from_run": None})
 
+    def changed(self) -> dict[str, Any]:
+        """The settings that differ from their defaults."""
+        return {name: value for name in FIELDS if (value := getattr(self, name)) != FIELDS[name].default}
+
     def to_dict(self) -> dict[str, Any]:
         """All settings by name, as YAML can hold them; `Config(**settings)` is the way back."""
         return {name: list(v) if isinstance(v, tuple) else v for name, v in dataclasses.asdict(self).items()}
@@ -337,6 +342,18 @@ def flag(name: str) -> str:
     """The name of a setting on the command line."""
     special = {"data": "DATA", "from_run": "--from"}
     return special.get(name) or "--" + name.replace("_", "-")
+
+
+def as_flag(name: str, value: Any) -> str:
+    """A setting as it is written in a shell."""
+    if isinstance(value, bool):
+        return flag(name) if value else flag(name).replace("--", "--no-", 1)
+    text = ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+    if value is None or value in ((), []):
+        text = "none"
+    # Else a value with a hyphen in front would be read as an option.
+    between = "=" if text.startswith("-") else " "
+    return f"{flag(name)}{between}{shlex.quote(text)}"
 
 
 def _checked(field: dataclasses.Field[Any], value: Any) -> Any:

@@ -21,6 +21,7 @@ from backcast.errors import InputError, RunError, nearest
 from backcast.files import write_json
 from backcast.history import read_metrics
 from backcast.machine import cores
+from backcast.nn.size import parameters
 from backcast.phases import phases
 from backcast.prepared import hold_out, prepare
 from backcast.progress import TrainingProgress
@@ -216,7 +217,7 @@ def _summarise(
         "train_accuracy": last["accuracy"],
         "train_seconds": last["seconds"],
         "peak_activation_bytes": kept_for_backward(config, config.batch_size),
-        "parameters": sum(parameter.numel() for parameter in model.network.parameters()),
+        "parameters": parameters(model.network),
         "remembers_steps": memory_curve(model, train_rows, test_rows).remembers_steps,
     }
 

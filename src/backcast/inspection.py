@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backcast.config import DATA_OPTIONS, resolve
+from backcast.config import DATA_OPTIONS, as_flag, resolve
 from backcast.data.describe import kind_hint, new_classes
 from backcast.data.preprocessing import Preprocessing, count_symbols, pieces
 from backcast.data.sequences import Sequences, describe_elements
@@ -22,7 +22,6 @@ from backcast.output_files import require_place
 from backcast.rows_figure import SUFFIXES, write_figure
 from backcast.suggestions import (
     Measured,
-    as_flag,
     measure_step,
     suggest,
     train_command,

@@ -104,9 +104,9 @@ def model_card(
         result = {"task": task, "dataset": {"name": data, "type": data}, "metrics": [metric]}
         head["model-index"] = [{"name": f"{name}, {config.method}", "results": [result]}]
     settings = [
-        f"| `{flag(each.name)}` | {getattr(config, each.name)} |"
-        for each in dataclasses.fields(Config)
-        if each.name not in NOT_SETTINGS and getattr(config, each.name) != each.default
+        f"| `{flag(name)}` | {value} |"
+        for name, value in config.changed().items()
+        if name not in NOT_SETTINGS
     ]
     classes = [str(one) for one in description["classes"]]
     shown = ", ".join(classes[:20]) + (f", … ({len(classes)} in all)" if len(classes) > 20 else "")

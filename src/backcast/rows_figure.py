@@ -22,9 +22,8 @@ SUFFIXES = (".png", ".pdf", ".svg")
 MOST_ROWS, MOST_CHANNELS, MOST_POINTS, MOST_NAMES = 6, 8, 2000, 12
 LONGEST_NAME = 20
 COLUMNS, LINES = 126, 6  # of text in a panel
-FAR_APART = (
-    10  # channels are drawn standardised if their joint range exceeds this many times the range of one
-)
+# Channels are drawn standardised if their joint range exceeds this many times the range of one.
+FAR_APART = 10
 STYLE: dict[str, Any] = {
     "font.size": 8, "axes.spines.top": False, "axes.spines.right": False, "axes.titlesize": 9,
     "axes.titlelocation": "left", "legend.frameon": False, "text.parse_math": False, "lines.linewidth": 1.0,

@@ -9,7 +9,6 @@ RUN/model/               weights and config.json: all that a prediction needs
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import platform
@@ -41,7 +40,7 @@ from backcast.build import (
     take_over,
 )
 from backcast.checkpoint import Checkpoint, checkpoint_files, load_last, save_checkpoint
-from backcast.config import Config, flag, read_yaml, resolve
+from backcast.config import FIELDS, Config, flag, read_yaml, resolve
 from backcast.data.preprocessing import Preprocessing
 from backcast.data.sequences import Sequences
 from backcast.errors import InputError, RunError
@@ -269,13 +268,7 @@ def _skip_pretraining(
             f"{pretrained}: phase 1 is taken from it, so --from {config.from_run} cannot be; say one"
         )
     wanted, found = config.pretraining(), read_config(pretrained)
-    differing = [
-        flag(field.name)
-        for field in dataclasses.fields(Config)
-        if wanted is not None
-        and field.name not in MAY_DIFFER
-        and getattr(wanted, field.name) != getattr(found, field.name)
-    ]
+    differing = [] if wanted is None else [flag(name) for name in _differing(wanted, found)]
     if wanted is None or differing or config.validation:
         reason = f"it differs in {', '.join(differing)}" if differing else "this run has no such phase"
         raise InputError(
@@ -294,21 +287,19 @@ def _skip_pretraining(
 
 
 def _require_same_settings(saved: Config, given: Config, out: Path) -> None:
-    for field in dataclasses.fields(Config):
-        before, now = getattr(saved, field.name), getattr(given, field.name)
-        if field.name not in MAY_DIFFER and before != now:
-            raise InputError(
-                f"--resume: the run in {out} was begun with {flag(field.name)} {before}, not {now}"
-            )
+    for name in _differing(saved, given):
+        before, now = getattr(saved, name), getattr(given, name)
+        raise InputError(f"--resume: the run in {out} was begun with {flag(name)} {before}, not {now}")
+
+
+def _differing(one: Config, other: Config) -> list[str]:
+    """The settings in which two runs differ, but for those that a run may be continued with."""
+    return [name for name in FIELDS if name not in MAY_DIFFER and getattr(one, name) != getattr(other, name)]
 
 
 def _fingerprint(config: Config, prepared: Prepared) -> str:
     """Identifies what the run computes. Defaults are left out, so that a later version may add a setting."""
-    settings = {
-        field.name: getattr(config, field.name)
-        for field in dataclasses.fields(Config)
-        if field.name not in MAY_DIFFER and getattr(config, field.name) != field.default
-    }
+    settings = {name: value for name, value in config.changed().items() if name not in MAY_DIFFER}
     parts = [settings, prepared.checksum, prepared.preprocessing.to_json()]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

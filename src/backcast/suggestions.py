@@ -14,7 +14,7 @@ import torch
 from backcast import process
 from backcast.activations import activation_bytes
 from backcast.build import build_network, build_trainer, choose_device
-from backcast.config import Config, flag
+from backcast.config import Config, as_flag
 from backcast.data.batching import epoch_batches
 from backcast.data.preprocessing import Preprocessing, ends_missing
 from backcast.data.sequences import Sequences
@@ -85,7 +85,7 @@ def without_auxiliary(settings: Mapping[str, Any], rows: Sequences) -> dict[str,
     defaults = Config()
     left = {name: value for name, value in settings.items() if name not in ("anchors", "segment_length")}
     if rows.lengths.max() <= FULL_BPTT:
-        left["truncation"] = "none"
+        left["truncation"] = None
     return {**left, "method": "lstm", "epochs": defaults.pretrain_epochs + defaults.epochs}
 
 
@@ -172,12 +172,3 @@ def train_command(data: str, settings: Mapping[str, Any]) -> str:
     return " ".join(
         ["backcast train", shlex.quote(data), *(as_flag(*setting) for setting in settings.items())]
     )
-
-
-def as_flag(name: str, value: Any) -> str:
-    """A setting as it is written in a shell."""
-    if isinstance(value, bool):
-        return flag(name) if value else flag(name).replace("--", "--no-", 1)
-    if str(value).startswith("-"):
-        return f"{flag(name)}={shlex.quote(str(value))}"  # or it would be read as an option
-    return f"{flag(name)} {shlex.quote(str(value))}"

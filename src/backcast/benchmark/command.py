@@ -134,9 +134,8 @@ def _measure(
     def keep(done: int, outcomes: dict[str, Outcome]) -> None:
         for row in rows:
             before = store.find(row.key)
-            if (
-                before is None or "error" in before or before["rounds"] <= done
-            ):  # more rounds are kept until then
+            # A row of more rounds is kept until there are as many.
+            if before is None or "error" in before or before["rounds"] <= done:
                 store.put(row.key, row.record(outcomes, done))
 
     measure(contenders, rounds, limits, bar.turn, keep)

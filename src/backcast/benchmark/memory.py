@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from backcast.benchmark.plan import Benchmark, Group, single
+from backcast.benchmark.plan import Benchmark, Group, shape_of, single
 from backcast.benchmark.step import FED, SCHEDULED, SHORT, method
 from backcast.benchmark.table import megabytes, outcome, text
 
@@ -25,9 +25,7 @@ def plan(arguments: argparse.Namespace) -> Benchmark:
     groups: list[Group] = []
     for name, config in configs.items():
         for length in arguments.lengths:
-            shape = {
-                "length": length, "batch": arguments.batch, "hidden": arguments.hidden, "channels": arguments.channels
-            }  # fmt: skip
+            shape = shape_of(arguments, length)
             key = {"contender": name, **shape, "truncation": cut}
             groups.append([single(key, method(name, shape, config))])
     return Benchmark("memory", "Peak resident memory of one training step, less the input.", groups, COLUMNS)

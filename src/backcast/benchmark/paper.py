@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from backcast.benchmark.plan import Benchmark, Contender, Group, Outcomes, Record, Row, single
+from backcast.benchmark.plan import Benchmark, Contender, Group, Outcomes, Record, Row, shape_of, single
 from backcast.benchmark.step import BASE, FED, SCHEDULED, chosen, method, plain, ratio
 from backcast.benchmark.table import Column, megabytes, outcome, spread, text
 
@@ -26,9 +26,7 @@ PARTS = {
 def plan(arguments: argparse.Namespace) -> Benchmark:
     groups: list[Group] = []
     for length in arguments.lengths:
-        shape = {
-            "length": length, "batch": arguments.batch, "hidden": arguments.hidden, "channels": arguments.channels
-        }  # fmt: skip
+        shape = shape_of(arguments, length)
         groups.append(_whole_steps(shape, arguments.truncation, arguments.only))
         if not arguments.only:
             groups.append(_parts(shape, arguments.truncation))

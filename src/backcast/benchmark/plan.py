@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -97,6 +98,13 @@ def single(key: Record, contender: Contender) -> Row:
         return {**outcome.spread(), **outcome.memory}
 
     return Row(key, (contender,), finish)
+
+
+def shape_of(arguments: argparse.Namespace, length: int) -> dict[str, int]:
+    """What a step reads, as rows are named by it and contenders made from it."""
+    return {
+        "length": length, "batch": arguments.batch, "hidden": arguments.hidden, "channels": arguments.channels
+    }  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from backcast.benchmark.plan import Benchmark, Group, single
+from backcast.benchmark.plan import Benchmark, Group, shape_of, single
 from backcast.benchmark.step import FED, method
 from backcast.benchmark.table import megabytes, outcome, spread, text
 
@@ -14,9 +14,7 @@ SEGMENTS = ((1, 600), (5, 120), (10, 60), (20, 30), (60, 10))
 def plan(arguments: argparse.Namespace) -> Benchmark:
     groups: list[Group] = []
     for length in arguments.lengths:
-        shape = {
-            "length": length, "batch": arguments.batch, "hidden": arguments.hidden, "channels": arguments.channels
-        }  # fmt: skip
+        shape = shape_of(arguments, length)
         group: Group = []
         for count, steps in SEGMENTS:
             config = {

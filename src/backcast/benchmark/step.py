@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from backcast.benchmark.plan import Benchmark, Contender, Group, single
+from backcast.benchmark.plan import Benchmark, Contender, Group, shape_of, single
 from backcast.benchmark.table import Column, Record, megabytes, outcome, significant, spread, text
 from backcast.benchmark.transformer_size import LAYERS, lstm_parameters, width_like
 from backcast.errors import InputError, nearest
@@ -25,9 +25,7 @@ def plan(arguments: argparse.Namespace) -> Benchmark:
 
 
 def _group(length: int, arguments: argparse.Namespace) -> Group:
-    shape = {
-        "length": length, "batch": arguments.batch, "hidden": arguments.hidden, "channels": arguments.channels
-    }  # fmt: skip
+    shape = shape_of(arguments, length)
     key = {**shape, "truncation": arguments.truncation}
     found = chosen(_contenders(shape, arguments.truncation), arguments.only)
     return [single({"contender": contender.name, **key}, contender) for contender in found]

@@ -143,10 +143,8 @@ def figure3(scale: Scale) -> Experiment:
                     published.FIGURE3_SECONDS.get(theirs),
                 )
             )  # fmt: skip
-    last, full = (
-        published.SIDES[-1],
-        published.SIDES[-2],
-    )  # the longest, and the longest that the paper's full BPTT could run
+    # The longest that the paper's full BPTT could run, and the longest.
+    full, last = published.SIDES[-2:]
     lengths = {column: f"T = {side**2:,}" for column, side in zip(published.SIDES, scale.dogs, strict=True)}
     claims = [
         Claim(f"{row} beats an LSTM with full BPTT at {lengths[full]}", (row, full), ("LSTM, full BPTT", full))

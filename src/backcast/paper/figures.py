@@ -66,9 +66,8 @@ def _table(figure: Figure, experiment: Experiment, found: Outcomes) -> None:
         if paper and outcome.published:
             paper.plot(outcome.published.value, y, "o", color=colour(at), **PAPER)
     low, high = ours.get_xlim()
-    ours.set_xlim(
-        max(low, -2), min(high, 102)
-    )  # three seeds far apart have an interval beyond all accuracies
+    # Three seeds far apart have an interval beyond all accuracies.
+    ours.set_xlim(max(low, -2), min(high, 102))
     say_nothing(ours, experiment, found, "x")
     legend(figure, columns, ["o"] * len(columns), line="")
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from backcast.arguments import gigabytes, one_of, whole
 from backcast.config import FIELDS
 
+MEMORY = 16.0
+"""Gigabytes that one row may keep for its backward pass, by default."""
 NAMES = {
     "all": "all of them",
     "table1": "the data sets as they are read",
@@ -44,4 +46,4 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help=FIELDS["device"].metadata["help"])
     parser.add_argument("--jobs", type=whole(1), metavar="N", help="runs at once, the cores shared among them (default: one per core, at most 8; on a GPU one)")  # fmt: skip
     parser.add_argument("--note", metavar="TEXT", help="a sentence for every caption, such as where the data differ from the original")  # fmt: skip
-    parser.add_argument("--memory", type=gigabytes, default=16.0, metavar="GB", help="a row of a table is infeasible where one example keeps more than this for its backward pass (default: 16)")  # fmt: skip
+    parser.add_argument("--memory", type=gigabytes, default=MEMORY, metavar="GB", help=f"a row of a table is infeasible where one example keeps more than this for its backward pass (default: {MEMORY:g})")  # fmt: skip

@@ -14,6 +14,7 @@ from backcast.errors import InputError, nearest
 from backcast.methods import METHODS
 from backcast.paper.experiment import Cell, Experiment, RunResult, of_ours
 from backcast.paper.job import Job, run_job
+from backcast.paper.options import MEMORY
 from backcast.paper.scales import Scale
 from backcast.phases import phases
 from backcast.prepared import prepare
@@ -21,8 +22,6 @@ from backcast.run import METRICS
 from backcast.side_by_side import Task
 
 RUNS = "runs"
-MEMORY = 16.0
-"""Gigabytes that one row may keep for its backward pass, by default."""
 
 
 @dataclass(frozen=True)

@@ -23,16 +23,8 @@ from backcast.report.memory import EXPLAINED
 from backcast.report.reconstructions import Recall
 from backcast.report.results import Group, Results, RunResult
 
-COLOURS = (
-    "#0072b2",
-    "#d55e00",
-    "#009e73",
-    "#cc79a7",
-    "#e69f00",
-    "#56b4e9",
-    "#5b4b8a",
-    "#666666",
-)  # after Okabe and Ito
+# After Okabe and Ito.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#5b4b8a", "#666666")
 LONGEST_CHANNEL = 18
 WIDTH = 5.8  # inches: text of 9 points is then still legible on a phone
 STYLE: dict[str, Any] = {

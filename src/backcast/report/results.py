@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backcast.build import TrainedModel, load_model
-from backcast.config import FIELDS, READING, Config, flag
+from backcast.config import FIELDS, READING, Config, as_flag
 from backcast.data.sequences import Sequences, Splits, describe_elements
 from backcast.data.sources import identity, load
 from backcast.data.splitting import keep_labels
@@ -22,6 +22,7 @@ from backcast.errors import InputError, plural
 from backcast.history import chosen_by, kept_epoch, read_metrics
 from backcast.methods import METHODS
 from backcast.metrics import Scores
+from backcast.nn.size import parameters
 from backcast.phases import phases
 from backcast.prepared import CHECKSUM, hold_out, rows_checksum
 from backcast.report.memory import TRUSTED, MemoryCurve, memory_curve
@@ -64,7 +65,7 @@ class RunResult:
 
     @property
     def parameters(self) -> int:
-        return sum(parameter.numel() for parameter in self.model.network.parameters())
+        return parameters(self.model.network)
 
 
 @dataclass(frozen=True)
@@ -138,12 +139,8 @@ class Group:
     @property
     def settings(self) -> str:
         """The settings that are not the defaults."""
-        shown = []
-        for name, field in FIELDS.items():
-            value = getattr(self.config, name)
-            if name not in (*IGNORED, "method") and value != field.default:
-                shown.append(_option(name, value))
-        return " ".join(shown)
+        left_out = (*IGNORED, "method")
+        return " ".join(as_flag(*each) for each in self.config.changed().items() if each[0] not in left_out)
 
 
 @dataclass(frozen=True)
@@ -328,7 +325,7 @@ def _name(settings: dict[str, Any], members: list[RunResult], everything: list[d
         for name, value in settings.items()
         if value != FIELDS[name].default and any(other[name] != value for other in alike)
     ]
-    return " ".join([settings["method"], *(_option(name, settings[name]) for name in telling)])
+    return " ".join([settings["method"], *(as_flag(name, settings[name]) for name in telling)])
 
 
 def _percent(values: list[float]) -> str:
@@ -337,11 +334,3 @@ def _percent(values: list[float]) -> str:
         return "–"
     mean = f"{100 * np.mean(values):.2f}"
     return mean if len(values) == 1 else f"{mean} ±\N{NO-BREAK SPACE}{100 * np.std(values, ddof=1):.2f}"
-
-
-def _option(name: str, value: Any) -> str:
-    """A setting as the command line has it."""
-    if isinstance(value, bool):
-        return flag(name) if value else "--no-" + flag(name).removeprefix("--")
-    text = ",".join(map(str, value)) or "none" if isinstance(value, tuple) else str(value)
-    return f"{flag(name)} {'none' if value is None else text}"

@@ -28,9 +28,8 @@ LADDER = (  # from rich to poor: rows, anchors, places of a line
     (4, 16, 500), (3, 12, 400), (2, 8, 300), (1, 8, 300), (1, 4, 200),
 )  # fmt: skip
 FEWEST_ANCHORS = 8
-MOST_NUMBERS = (
-    20_000_000  # of all anchors together; with fewer anchors than the above where rows are very long
-)
+# Of all anchors together; with fewer anchors than the above where rows are very long.
+MOST_NUMBERS = 20_000_000
 
 
 @dataclass(frozen=True)
@@ -108,9 +107,8 @@ def choose_steps(shown: list[Shown], total: int, detail: Detail) -> Steps:
     runs = [each.run for each in shown if each.answers] or [first]
     length = min(run.config.segment_length for run in runs)
     symbols = max(run.model.preprocessing.symbols for run in runs)
-    decoded = 2 * min(
-        MOST_DECODED, length * MOST_LOGITS // max(symbols, 1)
-    )  # half of a row lies before an anchor
+    # Half of a row lies before an anchor.
+    decoded = 2 * min(MOST_DECODED, length * MOST_LOGITS // max(symbols, 1))
     affordable = max(FEWEST_ANCHORS, decoded // total)
     affordable = min(affordable, max(2, MOST_NUMBERS // (total * first.measured.channels)))
     places = evenly(total, PLACES)
