@@ -271,6 +271,30 @@ def test_what_does_not_fit_is_refused_before_the_kernel_reads_it(path: str, brok
             kernel.lstm(x, np.array(lengths), *others)
 
 
+@pytest.mark.parametrize("broken", range(3))
+def test_a_linear_map_that_does_not_fit_is_refused(path: str, broken: int) -> None:
+    parts = [torch.zeros(300, 64), torch.zeros(40, 64), torch.zeros(40)]
+    for wrong in (torch.zeros(*parts[broken].shape[:-1], 128), parts[broken].double()):
+        with pytest.raises(ValueError, match="must be float32"):
+            kernel.dense(*parts[:broken], wrong, *parts[broken + 1 :], relu=True)
+
+
+@pytest.mark.parametrize("broken", range(12))
+def test_a_decoder_that_does_not_fit_is_refused(path: str, broken: int) -> None:
+    sizes = [(32, 1), (32, 8), (32,), (32, 8), (32, 8), (32,), (20, 8), (20,), (20, 20), (20,), (1, 20), (1,)]
+    weights = [torch.zeros(size) for size in sizes]
+    truth, h = torch.zeros(2, 5, 1), torch.zeros(2, 8)
+
+    def decode() -> None:
+        maps = kernel.Maps(*weights[:3]), None, kernel.Maps(*weights[3:6])
+        kernel.decode(truth, torch.ones(2, 5, dtype=torch.bool), torch.zeros(2, 5), h, h, *maps, weights[6:])
+
+    decode()
+    weights[broken] = torch.zeros(*weights[broken].shape[:-1], weights[broken].shape[-1] + 1)
+    with pytest.raises(ValueError, match="must be float32"):
+        decode()
+
+
 def test_nan_stays_nan(path: str) -> None:
     x, *others = Case.random(15, 3, 5, 2, 4).in_single()
     x[1, 2, 0] = float("nan")
@@ -287,6 +311,8 @@ def test_symbols_outside_of_the_table_are_an_error(path: str) -> None:
     x[1, 2] = 4
     with pytest.raises(IndexError, match=r"0 \.\. 3"):
         kernel.lstm(x, None, *others)
+    with pytest.raises(TypeError, match="symbols must be int64"):
+        kernel.lstm(x.float(), None, *others)
 
 
 def test_the_callers_denormals_are_left_alone(path: str) -> None:

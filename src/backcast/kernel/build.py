@@ -52,7 +52,8 @@ def library(name: str, flags: tuple[str, ...], processor: str) -> Path:
     folder = cache_folder()
     _make(folder)
     texts = [path.read_bytes() for path in (*SOURCES, *HEADERS)]
-    parts = [*texts, " ".join(COMMON + flags).encode(), processor.encode()]
+    asked = os.environ.get("CXX", "")
+    parts = [*texts, " ".join(COMMON + flags).encode(), processor.encode(), asked.encode(errors="replace")]
     key = hashlib.sha256(b"\0".join(parts))
     path = folder / f"lstm-{name}-{key.hexdigest()[:16]}.so"
     if _is_good(path):

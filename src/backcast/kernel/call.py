@@ -52,7 +52,9 @@ def run(function: Any, *structures: ctypes.Structure) -> None:
 
 
 def require_symbols(x: Tensor, count: int) -> None:
-    """Raises IndexError where x holds anything but symbols, which the kernel does not check."""
+    """Raises TypeError or IndexError where x holds anything but symbols, which the kernel does not check."""
+    if x.dtype != torch.int64:
+        raise TypeError(f"symbols must be int64, not {x.dtype}")
     if x.numel() and not 0 <= int(x.min()) <= int(x.max()) < count:
         raise IndexError(f"symbols must be 0 .. {count - 1}, not {int(x.min())} .. {int(x.max())}")
 

@@ -8,7 +8,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from backcast.kernel.call import addresses, fields, functions, require_symbols, run, threads_for
+from backcast.kernel.call import (
+    addresses,
+    fields,
+    functions,
+    require_shape,
+    require_symbols,
+    run,
+    threads_for,
+)
 
 
 class _Decode(ctypes.Structure):
@@ -54,6 +62,8 @@ def decode(
         require_symbols(truth, len(bottom.base))
     if cue is not None:
         require_symbols(cue[0], len(cue[1]))
+        require_shape("cue", cue[1], (len(cue[1]), 4 * h.shape[1]))
+    _require_shapes(truth, h, bottom, top, feedforward)
     optional = [*(cue or (None, None)), *(top or (None, None, None))]
     parts = [feed_truth, uniform.to(h.dtype), h, c, *bottom, *optional, *feedforward]
     dense = [None if part is None else part.detach().contiguous() for part in parts]
@@ -64,3 +74,30 @@ def decode(
     )  # fmt: skip
     run(functions().backcast_decode, call)
     return fed
+
+
+def _require_shapes(
+    truth: Tensor, h: Tensor, bottom: Maps, top: Maps | None, feedforward: list[Tensor]
+) -> None:
+    """Raises ValueError for weights that do not fit together, which the kernel does not check."""
+    hidden, symbols = h.shape[1], truth.ndim == 2
+    require_shape("bottom.recurrent", bottom.recurrent, (4 * hidden, hidden))
+    require_shape("bottom.base", bottom.base, (len(bottom.base), 4 * hidden) if symbols else (4 * hidden,))
+    if bottom.input is not None:
+        require_shape("bottom.input", bottom.input, (4 * hidden, truth.shape[-1]))
+    if top is not None:
+        require_shape("top.recurrent", top.recurrent, (4 * hidden, hidden))
+        require_shape("top.base", top.base, (4 * hidden,))
+        assert top.input is not None, "it reads states"
+        require_shape("top.input", top.input, (4 * hidden, hidden))
+    first, first_bias, second, second_bias, last, last_bias = feedforward
+    wide, outputs = len(first), len(last)
+    require_shape("first", first, (wide, hidden))
+    require_shape("second", second, (wide, wide))
+    require_shape("last", last, (outputs, wide))
+    for name, bias, width in (
+        ("first", first_bias, wide),
+        ("second", second_bias, wide),
+        ("last", last_bias, outputs),
+    ):
+        require_shape(f"{name} bias", bias, (width,))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from backcast.kernel.call import addresses, fields, functions, run, threads_for
+from backcast.kernel.call import addresses, fields, functions, require_shape, run, threads_for
 
 ROWS_A_THREAD = 96  # fewer are not worth a thread
 
@@ -27,9 +27,16 @@ class _Backward(ctypes.Structure):
 
 
 def dense(x: Tensor, weight: Tensor, bias: Tensor, relu: bool) -> Tensor:
-    """x (..., I) · weightᵀ (O, I) + bias (O,), clamped at 0 from below if `relu`: (..., O), with gradients."""
+    """x (..., I) · weightᵀ (O, I) + bias (O,), clamped at 0 from below if `relu`: (..., O), with gradients.
+
+    All float32; raises ValueError for other shapes.
+    """
+    outputs = len(weight)
+    require_shape("x", x, (*x.shape[:-1], weight.shape[-1]))
+    require_shape("weight", weight, (outputs, weight.shape[-1]))
+    require_shape("bias", bias, (outputs,))
     return _DenseFunction.apply(x.reshape(-1, x.shape[-1]), weight, bias, relu).reshape(
-        *x.shape[:-1], len(bias)
+        *x.shape[:-1], outputs
     )
 
 

@@ -82,7 +82,7 @@ struct Layer {
     }
 };
 
-#if defined(__AVX512BF16__)
+#if WIDTH == 16 && defined(__AVX512BF16__)
 // The same step with the products with the last state in bf16, summed in float32. For sweeps: nothing is kept.
 struct HalfLayer : Layer {
     std::vector<uint32_t, Aligned<uint32_t>> pairs;  // [block][pair of inputs][gate][unit]: two bf16 weights

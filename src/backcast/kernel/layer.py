@@ -173,7 +173,9 @@ def _call(
     require_shape("h", h, (rows, hidden))
     require_shape("c", c, (rows, hidden))
     if lengths is not None and (
-        lengths.shape != (rows,) or (rows and not 0 <= int(lengths.min()) <= int(lengths.max()) <= steps)
+        lengths.dtype != torch.int64
+        or lengths.shape != (rows,)
+        or (rows and not 0 <= int(lengths.min()) <= int(lengths.max()) <= steps)
     ):
         raise ValueError(f"lengths must be {rows} numbers, 0 .. {steps}")
     if x.numel() and x.stride(-1) != 1:

@@ -158,7 +158,7 @@ void run_forward(const Call& call, const Forward& to) {
 
 void run_sweep(const Call& call, const Kept& kept) {
     Layer layer = layer_of(call);
-#if defined(__AVX512BF16__)
+#if WIDTH == 16 && defined(__AVX512BF16__)
     if (kept.half) return sweep_through(call, HalfLayer(layer), kept);
 #endif
     sweep_through(call, layer, kept);
@@ -292,7 +292,7 @@ int backcast_forward(const Call* call, const Forward* to) {
 
 // Can `backcast_sweep` work in bf16?
 int backcast_has_half() {
-#if defined(__AVX512BF16__)
+#if WIDTH == 16 && defined(__AVX512BF16__)
     return 1;
 #else
     return 0;

@@ -71,7 +71,8 @@ using Buffer = std::vector<float, Aligned<float>>;
 
 // ---------------------------------------------------------------------------------------- gate functions
 
-// exp(x) - 1, exact near 0; x is cut to ±BOUND, where sigmoid and tanh are constant in single precision.
+// exp(x) - 1, exact near 0; x is cut to ±BOUND: there tanh is constant in single precision, and sigmoid is within
+// 2e-11 of 0 or 1.
 inline vec expm1(vec x) {
     constexpr float BOUND = 25.0f;
     constexpr float SHIFT = 12582912.0f;  // 1.5 · 2^23: adding it rounds to a whole number in the low bits
@@ -215,7 +216,7 @@ void in_parallel(int64_t threads, Work work) {
     for (int64_t part = 1; part < threads; ++part) {
         try {
             others.emplace_back(run, part);
-        } catch (const std::system_error&) {  // no more threads for us
+        } catch (...) {  // no more threads for us, or no memory for one
             run(part);
         }
     }
