@@ -7,6 +7,7 @@ import html
 import json
 import re
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -30,7 +31,7 @@ from backcast.nn.model import Model
 from backcast.prepared import prepare
 from backcast.report import memory
 from backcast.report.confusion import confusion_figure
-from backcast.report.memory import memory_curve, symbol_vectors
+from backcast.report.memory import class_curve, memory_curve, symbol_vectors
 from backcast.report.page import write_report
 from backcast.report.reconstructions import recall
 from backcast.report.results import collect
@@ -85,6 +86,22 @@ def test_a_network_that_keeps_n_steps_remembers_n_steps(width: int) -> None:
 def test_a_network_that_keeps_nothing_remembers_nothing_and_so_does_one_with_faint_echoes() -> None:
     assert measure(Window(0))[0] == 0
     assert measure(Window(40, strength=1e-5))[0] == 0
+
+
+def test_what_the_class_alone_tells_of_a_row_is_measured_too() -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 400)
+    values = rng.normal(size=(400, LENGTH))
+    values[:, :30] += 4 * labels[:, None]  # the class shifts the first 30 steps, and no others
+    rows = from_arrays(values, labels)
+    network = Model(Window(0), None, None, None, None, 0)
+    model = TrainedModel(network, Preprocessing.fit(rows), rows.classes, Config(), None, torch.device("cpu"))
+    assert memory_curve(model, rows, rows).remembers_steps == 0
+    curve = class_curve(model, rows, rows)
+    assert curve.remembers_steps == LENGTH
+    assert (curve.error[-25:] < 0.3).all() and (curve.error[: LENGTH - 35] > 0.95).all()
+    unknown = class_curve(model, replace(rows, labels=np.full(400, -1)), rows)
+    assert (unknown.error > 0.95).all(), "a row without a label tells nothing"
 
 
 def test_where_the_input_does_not_vary_there_is_nothing_to_remember() -> None:

@@ -13,18 +13,26 @@ Up to 300 symbols are one-hot. Where there are more, each gets a fixed random ve
 random projection of one-hot: 50,000 words then cost what 300 do, and the error over variance is the same but for a
 few percent of noise, because such a projection keeps squared distances on average and the readout is linear.
 
+What a readout explains need not be remembered step by step: neighbouring elements tell of each other, and the class of
+a row tells of all of it. `class_curve` is what the class alone explains; a network that has learned to classify is
+expected to reach that, and remembers the row itself only below it.
+
 A relative of the short-term memory capacity of Jaeger (2002), which sums 1 - error over all distances.
 Not in the paper.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from backcast.batch import Batch
 from backcast.build import TrainedModel
 from backcast.data.sequences import Sequences
 from backcast.data.splitting import draw_rows
@@ -59,7 +67,9 @@ class MemoryCurve:
 
 
 def memory_curve(model: TrainedModel, fit_rows: Sequences, test_rows: Sequences) -> MemoryCurve:
-    """Fitted on up to 2,000 rows, the ridge chosen on every fifth of them; measured on up to 1,000 other rows.
+    """What a readout of the network's last output explains.
+
+    Fitted on up to 2,000 rows, the ridge chosen on every fifth of them; measured on up to 1,000 other rows.
 
     Where there are more, they are drawn, always the same ones.
 
@@ -68,11 +78,26 @@ def memory_curve(model: TrainedModel, fit_rows: Sequences, test_rows: Sequences)
     32nd of all distances, around it. Targets are what the network reads: standardised vectors, or symbols as
     `symbol_vectors`.
     """
+    return _curve(model, fit_rows, test_rows, lambda batch: last_outputs(model.network, batch))
+
+
+def class_curve(model: TrainedModel, fit_rows: Sequences, test_rows: Sequences) -> MemoryCurve:
+    """The same of a readout of the row's class in the network's place (nothing of a row without a label)."""
+    one_hot = torch.eye(len(model.classes) + 1, device=model.device)[
+        :, :-1
+    ]  # -1, no label, is the last row: zeros
+    return _curve(model, fit_rows, test_rows, lambda batch: one_hot[batch.labels])
+
+
+def _curve(
+    model: TrainedModel, fit_rows: Sequences, test_rows: Sequences, known: Callable[[Batch], Tensor]
+) -> MemoryCurve:
+    """known  a batch's rows as the readout sees them, (B, H)"""
     reach = int(min(np.median(fit_rows.lengths), np.median(test_rows.lengths)))
     distances = np.unique(np.linspace(1, reach, min(reach, MOST_DISTANCES)).round().astype(np.int64))
-    outputs, elements = _outputs_and_elements(model, _long_enough(fit_rows, reach, FIT_ROWS), distances)
-    others, other_elements = _outputs_and_elements(
-        model, _long_enough(test_rows, reach, TEST_ROWS), distances
+    outputs, elements = _known_and_elements(model, _long_enough(fit_rows, reach, FIT_ROWS), distances, known)
+    others, other_elements = _known_and_elements(
+        model, _long_enough(test_rows, reach, TEST_ROWS), distances, known
     )
     held = np.arange(len(outputs)) % 5 == 0  # not the first fifth: a file may be sorted by class
     kept = ~held if len(outputs) > 1 else held
@@ -100,13 +125,13 @@ def _long_enough(rows: Sequences, reach: int, most: int) -> Sequences:
     return draw_rows(rows.select(np.flatnonzero(rows.lengths >= reach)), most)
 
 
-def _outputs_and_elements(
-    model: TrainedModel, rows: Sequences, distances: NDArray[np.int64]
+def _known_and_elements(
+    model: TrainedModel, rows: Sequences, distances: NDArray[np.int64], known: Callable[[Batch], Tensor]
 ) -> tuple[Array, NDArray[Any]]:
-    """Outputs (n, H) at the rows' ends and elements (n, D[, C]) at the distances before them."""
+    """What is known of the rows, (n, H), and elements (n, D[, C]) at the distances before them."""
     outputs, elements = [], []
     for batch in model.preprocessing.batches(rows, 128, model.device):
-        outputs.append(last_outputs(model.network, batch).cpu().double().numpy())
+        outputs.append(known(batch).cpu().double().numpy())
         elements.append(batch.take(batch.lengths[:, None, None] - distances[None, None]).cpu().numpy())
     return np.concatenate(outputs), np.concatenate(elements)
 
