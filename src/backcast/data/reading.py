@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from backcast.errors import InputError, nearest
 
@@ -57,10 +56,6 @@ class Reading:
                 raise InputError(f"--{option} {given!r} names no column")
         if self.side is not None and self.side < 1:
             raise InputError(f"--side {self.side}: pictures need at least one pixel")
-
-    def options(self) -> dict[str, Any]:
-        """For the cache key."""
-        return asdict(self)
 
     def chooses(self, name: str) -> bool:
         """Whether a column of this name would be read, or asked about, without being named."""

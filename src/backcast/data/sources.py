@@ -135,7 +135,7 @@ def load(
     if isinstance(data, (str, Path)):
         if y is not None or ids is not None:
             raise InputError(f"{data} brings its labels and ids; name their columns by label= and id=")
-        request = Request(_folder(data_dir), how.side, permutation_seed)
+        request = Request(None if data_dir is None else Path(data_dir), how.side, permutation_seed)
         try:
             splits, default = _named(str(data), how, request)
         except OSError as error:
@@ -287,7 +287,3 @@ def _reading(given: dict[str, Any]) -> Reading:
         if name not in known:
             raise InputError(f"load(): unknown option '{name}'{nearest(name, known)}")
     return Reading(**given)
-
-
-def _folder(data_dir: Path | str | None) -> Path | None:
-    return None if data_dir is None else Path(data_dir)
