@@ -278,6 +278,10 @@ class Config:
         kept = {name: value for name, value in self.to_dict().items() if name not in own}
         return Config(**{**kept, "epochs": 0, "from_run": None})
 
+    def data_options(self) -> dict[str, Any]:
+        """The settings that `data.sources.load` takes besides DATA, but for the limit, which is for training rows only."""
+        return {name: getattr(self, name) for name in DATA_OPTIONS}
+
     def to_dict(self) -> dict[str, Any]:
         """All settings by name, as YAML can hold them; `Config(**settings)` is the way back."""
         return {name: list(v) if isinstance(v, tuple) else v for name, v in dataclasses.asdict(self).items()}

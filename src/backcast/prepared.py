@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from backcast.build import TrainedModel, load_model, require_rows
-from backcast.config import READING, Config
+from backcast.config import Config
 from backcast.data.describe import describe, new_classes, unknown_symbols
 from backcast.data.preprocessing import Preprocessing, require_no_missing
 from backcast.data.sequences import Sequences, Splits, concatenate, read_as, some
@@ -116,17 +116,7 @@ def hold_out(config: Config, splits: Splits) -> tuple[Sequences, Sequences | Non
 
 
 def _load(config: Config, data: str, *, labels: bool = True, say: Callable[[str], None]) -> Splits:
-    return load(
-        data,
-        data_dir=config.data_dir,
-        limit=config.limit,
-        max_length=config.max_length,
-        missing_label=config.missing_label,
-        permutation_seed=config.permutation_seed,
-        labels=labels,
-        say=say,
-        **{name: getattr(config, name) for name in READING},
-    )
+    return load(data, limit=config.limit, labels=labels, say=say, **config.data_options())
 
 
 def _check_labels(rows: Sequences, config: Config) -> None:
