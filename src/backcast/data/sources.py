@@ -13,6 +13,7 @@ from backcast.data.forms import hub
 from backcast.data.forms.cells import MISSING_WORDS
 from backcast.data.forms.folders import files_of, has_files, read_folder
 from backcast.data.forms.frames import table_suffix
+from backcast.data.forms.splits import SPLITS, split_files, split_word
 from backcast.data.forms.table_files import FILE_SUFFIXES, read_files
 from backcast.data.reading import Reading
 from backcast.data.sequences import Sequences, Splits, read_as
@@ -189,7 +190,7 @@ def _named(data: str, reading: Reading, request: Request) -> tuple[Splits, int |
 
 
 def _read_folder(folder: Path, reading: Reading, name: str, wanted: Collection[str] | None = None) -> Splits:
-    files = hub.split_files(folder, wanted)
+    files = split_files(folder, wanted)
     if files:
         if wanted is None:
             _require_tables_alone(folder, [path for paths in files.values() for path in paths])
@@ -214,9 +215,9 @@ def _split_folders(folder: Path, name: str) -> dict[str, Path]:
     """
     inside = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")]
     # Programs that pack archives leave folders of hidden files.
-    inside = [path for path in inside if path.name.lower() in hub.SPLITS or has_files(path)]
-    splits = {path: hub.SPLITS[word] for path in inside if (word := hub.split_word(path, folder))}
-    named = [path for path in splits if path.name.lower() in hub.SPLITS]
+    inside = [path for path in inside if path.name.lower() in SPLITS or has_files(path)]
+    splits = {path: SPLITS[word] for path in inside if (word := split_word(path, folder))}
+    named = [path for path in splits if path.name.lower() in SPLITS]
     distinct = len(set(splits.values())) == len(splits) and "train" in splits.values()
     if len(named) == len(inside) or (
         len(splits) == len(inside) and distinct and all(map(_has_folders, splits))
@@ -245,7 +246,7 @@ def _has_folders(path: Path) -> bool:
 
 def _require_tables_alone(folder: Path, tables: list[Path]) -> None:
     """Raises InputError where it is unclear whether `folder` holds tables or a sub-folder per class."""
-    if any(hub.split_word(path, folder) for path in tables):
+    if any(split_word(path, folder) for path in tables):
         return
     top = next((path.relative_to(folder).parts[0] for path in tables if path.parent != folder), "data")
     if top != "data":

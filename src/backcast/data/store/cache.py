@@ -26,7 +26,7 @@ import numpy as np
 from filelock import FileLock
 
 from backcast.data.sequences import Picture, Sequences
-from backcast.data.store.stored import FORMAT, META, open_rows, sequences_of, shaped, write_rows
+from backcast.data.store.stored import FORMAT, META, open_rows, write_rows
 from backcast.data.store.writer import RowWriter
 from backcast.errors import InputError
 from backcast.files import file_checksum
@@ -98,24 +98,6 @@ def import_rows(
             f"{folder}: was written but cannot be read back; name another folder in BACKCAST_CACHE"
         )
     return found
-
-
-def memory_rows(
-    name: str,
-    read: Callable[[RowWriter], None],
-    *,
-    kind: str = "auto",
-    dtype: Any = np.float64,
-    fill: bool = False,
-) -> Sequences:
-    """The rows that `read` hands to a writer, in memory: for what is in memory already."""
-    import io
-
-    sink = io.BytesIO()
-    writer = RowWriter(sink, name, kind, dtype, fill)
-    read(writer)
-    written = writer.finish()
-    return sequences_of(name, written, shaped(np.frombuffer(sink.getbuffer(), written.dtype), written))
 
 
 def _use(folder: Path, name: str) -> Sequences | None:
