@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from backcast.data.reading import KINDS, joined
 from backcast.errors import InputError, nearest
 from backcast.methods import METHODS
 
@@ -90,7 +91,7 @@ class Config:
         "auto",
         DATA,
         "what the elements are; auto: text is characters, a list of whole numbers or words symbols",
-        choices=("auto", "real", "symbols", "characters", "bytes"),
+        choices=KINDS,
     )
     id: str | None = _option(None, DATA, "column of the rows' ids; none: `id`", kind=str, optional=True)
     x: str | None = _option(
@@ -237,8 +238,7 @@ class Config:
     )
 
     def __post_init__(self) -> None:
-        if isinstance(self.x, (list, tuple)):  # columns, as YAML and Python name several
-            object.__setattr__(self, "x", ",".join(map(str, self.x)))
+        object.__setattr__(self, "x", joined(self.x))
         for field in dataclasses.fields(self):
             object.__setattr__(self, field.name, _checked(field, getattr(self, field.name)))
         method = METHODS[self.method]

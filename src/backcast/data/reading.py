@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from backcast.errors import InputError, nearest
 
@@ -46,8 +47,7 @@ class Reading:
 
     def __post_init__(self) -> None:
         """Raises InputError for an unknown kind, an option that names no column, and a side below 1."""
-        if isinstance(self.x, (list, tuple)):
-            object.__setattr__(self, "x", ",".join(map(str, self.x)))
+        object.__setattr__(self, "x", joined(self.x))
         if self.kind not in KINDS:
             raise InputError(f"--kind {self.kind}: it must be one of {', '.join(KINDS)}")
         for option in ("id", "x", "text", "label", "time"):
@@ -180,6 +180,11 @@ def require(name: str, option: str, names: Sequence[str], table: str) -> str:
         plain = f"{table}: there is no column `{name}` ({option}); {_listed(names)}"
         raise NoColumn(plain, option, nearest(name, names))
     return name
+
+
+def joined(names: Any) -> Any:
+    """Several columns, as YAML and Python name them, as the one text that `split` takes apart; all else as it is."""
+    return ",".join(map(str, names)) if isinstance(names, (list, tuple)) else names
 
 
 def split(names: str) -> list[str]:
