@@ -25,6 +25,7 @@ LEVELS = {
         "process",
         "machine",
         "legible",
+        "hub",
     ],
     1: ["arguments", "history", "sweep", "checkpoint", "predictions", "locks", "data", "kernel"],
     2: ["nn", "recompute", "chunks", "config", "hub_models"],

@@ -19,6 +19,7 @@ from backcast.data.reading import Reading
 from backcast.data.sequences import Sequences, Splits, read_as
 from backcast.data.splitting import draw_rows
 from backcast.errors import InputError, nearest
+from backcast.hub import PREFIX
 
 Say = Callable[[str], None]
 
@@ -94,7 +95,7 @@ BUILT_IN = {
 
 def identity(data: str | None) -> str | None:
     """DATA, such that two names of one file or folder are equal; what is no path, or cannot be seen, keeps its name."""
-    if data is None or data in BUILT_IN or data.startswith("hf:") or not os.path.exists(data):
+    if data is None or data in BUILT_IN or data.startswith(PREFIX) or not os.path.exists(data):
         return data
     return str(Path(data).resolve())
 
@@ -173,8 +174,8 @@ def _named(data: str, reading: Reading, request: Request) -> tuple[Splits, int |
     if data in BUILT_IN:
         source = BUILT_IN[data]
         return source.load(request), source.max_length
-    if data.startswith("hf:"):
-        folder, files = hub.fetch(data.removeprefix("hf:"))
+    if data.startswith(PREFIX):
+        folder, files = hub.fetch(data.removeprefix(PREFIX))
         return _read_folder(folder, reading, data, files), None
     path = Path(data)
     if data and path.is_dir():
