@@ -92,9 +92,8 @@ def open_rows(folder: Path, name: str) -> Sequences | None:
         size = int(written.lengths.sum()) * written.channels * written.dtype.itemsize
         if saved["format"] != FORMAT or (folder / VALUES).stat().st_size != size:
             return None
-        if saved["rows_sha256"] != file_checksum(
-            folder / ROWS
-        ):  # labels; the values are too many to read for that
+        # Lengths, labels and ids; the values are too many to read for that.
+        if saved["rows_sha256"] != file_checksum(folder / ROWS):
             return None
         values = _shaped(np.memmap(folder / VALUES, written.dtype, "r"), written)
         shown = None if saved["picture"] is None else Picture(*saved["picture"])
