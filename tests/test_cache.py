@@ -16,11 +16,13 @@ import pytest
 from filelock import FileLock
 
 from backcast import load
+from backcast.cli import main
 from backcast.data.forms import arrays
 from backcast.data.sequences import Sequences
 from backcast.data.store import cache, cache_entries, stored
 from backcast.data.store.writer import RowWriter
 from backcast.errors import InputError
+from backcast.kernel import build
 
 SLOW_IMPORT = """
 import sys, time
@@ -221,3 +223,25 @@ def test_an_archive_that_is_replaced_while_it_is_open_is_not_kept(
 def test_the_cache_may_lie_in_the_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BACKCAST_CACHE", "~/kept")
     assert cache.cache_folder() == Path.home() / "kept"
+    monkeypatch.delenv("BACKCAST_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", "~/kept")
+    assert cache.cache_folder() == Path.home() / "kept" / "backcast" / "data"
+    assert build.cache_folder() == Path.home() / "kept" / "backcast" / "kernel"
+
+
+def test_a_user_without_a_home_names_another_place(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def nobody(number: int) -> None:
+        raise KeyError(number)
+
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    for name in ("HOME", "XDG_CACHE_HOME", "BACKCAST_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(InputError, match=r"has no home .* name a folder in BACKCAST_CACHE"):
+        rows_of(source)
+    assert main(["cache"]) == 2 and capsys.readouterr().err.count("\n") == 1
+    with pytest.raises(build.BuildError, match="set XDG_CACHE_HOME"):
+        build.cache_folder()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert len(rows_of(source)) == 1 and (tmp_path / "backcast" / "data").is_dir()

@@ -41,7 +41,7 @@ from scipy.io import wavfile
 
 import backcast
 from backcast.data.forms import arrays, frames
-from backcast.data.forms.hub import split_files
+from backcast.data.forms.splits import split_files
 from backcast.data.sequences import Sequences
 from backcast.data.store import cache_entries
 from backcast.errors import InputError

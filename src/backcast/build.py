@@ -22,6 +22,7 @@ from backcast.data.preprocessing import Preprocessing
 from backcast.data.sequences import Picture, Sequences, describe_kind, some
 from backcast.errors import InputError
 from backcast.files import write_atomically, write_json
+from backcast.hub import PREFIX
 from backcast.methods import METHODS, Network
 from backcast.metrics import Scores
 from backcast.model_card import measured, model_card, without_path
@@ -274,7 +275,7 @@ def load_model(run: str | Path, device: str = "cpu") -> TrainedModel:
 
     Raises InputError where there is none, or where its files are damaged or do not fit each other.
     """
-    if str(run).startswith(hub_models.PREFIX):
+    if str(run).startswith(PREFIX):
         run = hub_models.download(str(run))
     folder = Path(run)
     folder = folder / "model" if (folder / "model").is_dir() else folder

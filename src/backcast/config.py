@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from backcast.data.reading import KINDS, joined
 from backcast.errors import InputError, nearest
 from backcast.methods import METHODS
 
@@ -35,11 +36,12 @@ def _option(
 ) -> Any:
     """A field with what is needed to read and check it.
 
-    Bounds are inclusive; `optional` allows none, `literal` takes "none" as an ordinary word.
+    Bounds are inclusive; `optional` allows none, as a default of none does; `literal` takes "none" as an ordinary word.
     """
+    kind = kind or (str if default is None else type(default))
     metadata = {
-        "group": group, "help": help, "kind": kind or type(default), "low": low, "high": high,
-        "choices": choices, "optional": optional, "many": many, "literal": literal,
+        "group": group, "help": help, "kind": kind, "low": low, "high": high,
+        "choices": choices, "optional": optional or default is None, "many": many, "literal": literal,
     }  # fmt: skip
     return dataclasses.field(default=default, metadata=metadata)
 
@@ -59,70 +61,47 @@ DATA, METHOD, SEGMENTS, NETWORK, TRAINING = (
 class Config:
     """The settings of one run. Fields are the flags of `backcast train`, with _ for -."""
 
-    data: str | None = _option(
-        None, DATA, "a built-in data set, a file, a folder or hf:owner/name", kind=str, optional=True
-    )
-    data_dir: str | None = _option(
-        None, DATA, "local copies of the built-in sets, in the Hub's layout", kind=str, optional=True
-    )
+    data: str | None = _option(None, DATA, "a built-in data set, a file, a folder or hf:owner/name")
+    data_dir: str | None = _option(None, DATA, "local copies of the built-in sets, in the Hub's layout")
     unlabeled: str | None = _option(
-        None,
-        DATA,
-        "more rows, whose labels (if any) are not used: they train the auxiliary loss",
-        kind=str,
-        optional=True,
+        None, DATA, "more rows, whose labels (if any) are not used: they train the auxiliary loss"
     )
     from_run: str | None = _option(
-        None,
-        DATA,
-        "start from the network of this run: pretrain once, fine-tune often",
-        kind=str,
-        optional=True,
+        None, DATA, "start from the network of this run: pretrain once, fine-tune often"
     )
     missing_label: str | None = _option(
         None,
         DATA,
         "the label that means 'none', such as -1, nan or \"\"; rows without a label are refused unless this is given",
-        kind=str,
-        optional=True,
         literal=True,
     )
     kind: str = _option(
         "auto",
         DATA,
         "what the elements are; auto: text is characters, a list of whole numbers or words symbols",
-        choices=("auto", "real", "symbols", "characters", "bytes"),
+        choices=KINDS,
     )
-    id: str | None = _option(None, DATA, "column of the rows' ids; none: `id`", kind=str, optional=True)
+    id: str | None = _option(None, DATA, "column of the rows' ids; none: `id`")
     x: str | None = _option(
         None,
         DATA,
         "column of the elements, several for several channels; none: `x`, or with --wide and --time all that are left",
-        kind=str,
-        optional=True,
     )
-    text: str | None = _option(None, DATA, "column of the text; none: `text`", kind=str, optional=True)
-    label: str | None = _option(None, DATA, "column of the labels; none: `label`", kind=str, optional=True)
-    time: str | None = _option(
-        None, DATA, "column of the time: a table with one row per step", kind=str, optional=True
-    )
+    text: str | None = _option(None, DATA, "column of the text; none: `text`")
+    label: str | None = _option(None, DATA, "column of the labels; none: `label`")
+    time: str | None = _option(None, DATA, "column of the time: a table with one row per step")
     wide: bool = _option(False, DATA, "a table with one column per step")
     header: bool = _option(True, DATA, "CSV files begin with their columns' names; else these are 1, 2, 3 …")
     fill_missing: bool = _option(False, DATA, "take the last known value where one is missing")
     max_length: int | None = _option(
-        None, DATA, "keep only this many steps at the beginning of a row", kind=int, low=1, optional=True
+        None, DATA, "keep only this many steps at the beginning of a row", kind=int, low=1
     )
-    side: int | None = _option(
-        None, DATA, "scale pictures to side × side", kind=int, low=1, high=4096, optional=True
-    )
+    side: int | None = _option(None, DATA, "scale pictures to side × side", kind=int, low=1, high=4096)
     labeled: float = _option(
         1.0, DATA, "share of the training labels to keep, by class and seed", low=SMALLEST, high=1.0
     )
     class_weights: str = _option(
-        "none",
-        DATA,
-        "balanced: a rare class counts as much as a frequent one",
-        choices=("none", "balanced"),
+        "none", DATA, "balanced: a rare class counts as much as a frequent one", choices=("none", "balanced")
     )
     validation: float = _option(
         0.1,
@@ -132,12 +111,7 @@ class Config:
         high=0.9,
     )
     limit: int | None = _option(
-        None,
-        DATA,
-        "use only this many training rows, drawn at random, always the same ones",
-        kind=int,
-        low=1,
-        optional=True,
+        None, DATA, "use only this many training rows, drawn at random, always the same ones", kind=int, low=1
     )
     permutation_seed: int = _option(0, DATA, "which pMNIST", low=0)
 
@@ -167,7 +141,6 @@ class Config:
         "r-LSTM: steps before an anchor that carry the auxiliary gradient; none: max(1, l // 2)",
         kind=int,
         low=1,
-        optional=True,
     )
     decoder_truncation: int | None = _option(
         None,
@@ -175,7 +148,6 @@ class Config:
         "r-LSTM: cut the gradient inside the decoder at intervals of this many steps; none: not cut",
         kind=int,
         low=1,
-        optional=True,
     )
     decoder_input: str = _option(
         "unfed",
@@ -194,7 +166,7 @@ class Config:
     hidden_size: int = _option(128, NETWORK, "cells of the main LSTM", low=1)
     embedding_size: int = _option(128, NETWORK, "width of the embedded input; 0: not embedded", low=0)
     decoder_hidden_size: int | None = _option(
-        None, NETWORK, "width of the decoder; none: the main LSTM's", kind=int, low=1, optional=True
+        None, NETWORK, "width of the decoder; none: the main LSTM's", kind=int, low=1
     )
     decoder_layers: int = _option(2, NETWORK, "LSTM layers of the decoder, 1 or 2", low=1, high=2)
     feedforward_size: int = _option(
@@ -238,8 +210,7 @@ class Config:
     )
 
     def __post_init__(self) -> None:
-        if isinstance(self.x, (list, tuple)):  # columns, as YAML and Python name several
-            object.__setattr__(self, "x", ",".join(map(str, self.x)))
+        object.__setattr__(self, "x", joined(self.x))
         for field in dataclasses.fields(self):
             object.__setattr__(self, field.name, _checked(field, getattr(self, field.name)))
         method = METHODS[self.method]
@@ -282,6 +253,10 @@ class Config:
     def changed(self) -> dict[str, Any]:
         """The settings that differ from their defaults."""
         return {name: value for name in FIELDS if (value := getattr(self, name)) != FIELDS[name].default}
+
+    def data_options(self) -> dict[str, Any]:
+        """The settings that `data.sources.load` takes besides DATA, but for the limit, which is for training rows only."""
+        return {name: getattr(self, name) for name in DATA_OPTIONS}
 
     def to_dict(self) -> dict[str, Any]:
         """All settings by name, as YAML can hold them; `Config(**settings)` is the way back."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from backcast.build import TrainedModel
-from backcast.config import DATA_OPTIONS, resolve
+from backcast.config import resolve
 from backcast.data.describe import unknown_symbols
 from backcast.data.reading import NoColumn
 from backcast.data.reading import split as split_names
@@ -35,7 +35,7 @@ def rows_for(
     symbols that the model does not know.
     """
     config = resolve([model.config.to_dict(), given])
-    options = {name: getattr(config, name) for name in DATA_OPTIONS} | {"kind": model.preprocessing.reads}
+    options = config.data_options() | {"kind": model.preprocessing.reads}
     columns = model.preprocessing.columns
     named = ",".join(columns)
     trained_on = columns and config.time is not None and config.x is None and split_names(named) == [*columns]

@@ -11,6 +11,14 @@ from pathlib import Path
 from typing import Any
 
 
+def cache_home() -> Path:
+    """The folder for what may be made again: `XDG_CACHE_HOME`, else `~/.cache`.
+
+    Raises RuntimeError where that takes a home and this user has none, as in a container under a foreign number.
+    """
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+
+
 def file_checksum(path: Path) -> str:
     """SHA-256 of a file's content. Raises OSError."""
     with path.open("rb") as content:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backcast.config import DATA_OPTIONS, as_flag, resolve
+from backcast.config import as_flag, resolve
 from backcast.data.describe import kind_hint, new_classes
 from backcast.data.preprocessing import Preprocessing, count_symbols, pieces
 from backcast.data.sequences import Sequences, describe_elements
@@ -52,7 +52,7 @@ def inspect(
     if out is not None:
         require_place(out, f"--out {out}", SUFFIXES)
     config = resolve([{"data": data}, given])
-    parts = load(data, say=say, **{name: getattr(config, name) for name in DATA_OPTIONS}).parts()
+    parts = load(data, say=say, **config.data_options()).parts()
     train = parts["train"]
     preprocessing = Preprocessing.fit(replace(train, missing=None))
     for name, rows in parts.items():

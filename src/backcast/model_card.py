@@ -15,6 +15,7 @@ from backcast.config import Config, flag
 from backcast.data.sequences import describe_kind
 from backcast.errors import InputError, plural
 from backcast.history import kept_epoch, read_metrics
+from backcast.hub import PREFIX
 from backcast.methods import METHODS
 
 PAPER = (
@@ -143,4 +144,4 @@ Weights are safetensors, all else is JSON: nothing that is loaded can run code.
 
 def without_path(data: str) -> str:
     """DATA without its folder, which is nobody's business; names on the Hub and of built-in sets as they are."""
-    return data if data.startswith("hf:") else Path(data).name
+    return data if data.startswith(PREFIX) else Path(data).name

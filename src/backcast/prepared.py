@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from backcast.build import TrainedModel, load_model, require_rows
-from backcast.config import READING, Config
+from backcast.config import Config
 from backcast.data.describe import describe, new_classes, unknown_symbols
 from backcast.data.preprocessing import Preprocessing, require_no_missing
 from backcast.data.sequences import Sequences, Splits, concatenate, read_as, some
@@ -57,19 +57,7 @@ def prepare(
         splits = _load(config, config.data, say=say)
     if config.epochs:
         _check_labels(splits.train, config)
-        if config.missing_label is not None and (splits.train.labels >= 0).all():
-            say(
-                f"{splits.train.name}: every row has a label; none is --missing-label {config.missing_label!r}"
-            )
-        if np.bincount(splits.train.labels[splits.train.labels >= 0]).max(initial=0) == 1:
-            say(
-                f"{splits.train.name}: every class has one row, so none can be held out; is that the label column?"
-            )
-        if splits.test is not None and (new := new_classes(splits.test, splits.train)):
-            say(
-                f"{splits.test.name}: has classes that the training rows have not ({some(new)}); neither report nor "
-                "evaluate can measure these rows until those of such classes are left out, or some are trained on"
-            )
+        _say_of_labels(splits, config, say)
     description = describe(splits.train, config.kind)
     rows, held_out = hold_out(config, splits)
     if held_out is not None:
@@ -78,10 +66,7 @@ def prepare(
         )
     rows = keep_labels(rows, config.labeled, config.seed)
     if config.unlabeled is not None:
-        like_train = replace(config, limit=None, kind=read_as(rows.kind))
-        more = _load(like_train, config.unlabeled, labels=False, say=say).train
-        require_no_missing(more)
-        rows = replace(concatenate(rows, more), name=f"{rows.name} and {more.name}")
+        rows, more = _with_unlabeled(rows, config, config.unlabeled, say)
         description += f"; {describe(more, config.kind)}"
     source = None if config.from_run is None or begun is not None else load_model(config.from_run)
     preprocessing = begun or (Preprocessing.fit(rows) if source is None else source.preprocessing)
@@ -116,17 +101,7 @@ def hold_out(config: Config, splits: Splits) -> tuple[Sequences, Sequences | Non
 
 
 def _load(config: Config, data: str, *, labels: bool = True, say: Callable[[str], None]) -> Splits:
-    return load(
-        data,
-        data_dir=config.data_dir,
-        limit=config.limit,
-        max_length=config.max_length,
-        missing_label=config.missing_label,
-        permutation_seed=config.permutation_seed,
-        labels=labels,
-        say=say,
-        **{name: getattr(config, name) for name in READING},
-    )
+    return load(data, limit=config.limit, labels=labels, say=say, **config.data_options())
 
 
 def _check_labels(rows: Sequences, config: Config) -> None:
@@ -145,6 +120,30 @@ def _check_labels(rows: Sequences, config: Config) -> None:
         raise InputError(
             f"{rows.name}: {rows.called(row)} has no label; if that is meant, say --missing-label ''"
         )
+
+
+def _say_of_labels(splits: Splits, config: Config, say: Callable[[str], None]) -> None:
+    """Says what looks odd, but can be trained on."""
+    train, test = splits.train, splits.test
+    if config.missing_label is not None and (train.labels >= 0).all():
+        say(f"{train.name}: every row has a label; none is --missing-label {config.missing_label!r}")
+    if np.bincount(train.labels[train.labels >= 0]).max(initial=0) == 1:
+        say(f"{train.name}: every class has one row, so none can be held out; is that the label column?")
+    if test is not None and (new := new_classes(test, train)):
+        say(
+            f"{test.name}: has classes that the training rows have not ({some(new)}); neither report nor "
+            "evaluate can measure these rows until those of such classes are left out, or some are trained on"
+        )
+
+
+def _with_unlabeled(
+    rows: Sequences, config: Config, data: str, say: Callable[[str], None]
+) -> tuple[Sequences, Sequences]:
+    """The rows and those of `data`, read like them; and the latter alone."""
+    like_train = replace(config, limit=None, kind=read_as(rows.kind))
+    more = _load(like_train, data, labels=False, say=say).train
+    require_no_missing(more)
+    return replace(concatenate(rows, more), name=f"{rows.name} and {more.name}"), more
 
 
 def rows_checksum(*parts: Sequences | None) -> str:

@@ -128,9 +128,8 @@ class Preprocessing:
 
     def standardise(self, x: NDArray[Any]) -> NDArray[np.float32]:
         """Real vectors (..., C) in the user's units, standardised for the network."""
-        with np.errstate(
-            over="ignore"
-        ):  # infinite in 32 bits, and cut to the largest number when a batch is made
+        # Infinite in 32 bits, and cut to the largest number when a batch is made.
+        with np.errstate(over="ignore"):
             found: NDArray[np.float32] = ((x - np.array(self.mean)) / np.array(self.std)).astype(np.float32)
         return found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from backcast.errors import InputError, nearest
@@ -47,8 +47,7 @@ class Reading:
 
     def __post_init__(self) -> None:
         """Raises InputError for an unknown kind, an option that names no column, and a side below 1."""
-        if isinstance(self.x, (list, tuple)):
-            object.__setattr__(self, "x", ",".join(map(str, self.x)))
+        object.__setattr__(self, "x", joined(self.x))
         if self.kind not in KINDS:
             raise InputError(f"--kind {self.kind}: it must be one of {', '.join(KINDS)}")
         for option in ("id", "x", "text", "label", "time"):
@@ -57,10 +56,6 @@ class Reading:
                 raise InputError(f"--{option} {given!r} names no column")
         if self.side is not None and self.side < 1:
             raise InputError(f"--side {self.side}: pictures need at least one pixel")
-
-    def options(self) -> dict[str, Any]:
-        """For the cache key."""
-        return asdict(self)
 
     def chooses(self, name: str) -> bool:
         """Whether a column of this name would be read, or asked about, without being named."""
@@ -185,6 +180,11 @@ def require(name: str, option: str, names: Sequence[str], table: str) -> str:
         plain = f"{table}: there is no column `{name}` ({option}); {_listed(names)}"
         raise NoColumn(plain, option, nearest(name, names))
     return name
+
+
+def joined(names: Any) -> Any:
+    """Several columns, as YAML and Python name them, as the one text that `split` takes apart; all else as it is."""
+    return ",".join(map(str, names)) if isinstance(names, (list, tuple)) else names
 
 
 def split(names: str) -> list[str]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from backcast.data.store.labels import written
 from backcast.data.values import Joined
-from backcast.errors import InputError
+from backcast.errors import InputError, plural
 
 Kind = Literal["real", "characters", "bytes", "integers", "categories"]
 ELEMENTS: dict[Kind, str] = {
@@ -303,7 +303,7 @@ def describe_elements(sequences: Sequences) -> str:
 def describe_kind(kind: Kind, channels: int) -> str:
     if kind != "real":
         return ELEMENTS[kind]
-    return f"real vectors of {channels} channel{'s' if channels > 1 else ''}"
+    return f"real vectors of {channels} {plural(channels, 'channel')}"
 
 
 def some(names: tuple[Any, ...]) -> str:

@@ -13,11 +13,13 @@ from backcast.data.forms import hub
 from backcast.data.forms.cells import MISSING_WORDS
 from backcast.data.forms.folders import files_of, has_files, read_folder
 from backcast.data.forms.frames import table_suffix
+from backcast.data.forms.splits import SPLITS, split_files, split_word
 from backcast.data.forms.table_files import FILE_SUFFIXES, read_files
 from backcast.data.reading import Reading
 from backcast.data.sequences import Sequences, Splits, read_as
 from backcast.data.splitting import draw_rows
 from backcast.errors import InputError, nearest
+from backcast.hub import PREFIX
 
 Say = Callable[[str], None]
 
@@ -93,7 +95,7 @@ BUILT_IN = {
 
 def identity(data: str | None) -> str | None:
     """DATA, such that two names of one file or folder are equal; what is no path, or cannot be seen, keeps its name."""
-    if data is None or data in BUILT_IN or data.startswith("hf:") or not os.path.exists(data):
+    if data is None or data in BUILT_IN or data.startswith(PREFIX) or not os.path.exists(data):
         return data
     return str(Path(data).resolve())
 
@@ -135,7 +137,7 @@ def load(
     if isinstance(data, (str, Path)):
         if y is not None or ids is not None:
             raise InputError(f"{data} brings its labels and ids; name their columns by label= and id=")
-        request = Request(_folder(data_dir), how.side, permutation_seed)
+        request = Request(None if data_dir is None else Path(data_dir), how.side, permutation_seed)
         try:
             splits, default = _named(str(data), how, request)
         except OSError as error:
@@ -172,8 +174,8 @@ def _named(data: str, reading: Reading, request: Request) -> tuple[Splits, int |
     if data in BUILT_IN:
         source = BUILT_IN[data]
         return source.load(request), source.max_length
-    if data.startswith("hf:"):
-        folder, files = hub.fetch(data.removeprefix("hf:"))
+    if data.startswith(PREFIX):
+        folder, files = hub.fetch(data.removeprefix(PREFIX))
         return _read_folder(folder, reading, data, files), None
     path = Path(data)
     if data and path.is_dir():
@@ -189,7 +191,7 @@ def _named(data: str, reading: Reading, request: Request) -> tuple[Splits, int |
 
 
 def _read_folder(folder: Path, reading: Reading, name: str, wanted: Collection[str] | None = None) -> Splits:
-    files = hub.split_files(folder, wanted)
+    files = split_files(folder, wanted)
     if files:
         if wanted is None:
             _require_tables_alone(folder, [path for paths in files.values() for path in paths])
@@ -214,9 +216,9 @@ def _split_folders(folder: Path, name: str) -> dict[str, Path]:
     """
     inside = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")]
     # Programs that pack archives leave folders of hidden files.
-    inside = [path for path in inside if path.name.lower() in hub.SPLITS or has_files(path)]
-    splits = {path: hub.SPLITS[word] for path in inside if (word := hub.split_word(path, folder))}
-    named = [path for path in splits if path.name.lower() in hub.SPLITS]
+    inside = [path for path in inside if path.name.lower() in SPLITS or has_files(path)]
+    splits = {path: SPLITS[word] for path in inside if (word := split_word(path, folder))}
+    named = [path for path in splits if path.name.lower() in SPLITS]
     distinct = len(set(splits.values())) == len(splits) and "train" in splits.values()
     if len(named) == len(inside) or (
         len(splits) == len(inside) and distinct and all(map(_has_folders, splits))
@@ -245,7 +247,7 @@ def _has_folders(path: Path) -> bool:
 
 def _require_tables_alone(folder: Path, tables: list[Path]) -> None:
     """Raises InputError where it is unclear whether `folder` holds tables or a sub-folder per class."""
-    if any(hub.split_word(path, folder) for path in tables):
+    if any(split_word(path, folder) for path in tables):
         return
     top = next((path.relative_to(folder).parts[0] for path in tables if path.parent != folder), "data")
     if top != "data":
@@ -287,7 +289,3 @@ def _reading(given: dict[str, Any]) -> Reading:
         if name not in known:
             raise InputError(f"load(): unknown option '{name}'{nearest(name, known)}")
     return Reading(**given)
-
-
-def _folder(data_dir: Path | str | None) -> Path | None:
-    return None if data_dir is None else Path(data_dir)

@@ -44,15 +44,6 @@ class Joined:
     def shape(self) -> tuple[int, ...]:
         return (len(self), *self.parts[0].shape[1:])
 
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The common type of the parts."""
-        return np.result_type(*(part.dtype for part in self.parts))
-
-    @property
-    def nbytes(self) -> int:
-        return sum(part.nbytes for part in self.parts)
-
     def __getitem__(self, place: slice | NDArray[np.int64]) -> NDArray[Any]:
         """A slice, or the elements at some indices."""
         offset = 0

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from backcast.files import file_checksum
+from backcast.files import cache_home, file_checksum
 
 HERE = Path(__file__).parent
 SOURCES = (HERE / "lstm.cpp", HERE / "decode.cpp", HERE / "dense.cpp")
@@ -35,9 +35,8 @@ class BuildError(Exception):
 
 def cache_folder() -> Path:
     """`$XDG_CACHE_HOME/backcast/kernel`, by default under `~/.cache`."""
-    base = os.environ.get("XDG_CACHE_HOME")
     try:
-        return (Path(base) if base else Path.home() / ".cache") / "backcast" / "kernel"
+        return cache_home() / "backcast" / "kernel"
     except RuntimeError:
         raise BuildError("this user has no home; set XDG_CACHE_HOME to a folder of yours") from None
 

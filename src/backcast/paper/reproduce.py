@@ -252,10 +252,7 @@ def _data_sets(request: Request, of: Scale, say: Callable[[str], None]) -> list[
     for name, base in shown.items():
         config = resolve([base, {"data_dir": request.data_dir}])
         try:
-            splits = load(
-                str(config.data), data_dir=config.data_dir, limit=config.limit, max_length=config.max_length,
-                side=config.side, permutation_seed=config.permutation_seed,
-            )  # fmt: skip
+            splits = load(str(config.data), limit=config.limit, **config.data_options())
         except InputError as error:
             say(f"{name}: {error}")
             continue

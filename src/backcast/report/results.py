@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backcast.build import TrainedModel, load_model
-from backcast.config import FIELDS, READING, Config, as_flag
+from backcast.config import FIELDS, Config, as_flag
 from backcast.data.sequences import Sequences, Splits, describe_elements
 from backcast.data.sources import identity, load
 from backcast.data.splitting import keep_labels
@@ -249,14 +249,12 @@ def _rows(config: Config, data_dir: str | None, loaded: dict[tuple[Any, ...], Sp
     `loaded` keeps what was read, for the next run.
     """
     assert config.data is not None
-    where = data_dir if data_dir is not None else config.data_dir
-    options = {
-        name: getattr(config, name)
-        for name in (*READING, "limit", "max_length", "missing_label", "permutation_seed")
-    }
-    key = (where, identity(config.data), *options.values())
+    options = config.data_options() | {"limit": config.limit}
+    if data_dir is not None:
+        options["data_dir"] = data_dir
+    key = (identity(config.data), *options.values())
     if key not in loaded:
-        loaded[key] = load(config.data, data_dir=where, **options)
+        loaded[key] = load(config.data, **options)
     splits = loaded[key]
     train, held_out = hold_out(config, splits)
     unseen = [

@@ -18,7 +18,8 @@ from numpy.typing import ArrayLike, NDArray
 from backcast.data.forms.frames import BOMB_BYTES, BOMB_RATIO
 from backcast.data.reading import Reading
 from backcast.data.sequences import Sequences
-from backcast.data.store.cache import import_rows, memory_rows, require_unchanged, sign
+from backcast.data.store.cache import import_rows, require_unchanged, sign
+from backcast.data.store.stored import memory_rows
 from backcast.data.store.writer import RowWriter
 from backcast.data.values import release
 from backcast.errors import InputError, nearest

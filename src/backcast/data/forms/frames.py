@@ -114,6 +114,28 @@ def _open_binary(path: Path) -> BinaryIO:
     return gzip.open(path, "rb") if _is_packed(path) else path.open("rb")  # type: ignore[return-value]
 
 
+def _line_frames(
+    rows: Iterator[tuple[int, Any, int]], at_a_time: int, cells: Callable[[list[Any]], dict[str, list[Any]]]
+) -> Iterator[Frame]:
+    """Rows of a text (line number, row, characters), some at a time; `cells` makes columns of them."""
+    taken: list[Any] = []
+    numbers: list[int] = []
+    size = 0
+    for number, row, length in rows:
+        taken.append(row)
+        numbers.append(number)
+        size += length
+        if len(taken) == at_a_time or size > BYTES_AT_A_TIME:
+            yield _line_frame(cells(taken), numbers)
+            taken, numbers, size = [], [], 0
+    if taken:
+        yield _line_frame(cells(taken), numbers)
+
+
+def _line_frame(cells: dict[str, list[Any]], numbers: list[int]) -> Frame:
+    return Frame(cells, len(numbers), lambda i: f"line {numbers[i]}")
+
+
 class _Delimited:
     """CSV and TSV. Fields may be quoted; every row must have as many as the first."""
 
@@ -141,10 +163,12 @@ class _Delimited:
 
     def frames(self, columns: Sequence[str]) -> Iterator[Frame]:
         at = {name: i for i, name in enumerate(self.names)}
-        wanted = [at[name] for name in columns]
-        rows: list[list[str]] = []
-        numbers: list[int] = []
-        size = 0
+        wanted = [(name, at[name]) for name in columns]
+        return _line_frames(
+            self._rows(), ROWS_AT_A_TIME, lambda rows: {name: [row[i] for row in rows] for name, i in wanted}
+        )
+
+    def _rows(self) -> Iterator[tuple[int, list[str], int]]:
         records = self._records()
         if self.header:
             next(records, None)
@@ -153,20 +177,7 @@ class _Delimited:
                 raise InputError(
                     f"{self.path}: line {number} has {len(fields)} fields, the first line has {len(self.names)}"
                 )
-            rows.append(fields)
-            numbers.append(number)
-            size += sum(map(len, fields))
-            if len(rows) == ROWS_AT_A_TIME or size > BYTES_AT_A_TIME:
-                yield self._frame(columns, wanted, rows, numbers)
-                rows, numbers, size = [], [], 0
-        if rows:
-            yield self._frame(columns, wanted, rows, numbers)
-
-    def _frame(
-        self, columns: Sequence[str], wanted: list[int], rows: list[list[str]], numbers: list[int]
-    ) -> Frame:
-        cells = {name: [row[i] for row in rows] for name, i in zip(columns, wanted, strict=True)}
-        return Frame(cells, len(rows), lambda i: f"line {numbers[i]}")
+            yield number, fields, sum(map(len, fields))
 
     def _records(self) -> Iterator[tuple[int, list[str]]]:
         with _field_limit():
@@ -228,9 +239,11 @@ class _JSONLines:
         return None
 
     def frames(self, columns: Sequence[str]) -> Iterator[Frame]:
-        records: list[dict[str, Any]] = []
-        numbers: list[int] = []
-        size = 0
+        return _line_frames(
+            self._rows(), 256, lambda rows: {name: [row.get(name) for row in rows] for name in columns}
+        )
+
+    def _rows(self) -> Iterator[tuple[int, dict[str, Any], int]]:
         for number, record, length in self._records():
             late = next((key for key in record.keys() - self.known.keys() if self.chooses(key)), None)
             if late is not None:
@@ -238,18 +251,7 @@ class _JSONLines:
                     f"{self.path}: line {number} has `{late}`, which is not in the first {NAMING_LINES} lines; "
                     "give one of them, too, such a key (null, where there is nothing)"
                 )
-            records.append(record)
-            numbers.append(number)
-            size += length
-            if len(records) == 256 or size > BYTES_AT_A_TIME:
-                yield self._frame(columns, records, numbers)
-                records, numbers, size = [], [], 0
-        if records:
-            yield self._frame(columns, records, numbers)
-
-    def _frame(self, columns: Sequence[str], records: list[dict[str, Any]], numbers: list[int]) -> Frame:
-        cells = {name: [record.get(name) for record in records] for name in columns}
-        return Frame(cells, len(records), lambda i: f"line {numbers[i]}")
+            yield number, record, length
 
     def _records(self) -> Iterator[tuple[int, dict[str, Any], int]]:
         """The line's number, its object, and its length in characters."""
@@ -276,83 +278,85 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-class ArrowTable:
-    """A table in memory, also from pandas and `datasets`."""
+class _Batches:
+    """What Arrow hands out in batches, each with the columns asked for."""
 
     from_text = False
 
-    def __init__(self, table: pa.Table, name: str) -> None:
-        self.name, self.names, self.table = name, list(table.column_names), table
+    def __init__(self, schema: pa.Schema, name: str) -> None:
+        self.schema, self.name = schema, name
+        self.names = list(schema.names)  # which need not be UTF-8 in a damaged file
         require_distinct(self.names, name)
 
     def class_names(self, column: str) -> list[str] | None:
-        return _class_names(self.table.schema, column)
+        """Class names from the Hugging Face Hub's features, kept in the schema's metadata."""
+        try:
+            saved = json.loads((self.schema.metadata or {})[b"huggingface"])
+            return [str(name) for name in saved["info"]["features"][column]["names"]]
+        except (KeyError, TypeError, ValueError, RecursionError):
+            return None
 
     def frames(self, columns: Sequence[str]) -> Iterator[Frame]:
         done = 0
-        for batch in self.table.select(list(columns)).to_batches(max_chunksize=ROWS_AT_A_TIME):
+        for batch in self._batches(list(columns)):
             if len(batch):
                 yield _arrow_frame(batch, done)
             done += len(batch)
 
+    def _batches(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
+        raise NotImplementedError
 
-class _Parquet:
-    from_text = False
 
+class ArrowTable(_Batches):
+    """A table in memory, also from pandas and `datasets`."""
+
+    def __init__(self, table: pa.Table, name: str) -> None:
+        super().__init__(table.schema, name)
+        self.table = table
+
+    def _batches(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
+        yield from self.table.select(columns).to_batches(max_chunksize=ROWS_AT_A_TIME)
+
+
+class _Parquet(_Batches):
     def __init__(self, path: Path) -> None:
-        self.path, self.name = path, str(path)
+        self.path = path
         with _arrow_errors(path, "Parquet"), self._opened() as file:
-            self.schema = file.schema_arrow
-            self.names = list(self.schema.names)  # which need not be UTF-8 in a damaged file
-        require_distinct(self.names, self.name)
+            super().__init__(file.schema_arrow, str(path))
 
-    def class_names(self, column: str) -> list[str] | None:
-        return _class_names(self.schema, column)
-
-    def frames(self, columns: Sequence[str]) -> Iterator[Frame]:
-        done = 0
+    def _batches(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
         with _arrow_errors(self.path, "Parquet"), self._opened() as file:
             meta = file.metadata
             # Not the sizes of columns: asked for one of a damaged file, pyarrow aborts the process.
             size = max((meta.row_group(i).total_byte_size for i in range(meta.num_row_groups)), default=0)
             rows = max((meta.row_group(i).num_rows for i in range(meta.num_row_groups)), default=1)
             at_a_time = max(1, min(ROWS_AT_A_TIME, BYTES_AT_A_TIME * rows // max(size, 1)))
-            for batch in file.iter_batches(batch_size=at_a_time, columns=list(columns)):
+            for batch in file.iter_batches(batch_size=at_a_time, columns=columns):
                 batch.validate(full=True)  # texts of a damaged file need not be UTF-8
-                yield _arrow_frame(batch, done)
-                done += len(batch)
+                yield batch
 
     def _opened(self) -> pq.ParquetFile:
         """The file, open only while it is read: there may be more files than a process may hold open."""
         return pq.ParquetFile(self.path, page_checksum_verification=True)
 
 
-class _Arrow:
+class _Arrow(_Batches):
     """Arrow's IPC files (Feather) and streams, memory-mapped."""
 
-    from_text = False
-
     def __init__(self, path: Path) -> None:
-        self.path, self.name = path, str(path)
-        with _arrow_errors(path, "Arrow"), self._batches() as (schema, _):
-            self.schema = schema
-            self.names = list(schema.names)
-        require_distinct(self.names, self.name)
+        self.path = path
+        with _arrow_errors(path, "Arrow"), self._opened() as (schema, _):
+            super().__init__(schema, str(path))
 
-    def class_names(self, column: str) -> list[str] | None:
-        return _class_names(self.schema, column)
-
-    def frames(self, columns: Sequence[str]) -> Iterator[Frame]:
-        done = 0
-        with _arrow_errors(self.path, "Arrow"), self._batches() as (_, batches):
+    def _batches(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
+        with _arrow_errors(self.path, "Arrow"), self._opened() as (_, batches):
             for batch in batches:
-                batch = batch.select(list(columns))
+                batch = batch.select(columns)
                 batch.validate(full=True)  # offsets of a damaged file could point outside its memory
-                yield _arrow_frame(batch, done)
-                done += len(batch)
+                yield batch
 
     @contextmanager
-    def _batches(self) -> Iterator[tuple[pa.Schema, Iterator[pa.RecordBatch]]]:
+    def _opened(self) -> Iterator[tuple[pa.Schema, Iterator[pa.RecordBatch]]]:
         with pa.memory_map(str(self.path)) as file:
             try:
                 reader = pa.ipc.open_file(file)
@@ -371,15 +375,6 @@ class _Arrow:
 def _arrow_frame(batch: pa.RecordBatch, done: int) -> Frame:
     columns = dict(zip(batch.schema.names, batch.columns, strict=True))
     return Frame(columns, len(batch), lambda i: f"row {done + i}")
-
-
-def _class_names(schema: pa.Schema, column: str) -> list[str] | None:
-    """Class names from the Hugging Face Hub's features, kept in the schema's metadata."""
-    try:
-        saved = json.loads((schema.metadata or {})[b"huggingface"])
-        return [str(name) for name in saved["info"]["features"][column]["names"]]
-    except (KeyError, TypeError, ValueError, RecursionError):
-        return None
 
 
 @contextmanager

@@ -1,65 +1,15 @@
-"""Data sets on the Hugging Face Hub, and folders in the same layout: one or more files per split."""
+"""Data sets on the Hugging Face Hub."""
 
 from __future__ import annotations
 
-import logging
-import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from backcast.data.forms.folders import files_of
 from backcast.data.forms.frames import table_suffix
+from backcast.data.forms.splits import SPLITS
 from backcast.errors import InputError
-
-SPLITS = {
-    "train": "train", "training": "train",
-    "test": "test", "testing": "test", "eval": "test",
-    "validation": "validation", "valid": "validation", "val": "validation", "dev": "validation",
-}  # fmt: skip
-
-
-def split_word(path: Path, folder: Path) -> str | None:
-    """The word in the name of a file, or of a folder above it, that names its split (`SPLITS`); None if none does."""
-    for part in reversed(path.relative_to(folder).parts):
-        for word in re.split(r"[^a-z]+", part.lower()):
-            if word in SPLITS:
-                return word
-    return None
-
-
-def split_files(folder: Path, wanted: Collection[str] | None = None) -> dict[str, list[Path]]:
-    """A folder's data files by split; if no file names a split, all are `train`. Empty where there are no files.
-
-    wanted  paths, within the folder, of the files to take; None: all
-
-    Tables (Parquet, CSV, JSON lines, Arrow), `.npz` and `.ts` files count, at any depth but not in hidden folders.
-    """
-    files = [
-        path
-        for path in files_of(folder)
-        if (wanted is None or path.relative_to(folder).as_posix() in wanted)
-        and (table_suffix(path) or path.suffix.lower() in (".npz", ".ts"))
-        and not path.name.startswith("cache-")  # what `datasets` leaves beside its data
-    ]
-    splits: dict[str, list[Path]] = {}
-    words: dict[str, str] = {}
-    for path in files:
-        word = split_word(path, folder)
-        split = SPLITS[word] if word else ""
-        if word and words.setdefault(split, word) != word:
-            raise InputError(
-                f"{folder}: `{words[split]}` and `{word}` files are both {split}; put them together"
-            )
-        splits.setdefault(split, []).append(path)
-    if set(splits) == {""}:
-        return {"train": splits[""]}
-    unnamed = splits.pop("", [])
-    if unnamed:
-        raise InputError(
-            f"{folder}: the name of {unnamed[0].name} says no split (train, validation or test), others do"
-        )
-    return splits
+from backcast.hub import ask, is_repository
 
 
 def fetch(name: str) -> tuple[Path, list[str]]:
@@ -70,9 +20,9 @@ def fetch(name: str) -> tuple[Path, list[str]]:
     Files left in the folder by other configurations are ignored. Raises InputError.
     """
     repository, _, config = name.partition(":")
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
+    if not is_repository(repository):
         raise InputError(f"hf:{name}: a data set of the Hub is called hf:owner/name or hf:owner/name:config")
-    files = _hub(
+    files = _ask(
         repository, "the list of its files", lambda hub: hub.list_repo_files(repository, repo_type="dataset")
     )
     wanted = [file for file in files if table_suffix(Path(file)) and not file.startswith(".")]
@@ -90,7 +40,7 @@ def fetch(name: str) -> tuple[Path, list[str]]:
         wanted = configs[""]
     if not wanted:
         raise InputError(f"hf:{name}: there are no Parquet, CSV, JSON lines or Arrow files in it")
-    folder = _hub(
+    folder = _ask(
         repository,
         "its files",
         lambda hub: hub.snapshot_download(repository, repo_type="dataset", allow_patterns=wanted),
@@ -103,7 +53,7 @@ def file_of(repository: str, file: str, name: str) -> Path:
     """One file of a built-in data set. Raises InputError, which says where to put the file by hand."""
     try:
         return Path(
-            _hub(repository, file, lambda hub: hub.hf_hub_download(repository, file, repo_type="dataset"))
+            _ask(repository, file, lambda hub: hub.hf_hub_download(repository, file, repo_type="dataset"))
         )
     except InputError as error:
         raise InputError(
@@ -120,21 +70,11 @@ def _configs(files: list[str]) -> dict[str, list[str]]:
     return found
 
 
-def _hub(repository: str, what: str, ask: Callable[[Any], Any]) -> Any:
-    import huggingface_hub as hub
-
-    logger = logging.getLogger("huggingface_hub")
-    level = logger.level
-    logger.setLevel(logging.ERROR)  # hides its retries; the final error is reported once, below
-    try:
-        return ask(hub)
-    except (
-        Exception
-    ) as error:  # the hub's client raises all kinds of errors; each means that the data are not here
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(
+def _ask(repository: str, what: str, call: Callable[[Any], Any]) -> Any:
+    return ask(
+        call,
+        lambda reason: InputError(
             f"hf:{repository}: could not fetch {what} from the Hugging Face Hub ({reason}); where there is no network, "
             "copy the data set here and name its folder"
-        ) from None
-    finally:
-        logger.setLevel(level)
+        ),
+    )

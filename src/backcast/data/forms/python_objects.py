@@ -11,12 +11,12 @@ import pyarrow as pa
 from backcast.data.forms.arrays import from_arrays, require_unmasked
 from backcast.data.forms.cells import from_list
 from backcast.data.forms.frames import ArrowTable
-from backcast.data.forms.hub import SPLITS
 from backcast.data.forms.long_rows import LongRows
+from backcast.data.forms.splits import SPLITS
 from backcast.data.forms.table_rows import TableRows
 from backcast.data.reading import Reading
 from backcast.data.sequences import Sequences, Splits, read_as, some
-from backcast.data.store.cache import memory_rows
+from backcast.data.store.stored import memory_rows
 from backcast.data.store.writer import Elements, RowWriter
 from backcast.errors import InputError
 

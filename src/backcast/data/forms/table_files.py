@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ def read_tables(
         reader = LongRows(table, reading, str(folder) if folder.is_dir() else None)
     else:
         reader = TableRows(table, reading)
-    options = {"form": table_suffix(files[0]), **reading.options(), "class_names": class_names}
+    options = {"form": table_suffix(files[0]), **asdict(reading), "class_names": class_names}
 
     def read(writer: RowWriter) -> None:
         for file, opened in before.items():  # the reader goes by the header that it saw then

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,37 +16,23 @@ from backcast.data.store.writer import RowWriter
 from backcast.errors import InputError
 
 
+class _Header(NamedTuple):
+    """What the @ lines say of every row; None where they do not."""
+
+    has_labels: bool
+    classes: frozenset[str]  # empty where they are not listed
+    timestamps: bool
+    dimensions: int | None
+    steps: int | None
+
+
 def read_ts(path: Path, writer: RowWriter) -> None:
     """Every line after `@data` is a row: dimensions separated by colons, steps by commas, the label last.
 
     Raises InputError, naming the line, for what does not fit the header or the rows before it.
     """
-    has_labels, classes, timestamps = None, frozenset[str](), False
-    said: dict[str, str] = {}
     rows = _lines(path)
-    for number, line in rows:
-        if not line.startswith("@"):
-            raise InputError(
-                f"{path}: line {number} stands before @data and is no @ line; this is no .ts file"
-            )
-        key, *values = line.split()
-        if key.lower() == "@data":
-            break
-        if key.lower() in ("@classlabel", "@targetlabel"):
-            has_labels = bool(values) and values[0].lower() == "true"
-            classes = frozenset(values[1:]) if key.lower() == "@classlabel" else frozenset()
-        elif key.lower() == "@timestamps":
-            timestamps = bool(values) and values[0].lower() == "true"
-        elif values:
-            said[key.lower()] = values[0].lower()
-    else:
-        raise InputError(f"{path}: there is no @data in it; this is no .ts file, or it was cut")
-    if has_labels is None:
-        raise InputError(f"{path}: its header has no @classLabel line")
-    dimensions = (
-        1 if said.get("@univariate") == "true" else _whole(said.get("@dimensions", said.get("@dimension")))
-    )
-    steps = _whole(said.get("@serieslength")) if said.get("@equallength") == "true" else None
+    has_labels, classes, timestamps, dimensions, steps = _read_header(path, rows)
     for number, line in rows:
         place = f"line {number}"
         parts = re.split(r"(?<=\)):" if timestamps else ":", line)  # a time of day has colons of its own
@@ -74,6 +60,36 @@ def read_ts(path: Path, writer: RowWriter) -> None:
                 f"{path}: {place} has {len(series[0])} steps, the header says {steps} in every row"
             )
         writer.add(np.stack(series, axis=1), label, place=place)
+
+
+def _read_header(path: Path, rows: Iterator[tuple[int, str]]) -> _Header:
+    """Reads up to and including @data. Raises InputError."""
+    has_labels, classes, timestamps = None, frozenset[str](), False
+    said: dict[str, str] = {}
+    for number, line in rows:
+        if not line.startswith("@"):
+            raise InputError(
+                f"{path}: line {number} stands before @data and is no @ line; this is no .ts file"
+            )
+        key, *values = line.split()
+        if key.lower() == "@data":
+            break
+        if key.lower() in ("@classlabel", "@targetlabel"):
+            has_labels = bool(values) and values[0].lower() == "true"
+            classes = frozenset(values[1:]) if key.lower() == "@classlabel" else frozenset()
+        elif key.lower() == "@timestamps":
+            timestamps = bool(values) and values[0].lower() == "true"
+        elif values:
+            said[key.lower()] = values[0].lower()
+    else:
+        raise InputError(f"{path}: there is no @data in it; this is no .ts file, or it was cut")
+    if has_labels is None:
+        raise InputError(f"{path}: its header has no @classLabel line")
+    dimensions = (
+        1 if said.get("@univariate") == "true" else _whole(said.get("@dimensions", said.get("@dimension")))
+    )
+    steps = _whole(said.get("@serieslength")) if said.get("@equallength") == "true" else None
+    return _Header(has_labels, classes, timestamps, dimensions, steps)
 
 
 def _whole(word: str | None) -> int | None:

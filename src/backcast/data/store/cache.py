@@ -26,21 +26,27 @@ import numpy as np
 from filelock import FileLock
 
 from backcast.data.sequences import Picture, Sequences
-from backcast.data.store.stored import FORMAT, META, open_rows, sequences_of, shaped, write_rows
+from backcast.data.store.stored import FORMAT, META, open_rows, write_rows
 from backcast.data.store.writer import RowWriter
 from backcast.errors import InputError
-from backcast.files import file_checksum
+from backcast.files import cache_home, file_checksum
 
 CHECKSUMS = "checksums"
 SETTLED = 2_000_000_000  # nanoseconds; a later change of a file this old shows in its times
 
 
 def cache_folder() -> Path:
-    """Where imported data are kept: `BACKCAST_CACHE`, else `backcast/data` in the user's cache folder."""
-    if own := os.environ.get("BACKCAST_CACHE"):
-        return Path(own).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "backcast" / "data"
+    """Where imported data are kept: `BACKCAST_CACHE`, else `backcast/data` in the user's cache folder.
+
+    Raises InputError where that takes a home and this user has none.
+    """
+    own = os.environ.get("BACKCAST_CACHE")
+    try:
+        return Path(own).expanduser() if own else cache_home() / "backcast" / "data"
+    except RuntimeError:
+        raise InputError(
+            "this user has no home to keep imported data in; name a folder in BACKCAST_CACHE, by its whole path"
+        ) from None
 
 
 def import_rows(
@@ -98,24 +104,6 @@ def import_rows(
             f"{folder}: was written but cannot be read back; name another folder in BACKCAST_CACHE"
         )
     return found
-
-
-def memory_rows(
-    name: str,
-    read: Callable[[RowWriter], None],
-    *,
-    kind: str = "auto",
-    dtype: Any = np.float64,
-    fill: bool = False,
-) -> Sequences:
-    """The rows that `read` hands to a writer, in memory: for what is in memory already."""
-    import io
-
-    sink = io.BytesIO()
-    writer = RowWriter(sink, name, kind, dtype, fill)
-    read(writer)
-    written = writer.finish()
-    return sequences_of(name, written, shaped(np.frombuffer(sink.getbuffer(), written.dtype), written))
 
 
 def _use(folder: Path, name: str) -> Sequences | None:

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from backcast.data.store.cache import CHECKSUMS, cache_folder, remove
 from backcast.data.store.stored import META
-from backcast.errors import InputError
+from backcast.errors import InputError, plural
 
 OWN = re.compile(r"([0-9a-f]{32})(\.part-\d+|\.lock)?")
 """Our own names; nothing else in the folder is touched."""
@@ -105,7 +105,7 @@ def listing() -> list[str]:
 
 
 def imports(count: int) -> str:
-    return f"{count:,} import{'' if count == 1 else 's'}"
+    return f"{count:,} {plural(count, 'import')}"
 
 
 def _date(seconds: float) -> str:

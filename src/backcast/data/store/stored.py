@@ -1,7 +1,8 @@
-"""Rows as files: flat values, a table of lengths, labels and ids, and a description, in one folder."""
+"""Imported rows: flat values, lengths, labels, ids and a description, as files in one folder or in memory."""
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Callable
@@ -60,7 +61,7 @@ def write_rows(
         "missing": written.missing,
         "picture": None if shown is None else [shown.height, shown.width],
         "columns": columns,
-        "checksum": values_checksum(shaped(values, written)),
+        "checksum": values_checksum(_shaped(values, written)),
         "rows_sha256": file_checksum(folder / ROWS),
     }
     write_json(folder / META, meta)
@@ -91,22 +92,37 @@ def open_rows(folder: Path, name: str) -> Sequences | None:
         size = int(written.lengths.sum()) * written.channels * written.dtype.itemsize
         if saved["format"] != FORMAT or (folder / VALUES).stat().st_size != size:
             return None
-        if saved["rows_sha256"] != file_checksum(
-            folder / ROWS
-        ):  # labels; the values are too many to read for that
+        # Lengths, labels and ids; the values are too many to read for that.
+        if saved["rows_sha256"] != file_checksum(folder / ROWS):
             return None
-        values = shaped(np.memmap(folder / VALUES, written.dtype, "r"), written)
+        values = _shaped(np.memmap(folder / VALUES, written.dtype, "r"), written)
         shown = None if saved["picture"] is None else Picture(*saved["picture"])
-        return sequences_of(name, written, values, shown, saved["checksum"], tuple(saved["columns"]))
+        return _sequences(name, written, values, shown, saved["checksum"], tuple(saved["columns"]))
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
         return None
 
 
-def shaped(values: np.ndarray, written: Written) -> np.ndarray:
+def memory_rows(
+    name: str,
+    read: Callable[[RowWriter], None],
+    *,
+    kind: str = "auto",
+    dtype: Any = np.float64,
+    fill: bool = False,
+) -> Sequences:
+    """The rows that `read` hands to a writer, in memory: for what is in memory already."""
+    sink = io.BytesIO()
+    writer = RowWriter(sink, name, kind, dtype, fill)
+    read(writer)
+    written = writer.finish()
+    return _sequences(name, written, _shaped(np.frombuffer(sink.getbuffer(), written.dtype), written))
+
+
+def _shaped(values: np.ndarray, written: Written) -> np.ndarray:
     return values.reshape(-1, written.channels) if written.kind == "real" else values
 
 
-def sequences_of(
+def _sequences(
     name: str,
     written: Written,
     values: np.ndarray,
