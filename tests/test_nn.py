@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
 import torch
 
+from backcast.nn import decoder
+from backcast.nn.decoder import sine_features
 from backcast.nn.feedforward import FeedForward
-from conftest import make_model
+from backcast.objectives import Draw, Reconstruction, losses
+from conftest import make_batch, make_model
 
 
 def test_the_folded_embedding_computes_what_the_plain_one_does() -> None:
@@ -56,18 +62,28 @@ def test_the_forget_gate_bias_begins_at_one() -> None:
 
 
 def test_a_bridge_carries_the_state_to_a_decoder_of_another_width() -> None:
-    decoder = make_model("r-lstm", decoder_hidden_size=9).decoder
+    wider = make_model("r-lstm", decoder_hidden_size=9).decoder
     state = make_model().encoder.zero_state(2)
-    assert decoder.initial_state(state).bottom.h.shape == (2, 9)
+    assert wider.initial_state(state).bottom.h.shape == (2, 9)
     assert make_model("r-lstm").decoder.bridge_h is None
 
 
-def test_the_position_cue_is_as_fine_in_mixed_precision() -> None:
-    from backcast.nn.decoder import sine_features
+def test_the_position_cue_is_as_fine_in_mixed_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
 
-    model = make_model("r-lstm", position_cue=True).float()
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert model.decoder.weights_dtype == torch.float32
+    def note(places: torch.Tensor, width: int, dtype: torch.dtype) -> torch.Tensor:
+        seen.append(dtype)
+        return sine_features(places, width, dtype)
+
+    monkeypatch.setattr(decoder, "sine_features", note)
+    model, batch = make_model("r-lstm", position_cue=True).float(), make_batch([12, 9])
+    batch = replace(batch, x=batch.x.float())
+    with torch.autocast("cpu", dtype=torch.bfloat16, cache_enabled=False):
+        losses(model, [Reconstruction(1, 4, 2, decoder_input="unfed")], batch, Draw(0, 0, 0))
+    assert seen == [torch.float32]
+
+
+def test_the_position_cue_tells_places_apart_in_float32() -> None:
     places = torch.arange(2000)
     exact = sine_features(places, 128, torch.float64)
     assert (sine_features(places, 128, torch.float32) - exact).abs().max() < 1e-3
