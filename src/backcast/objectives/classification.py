@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch.nn import functional as F
 
 from backcast.batch import Batch
@@ -52,7 +51,7 @@ def _label_loss(
     """The classifier's cross-entropy over the rows that have a label, weighted by class and by row."""
     labelled = (batch.labels >= 0).nonzero()[:, 0]
     if not len(labelled):
-        return Term(torch.zeros((), device=batch.device), 0, 0)
+        return Term.nothing(batch.device, correct=0)
     logits = head(model, objective.outputs(model, batch, plan, states, labelled, draw), draw)
     labels = batch.labels[labelled]
     losses = F.cross_entropy(logits, labels, reduction="none")

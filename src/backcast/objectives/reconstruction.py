@@ -74,9 +74,9 @@ class Reconstruction:
         assert model.decoder is not None and plan.segments is not None
         anchors, places, lengths = plan.segments
         if not lengths.any():
-            return Term(torch.zeros((), device=batch.device), 0)
+            return Term.nothing(batch.device)
         window = (anchors - plan.starts).ravel()
-        x = batch.take(plan.starts[:, :, None] + np.arange(int(window.max())))
+        x = batch.take(windows.window_positions(plan.starts, window))
         state = run_to_ends(model.encoder, x, states, window)
 
         positions = windows.segment_positions(places, lengths, self.backwards)
@@ -87,9 +87,7 @@ class Reconstruction:
         if self.decoder_input == "scheduled":
             fed = self._sample_inputs(model, batch, fed, target_places, state, second_weight, draw)
         predicted = self.decode(model.decoder, fed, target_places, state, second_weight)
-        losses = model.element_losses(predicted, target)
-        mask = torch.from_numpy(windows.target_mask(lengths).reshape(losses.shape)).to(batch.device)
-        return Term(torch.where(mask, losses, 0.0).sum(), int(lengths.sum()))
+        return Term.of_segments(model.element_losses(predicted, target), lengths)
 
     def decode(
         self, decoder: Decoder, fed: Tensor, places: Tensor, state: State, second_weight: Tensor | None

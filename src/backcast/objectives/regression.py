@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-
 from backcast.batch import Batch
 from backcast.nn.model import Model
 from backcast.objectives.objective import Draw, Plan, Term
@@ -50,7 +48,7 @@ def _target_loss(
     assert batch.targets is not None
     taught = (~batch.targets.isnan()).nonzero()[:, 0]
     if not len(taught):
-        return Term(torch.zeros((), device=batch.device), 0)
+        return Term.nothing(batch.device)
     predicted = head(model, objective.outputs(model, batch, plan, states, taught, draw), draw)[:, 0]
     losses = (predicted - batch.targets[taught]).square()
     if batch.weights is not None:

@@ -50,7 +50,7 @@ class LastOutput:
             return recompute.last_outputs(model.encoder, batch)[taught]
         with torch.no_grad() if self.truncation == 0 else nullcontext():
             lengths = batch.lengths[:, None] - plan.starts
-            x = batch.take(plan.starts[:, :, None] + np.arange(int(lengths.max())))[taught]
+            x = batch.take(windows.window_positions(plan.starts, lengths))[taught]
             last = torch.from_numpy(lengths[:, 0] - 1).to(batch.device)[taught]
             found, _ = model.encoder(x, like(states, [part[taught] for part in states]))
             return found[torch.arange(len(taught), device=batch.device), last]
