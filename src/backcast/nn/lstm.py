@@ -168,16 +168,14 @@ class FixedLSTM:
     def __init__(self, encoder: EmbeddedLSTM) -> None:
         layer, embedding = encoder.layer, encoder.embedding
         weight, recurrent, bias_ih, bias_hh = layer.weights
-        self._embed: nn.Module = embedding
         base = bias_ih + bias_hh
-        if isinstance(embedding.map, nn.Linear):
-            self._embed = nn.Identity()
-            weight, base = weight @ embedding.map.weight, base + weight @ embedding.map.bias
+        folded = None if embedding.symbols > LARGEST_TABLE else embedding.folded(weight, base)
+        self._maps = layer.maps(folded)
+        self._table = folded is not None and folded.weight is None
+        self._embed: nn.Module = embedding
+        if folded is not None and folded.weight is not None:
+            self._embed, weight, base = nn.Identity(), folded.weight, folded.base
         self._cell = (weight, recurrent, base, torch.zeros_like(base))
-        self._maps, self._table = layer.maps(InputMap(weight, base)), False
-        if 0 < embedding.symbols <= LARGEST_TABLE:
-            vectors = weight.T if embedding.map is None else embedding.map.weight @ weight.T
-            self._maps, self._table = layer.maps(InputMap(None, vectors + base)), True
 
     @torch.no_grad()
     def __call__(self, x: Tensor, state: LSTMState, lengths: NDArray[np.int64]) -> LSTMState | None:
