@@ -228,7 +228,7 @@ def test_a_width_that_the_heads_cannot_share_is_refused() -> None:
         TransformerEncoder(Embedding(0, 1, 8), heads=3)
 
 
-def test_first_weights_of_norms_and_convolutions() -> None:
+def test_initial_weights_of_norms_and_convolutions() -> None:
     network = TDMCAEncoder(Embedding(0, 1, 40), layers=2)
     with torch.no_grad():
         for parameter in network.parameters():

@@ -1,4 +1,4 @@
-"""Networks: the folded embedding, DropConnect, first weights."""
+"""Networks: the folded embedding, DropConnect, initial weights."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_dropconnect_drops_weights_at_its_rate_and_keeps_the_mean() -> None:
     assert torch.equal(dropped, again)
 
 
-def test_first_weights_depend_on_the_seed_and_the_name_alone() -> None:
+def test_initial_weights_depend_on_the_seed_and_the_name_alone() -> None:
     before = torch.random.get_rng_state()
     small, large, other = make_model("lstm"), make_model("rp-lstm"), make_model("lstm", seed=1)
     assert torch.equal(before, torch.random.get_rng_state())

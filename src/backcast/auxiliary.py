@@ -30,7 +30,7 @@ class AuxiliaryLoss(nn.Module):
     channels   numbers in an element, if x is (B, T, C); or
     symbols    how many symbols there are, if x is (B, T) int64
     hidden_size    of the auxiliary network; None: the encoder's
-    seed       of first weights, anchors, places; all randomness follows from it and from `steps`, the number of calls
+    seed       of initial weights, anchors, places; all randomness follows from it and from `steps`, the number of calls
                in training, which is in the `state_dict`
 
     The other settings are `Config`'s, with its ranges. Your own loss keeps what it keeps: where rows are long, cut its
@@ -68,7 +68,7 @@ class AuxiliaryLoss(nn.Module):
             dropconnect=dropconnect, position_cue=position_cue, seed=seed,
         )  # which refuses what is out of range  # fmt: skip
         self.objective, self.seed, self.channels = objective, seed, channels
-        # torch draws first weights from its global generator; they are replaced, and the generator is restored.
+        # torch draws initial weights from its global generator; they are replaced, and the generator is restored.
         with torch.random.fork_rng(devices=[]):
             if isinstance(encoder, nn.LSTM):
                 if symbols:

@@ -189,12 +189,12 @@ def choose_device(name: str) -> torch.device:
 
 
 def build_network(config: Config, preprocessing: Preprocessing, classes: int) -> Model:
-    """A network with first weights from the config's seed. `classes` 0: no classifier; 1: a regression's output."""
+    """A network with initial weights from the config's seed. `classes` 0: no classifier; 1: a regression's output."""
     symbols, channels = preprocessing.symbols, preprocessing.channels
     method, hidden, drop = METHODS[config.method], config.hidden_size, config.dropconnect
     elements, wide = symbols or channels, config.feedforward_size
     decoder_size = config.decoder_hidden_size or hidden
-    # torch draws first weights from its global generator; they are replaced, and the generator is restored.
+    # torch draws initial weights from its global generator; they are replaced, and the generator is restored.
     with torch.random.fork_rng(devices=[]):
         encoder = build_encoder(method.network, symbols, channels, config.embedding_size, hidden)
         width = encoder.output_size

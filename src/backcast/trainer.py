@@ -118,7 +118,7 @@ class Trainer:
 
     def rows_of(self, phase: Phase) -> NDArray[np.int64]:
         """The rows that teach something in `phase`: all, or those with a label."""
-        return np.flatnonzero(self.train.labelled) if phase.supervised else np.arange(len(self.train))
+        return np.flatnonzero(self.train.labelled) if phase.only_supervised else np.arange(len(self.train))
 
     @property
     def total_steps(self) -> int:
@@ -247,7 +247,7 @@ class Trainer:
     def _end_epoch(self, phase: Phase, recorder: Recorder) -> None:
         at = self.position
         entry = self._entry("epoch", phase)
-        if phase.classifies and self.validation is not None:
+        if phase.supervised and self.validation is not None:
             began = time.monotonic()
             found, chosen, loss = self._judged(self.validation)
             at.seconds += time.monotonic() - began
@@ -255,7 +255,7 @@ class Trainer:
             if (chosen, -loss) > (at.best_accuracy, -at.best_loss):
                 at.best_accuracy, at.best_loss = chosen, loss
                 self.best = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
-        if phase.classifies:
+        if phase.supervised:
             entry |= self.measure(at.epoch + 1)
         # The weights come first: whoever reads the metrics of the last epoch expects its weights to be there.
         recorder.weights(self.best or self.model.state_dict())

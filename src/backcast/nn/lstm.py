@@ -142,14 +142,14 @@ class EmbeddedLSTM(nn.Module):
 
         From `state`, or zeros. None where the kernel cannot. Under bf16 autocast, in bf16 where the processor can.
         """
-        half = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
+        bf16 = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
         start = self.zero_state(len(x)) if state is None else LSTMState(*state)
         with torch.no_grad(), torch.autocast("cpu", enabled=False):
             if not kernel.usable(x, *self.layer.weights, *start):
                 return None  # before anything is made of a whole row
             folded = self.layer.fold(self.embedding, x)
             elements = x if folded else self.embedding(x)
-            return LSTMState(*kernel.sweep(elements, steps, *self.layer.maps(folded), *start, half))
+            return LSTMState(*kernel.sweep(elements, steps, *self.layer.maps(folded), *start, bf16))
 
     def run_to_ends(self, x: Tensor, state: LSTMState, lengths: NDArray[np.int64]) -> LSTMState | None:
         """The states after the first `lengths` (N,) steps of each row of x, by the kernel; None as above."""
