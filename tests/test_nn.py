@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from backcast.nn import decoder
-from backcast.nn.decoder import sine_features
+from backcast.nn.embedding import sinusoidal_positions
 from backcast.nn.feedforward import FeedForward
 from backcast.objectives import Draw, Reconstruction, losses
 from conftest import make_batch, make_model
@@ -73,9 +73,9 @@ def test_the_position_cue_is_as_fine_in_mixed_precision(monkeypatch: pytest.Monk
 
     def note(places: torch.Tensor, width: int, dtype: torch.dtype) -> torch.Tensor:
         seen.append(dtype)
-        return sine_features(places, width, dtype)
+        return sinusoidal_positions(places, width, dtype)
 
-    monkeypatch.setattr(decoder, "sine_features", note)
+    monkeypatch.setattr(decoder, "sinusoidal_positions", note)
     model, batch = make_model("r-lstm", position_cue=True).float(), make_batch([12, 9])
     batch = replace(batch, x=batch.x.float())
     with torch.autocast("cpu", dtype=torch.bfloat16, cache_enabled=False):
@@ -85,6 +85,6 @@ def test_the_position_cue_is_as_fine_in_mixed_precision(monkeypatch: pytest.Monk
 
 def test_the_position_cue_tells_places_apart_in_float32() -> None:
     places = torch.arange(2000)
-    exact = sine_features(places, 128, torch.float64)
-    assert (sine_features(places, 128, torch.float32) - exact).abs().max() < 1e-3
-    assert len(torch.unique(sine_features(places, 128, torch.float32), dim=0)) == 2000
+    exact = sinusoidal_positions(places, 128, torch.float64)
+    assert (sinusoidal_positions(places, 128, torch.float32) - exact).abs().max() < 1e-3
+    assert len(torch.unique(sinusoidal_positions(places, 128, torch.float32), dim=0)) == 2000

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from backcast import kernel
-from backcast.nn.embedding import Embedding
+from backcast.nn.embedding import Embedding, sinusoidal_positions
 from backcast.nn.feedforward import FeedForward
 from backcast.nn.lstm import LSTMLayer, LSTMState
 
@@ -34,7 +33,7 @@ class Decoder(nn.Module):
     state_size, hidden_size   widths of the main network's state and of the decoder's
     bridged       a linear map turns the main network's state into the bottom layer's: for another width or kind of cell
     num_layers    2 in the paper; 1 for the ablation
-    position_cue  add sine features of the place to be reconstructed to the input (ours)
+    position_cue  add the sinusoidal position of the place to be reconstructed to the input (ours)
     """
 
     def __init__(
@@ -121,7 +120,7 @@ class Decoder(nn.Module):
             cue = None
             if self.position_cue:
                 distinct, which = places.unique(return_inverse=True)
-                features = sine_features(distinct, self.embedding.width, self.weights_dtype)
+                features = sinusoidal_positions(distinct, self.embedding.width, self.weights_dtype)
                 cue = which, features @ self.bottom.weights[0].T
             top = None if self.top is None else self.top.maps()
             parts = (self.output.first, self.output.second, self.output.last)
@@ -142,7 +141,7 @@ class Decoder(nn.Module):
         if is_fed is not None:
             inputs = inputs * is_fed[:, None]
         if self.position_cue:
-            inputs = inputs + sine_features(places, self.embedding.width, self.weights_dtype)
+            inputs = inputs + sinusoidal_positions(places, self.embedding.width, self.weights_dtype)
         return self.bottom(inputs, state)
 
 
@@ -166,11 +165,3 @@ class Predictor(nn.Module):
         """The main network's outputs (N, L, H) to next elements (N, L, output_size)."""
         hidden, state = self.layer(outputs, state)
         return self.output(hidden, second_weight), state
-
-
-def sine_features(places: Tensor, width: int, dtype: torch.dtype) -> Tensor:
-    """Positions (...,) as sines and cosines (..., width), as Vaswani et al. 2017 encode them."""
-    half = (width + 1) // 2
-    rates = torch.exp(torch.arange(half, device=places.device, dtype=dtype) * (-math.log(10_000.0) / half))
-    angles = places[..., None] * rates
-    return torch.cat([angles.sin(), angles.cos()], dim=-1)[..., :width]

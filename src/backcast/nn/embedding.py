@@ -1,7 +1,8 @@
-"""What an element of a sequence looks like to a network."""
+"""What an element of a sequence, and its place, look like to a network."""
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -74,3 +75,11 @@ class Embedding(nn.Module):
         if self.symbols and not (x.numel() >= self.symbols and kernel.usable(x, weight)):
             return None
         return self.folded(weight, bias)
+
+
+def sinusoidal_positions(places: Tensor, width: int, dtype: torch.dtype) -> Tensor:
+    """Positions (...,) as sines and cosines (..., width), as Vaswani et al. 2017 encode them."""
+    half = (width + 1) // 2
+    rates = torch.exp(torch.arange(half, device=places.device, dtype=dtype) * (-math.log(10_000.0) / half))
+    angles = places[..., None] * rates
+    return torch.cat([angles.sin(), angles.cos()], dim=-1)[..., :width]
