@@ -238,22 +238,22 @@ def test_the_kernels_first_pass_feeds_what_the_slow_one_feeds(
     objective = Reconstruction(3, 20, truncation=4, sampling_steps=10)
     draw = Draw(seed=1, epoch=0, step=7)
     fed: list[torch.Tensor] = []
-    plain = Reconstruction._sample_inputs
+    plain = Reconstruction._scheduled_inputs
 
     def note(*given: Any) -> torch.Tensor:
         fed.append(plain(*given))
         return fed[-1]
 
     by_the_kernel: list[bool] = []
-    fast = Decoder.sample_inputs
+    fast = Decoder.sample_by_kernel
 
     def noted(*given: Any) -> torch.Tensor | None:
         done = fast(*given)
         by_the_kernel.append(done is not None)
         return done
 
-    monkeypatch.setattr(Reconstruction, "_sample_inputs", note)
-    monkeypatch.setattr(Decoder, "sample_inputs", noted)
+    monkeypatch.setattr(Reconstruction, "_scheduled_inputs", note)
+    monkeypatch.setattr(Decoder, "sample_by_kernel", noted)
     found = []
     for kernel_name in (name, "off"):
         with kernel.using(kernel_name):
@@ -319,7 +319,7 @@ def test_the_chance_of_the_truth_falls_linearly_from_one_to_zero() -> None:
         positions = plan.segments.places[:, :, None] + np.arange(50)
         truth = batch.take(positions)
         places = torch.from_numpy(positions.reshape(160, 50) + 1)
-        fed = objective._sample_inputs(
+        fed = objective._scheduled_inputs(
             model, batch, truth, places, states, model.decoder.output.second.weight, draw
         )
         is_truth = (fed == truth).all(dim=2)[:, 1:].double().mean()

@@ -19,14 +19,14 @@ from backcast.batch import Batch
 from backcast.sweep import like, sweep
 
 
-def last_outputs(encoder: nn.Module, batch: Batch) -> Tensor:
+def recomputed_outputs(encoder: nn.Module, batch: Batch) -> Tensor:
     """The encoder's output at each row's own last step (B, H), with the gradient of full BPTT for its parameters."""
     parameters = [parameter for parameter in encoder.parameters() if parameter.requires_grad]
-    output: Tensor = _LastOutputs.apply(encoder, batch, *parameters)
+    output: Tensor = _RecomputedOutputs.apply(encoder, batch, *parameters)
     return output
 
 
-class _LastOutputs(torch.autograd.Function):
+class _RecomputedOutputs(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, encoder: Any, batch: Batch, *parameters: Tensor) -> Tensor:
         last = batch.lengths[:, None] - 1

@@ -95,7 +95,7 @@ class Decoder(nn.Module):
             hidden, top = self.top(hidden, top)
         return self.output(hidden, second_weight), DecoderState(bottom, top)
 
-    def sample_inputs(
+    def sample_by_kernel(
         self,
         truth: Tensor,
         feed_truth: Tensor,

@@ -85,7 +85,7 @@ class Reconstruction:
         target_places = torch.from_numpy(positions[:, :, 1:].reshape(len(fed), -1)).to(batch.device)
         second_weight = model.decoder.output.drop(draw.generator("dropconnect/decoder", batch.device))
         if self.decoder_input == "scheduled":
-            fed = self._sample_inputs(model, batch, fed, target_places, state, second_weight, draw)
+            fed = self._scheduled_inputs(model, batch, fed, target_places, state, second_weight, draw)
         predicted = self.decode(model.decoder, fed, target_places, state, second_weight)
         return Term.of_segments(model.element_losses(predicted, target), lengths)
 
@@ -109,7 +109,7 @@ class Reconstruction:
             pieces.append(predicted)
         return pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=1)
 
-    def _sample_inputs(
+    def _scheduled_inputs(
         self,
         model: Model,
         batch: Batch,
@@ -141,7 +141,7 @@ class Reconstruction:
             uniform = torch.from_numpy(draws.reshape(count, length))
         part = slice(0, last_sampled + 1)
         asked = truth[:, part], feed_truth[:, part], uniform[:, part].to(batch.device), places[:, part]
-        fed = model.decoder.sample_inputs(*asked, state, second_weight)
+        fed = model.decoder.sample_by_kernel(*asked, state, second_weight)
         if fed is None:
             fed = sample_inputs(model, *asked, state, second_weight)
         return torch.cat([fed, truth[:, last_sampled + 1 :]], dim=1)
@@ -158,7 +158,7 @@ def sample_inputs(
 ) -> Tensor:
     """What the decoder is fed, (N, L[, C]), step by step: the truth (N, L[, C]), or its own last output.
 
-    feed_truth (N, L) bool, uniform (N, L) in [0, 1) for `own_output`. This defines what `Decoder.sample_inputs`
+    feed_truth (N, L) bool, uniform (N, L) in [0, 1) for `own_output`. This defines what `Decoder.sample_by_kernel`
     computes, and runs where the kernel cannot.
     """
     decoder = model.decoder

@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from backcast import recompute, windows
+from backcast import windows
 from backcast.batch import Batch
 from backcast.errors import InputError, require_count
 from backcast.nn.model import Model, full_precision
 from backcast.objectives.objective import Draw, Plan
+from backcast.recompute import recomputed_outputs
 from backcast.sweep import State, like
 
 
@@ -47,7 +48,7 @@ class LastOutput:
     ) -> Tensor:
         """The outputs (n, H) of the rows numbered `taught` (n,), with a graph."""
         if self.recompute:
-            return recompute.last_outputs(model.encoder, batch)[taught]
+            return recomputed_outputs(model.encoder, batch)[taught]
         with torch.no_grad() if self.truncation == 0 else nullcontext():
             lengths = batch.lengths[:, None] - plan.starts
             x = batch.take(windows.window_positions(plan.starts, lengths))[taught]
