@@ -38,7 +38,7 @@ from backcast.nn.t_dmca import TDMCAEncoder
 from backcast.nn.transformer import TransformerEncoder
 from backcast.nn.urnn import EmbeddedURNN
 from backcast.phases import phases
-from backcast.trainer import Settings, Trainer
+from backcast.trainer import Trainer
 
 MODEL_FORMAT = "backcast model 2"
 WEIGHTS, DESCRIPTION = "model.safetensors", "config.json"
@@ -235,19 +235,9 @@ def build_trainer(
     measure: Callable[[int], dict[str, float]] = lambda epoch: {},
 ) -> Trainer:
     """A trainer for the config's method. `measure`: see `Trainer`."""
-    settings = Settings(
-        batch_size=config.batch_size,
-        optimizer=config.optimizer,
-        clip_norm=config.clip_norm,
-        bf16=config.precision == "bf16",
-        seed=config.seed,
-        device=device,
-        checkpoint_seconds=config.checkpoint_minutes * 60,
-        balanced=config.class_weights == "balanced",
-    )
     weights = class_weights(train) if config.class_weights == "balanced" else None
     plan = phases(config, weights, regression=train.targets is not None)
-    return Trainer(network, preprocessing, train, validation, plan, settings, measure)
+    return Trainer(network, preprocessing, train, validation, plan, config, device, measure)
 
 
 def class_weights(rows: Sequences) -> tuple[float, ...]:
