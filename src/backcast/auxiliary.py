@@ -18,6 +18,7 @@ from backcast.nn.initialise import initialise
 from backcast.nn.lstm import EmbeddedLSTM
 from backcast.nn.model import Model
 from backcast.objectives import Draw, Objective, Prediction, losses
+from backcast.sweep import State
 
 
 class AuxiliaryLoss(nn.Module):
@@ -62,29 +63,16 @@ class AuxiliaryLoss(nn.Module):
             raise InputError(
                 f"the objective is {objective!r}; it must be one that needs no labels: Reconstruction or Prediction, say"
             )
+        # Config refuses what is out of range.
         Config(
             method="p-lstm" if isinstance(objective, Prediction) else "r-lstm", decoder_hidden_size=hidden_size,
             embedding_size=embedding_size, decoder_layers=decoder_layers, feedforward_size=feedforward_size,
             dropconnect=dropconnect, position_cue=position_cue, seed=seed,
-        )  # which refuses what is out of range  # fmt: skip
+        )  # fmt: skip
         self.objective, self.seed, self.channels = objective, seed, channels
         # torch draws initial weights from its global generator; they are replaced, and the generator is restored.
         with torch.random.fork_rng(devices=[]):
-            if isinstance(encoder, nn.LSTM):
-                if symbols:
-                    raise InputError(
-                        "an nn.LSTM reads vectors: embed the symbols, and say channels, their width"
-                    )
-                if encoder.input_size != channels:
-                    raise InputError(
-                        f"channels={channels}: the LSTM reads vectors of {encoder.input_size} numbers, and x must be those"
-                    )
-                encoder = EmbeddedLSTM.around(encoder)
-            if not hasattr(encoder, "zero_state"):
-                raise InputError(
-                    f"the encoder is a {type(encoder).__name__}; wrap it in a class with the two methods of a RecurrentEncoder, "
-                    "zero_state and forward"
-                )
+            encoder = _recurrent(encoder, channels, symbols)
             state = encoder.zero_state(1)
             size, elements = state[0].shape[-1], symbols or channels
             own = hidden_size or size
@@ -93,12 +81,7 @@ class AuxiliaryLoss(nn.Module):
                 width = getattr(encoder, "output_size", size)
                 self.predictor = Predictor(width, own, elements, feedforward_size, dropconnect)
             else:
-                if len(state) > 2 or any(part.shape != (1, size) for part in state):
-                    shapes = ", ".join(str(("B", *part.shape[1:])).replace("'", "") for part in state)
-                    raise InputError(
-                        f"the encoder's state has the parts {shapes}; a decoder starts from one or two of one width, (B, H): "
-                        "join them along H"
-                    )
+                _require_decodable(state)
                 self.embedding = Embedding(symbols, channels, embedding_size)
                 self.decoder = Decoder(
                     self.embedding, size, own, decoder_layers, elements, feedforward_size, dropconnect, position_cue,
@@ -133,6 +116,34 @@ class AuxiliaryLoss(nn.Module):
             terms = losses(self._model[0], [self.objective], batch, Draw(self.seed, step, step))
         term = terms[self.objective.name]
         return term.total / max(term.count, 1)
+
+
+def _recurrent(encoder: Any, channels: int, symbols: int) -> Any:
+    """The encoder as a `RecurrentEncoder`. Raises InputError for one that cannot be, or that reads something else."""
+    if isinstance(encoder, nn.LSTM):
+        if symbols:
+            raise InputError("an nn.LSTM reads vectors: embed the symbols, and say channels, their width")
+        if encoder.input_size != channels:
+            raise InputError(
+                f"channels={channels}: the LSTM reads vectors of {encoder.input_size} numbers, and x must be those"
+            )
+        return EmbeddedLSTM.around(encoder)
+    if not hasattr(encoder, "zero_state"):
+        raise InputError(
+            f"the encoder is a {type(encoder).__name__}; wrap it in a class with the two methods of a RecurrentEncoder, "
+            "zero_state and forward"
+        )
+    return encoder
+
+
+def _require_decodable(state: State) -> None:
+    """Raises InputError for a state from which no decoder can start."""
+    if len(state) > 2 or any(part.shape != (1, state[0].shape[-1]) for part in state):
+        shapes = ", ".join(str(("B", *part.shape[1:])).replace("'", "") for part in state)
+        raise InputError(
+            f"the encoder's state has the parts {shapes}; a decoder starts from one or two of one width, (B, H): "
+            "join them along H"
+        )
 
 
 def _without_cache(device: str) -> AbstractContextManager[Any]:
