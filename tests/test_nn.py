@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
+from backcast import kernel
 from backcast.nn import decoder
-from backcast.nn.embedding import sinusoidal_positions
+from backcast.nn.decoder import Decoder
+from backcast.nn.embedding import Embedding, sinusoidal_positions
 from backcast.nn.feedforward import FeedForward
 from backcast.objectives import Draw, Reconstruction, losses
 from conftest import make_batch, make_model
@@ -88,3 +92,45 @@ def test_the_position_cue_tells_places_apart_in_float32() -> None:
     exact = sinusoidal_positions(places, 128, torch.float64)
     assert (sinusoidal_positions(places, 128, torch.float32) - exact).abs().max() < 1e-3
     assert len(torch.unique(sinusoidal_positions(places, 128, torch.float32), dim=0)) == 2000
+
+
+@pytest.mark.skipif(not kernel.usable(torch.zeros(1)), reason="only the kernel reads tables")
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("position_cue", [True, False])
+@pytest.mark.parametrize("symbols", [0, 5])
+def test_steps_that_are_not_fed_read_a_table_of_what_they_would_read(
+    monkeypatch: pytest.MonkeyPatch, symbols: int, position_cue: bool, first: int
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    torch.manual_seed(0)
+    embedding = Embedding(symbols, 1 if symbols else 2, 6)
+    made = Decoder(embedding, 7, 7, 2, symbols or 2, 9, 0.0, position_cue, bridged=False)
+    count, length = 6, 12
+    truth = (
+        torch.randint(0, 5, (count, first)) if symbols else torch.randn(count, first, 2, generator=generator)
+    )
+    places = torch.randint(0, 20, (count, 1), generator=generator) + torch.arange(length)
+    state = made.initial_state((torch.randn(count, 7, generator=generator),) * 2)
+    parameters = [*made.parameters(), *embedding.parameters()]
+    weights = torch.randn(count, length, symbols or 2, generator=generator)
+    tables, plain = [], Decoder._table
+
+    def results() -> list[Tensor]:
+        output, _ = made(truth, places, state)
+        gradients = torch.autograd.grad((output * weights).sum(), parameters, allow_unused=True)
+        return [output.detach(), *(one for one in gradients if one is not None)]
+
+    def counted(*asked: Any) -> Any:
+        tables.append(plain(*asked))
+        return tables[-1]
+
+    monkeypatch.setattr(Decoder, "_table", counted)
+    found = results()
+    symbols_read, table = tables[0]
+    assert symbols_read.shape == (count, length)
+    assert len(table.base) <= (31 if position_cue else 1) + count * first, (
+        "a row a place, and one a fed element"
+    )
+    monkeypatch.setattr(Decoder, "_table", lambda *asked: None)
+    for one, other in zip(found, results(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)

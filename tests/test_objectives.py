@@ -355,9 +355,7 @@ def test_on_a_ramp_a_decoder_that_copies_and_counts_gets_zero_loss(backwards: bo
         def initial_state(self, state: object) -> object:
             return state
 
-        def forward(
-            self, fed: Tensor, is_fed: object, places: Tensor, state: object, weight: object
-        ) -> object:
+        def forward(self, fed: Tensor, places: Tensor, state: object, weight: object) -> object:
             assert torch.equal(places, (fed[:, :, 0] + (-1 if backwards else 1)).long())
             return fed + (-1 if backwards else 1), state
 

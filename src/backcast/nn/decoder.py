@@ -6,11 +6,12 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from backcast import kernel
-from backcast.nn.embedding import Embedding, sinusoidal_positions
+from backcast.nn.embedding import Embedding, InputMap, sinusoidal_positions
 from backcast.nn.feedforward import FeedForward
-from backcast.nn.lstm import LSTMLayer, LSTMState
+from backcast.nn.lstm import FEWEST_STEPS, LSTMLayer, LSTMState
 
 
 class DecoderState(NamedTuple):
@@ -77,19 +78,17 @@ class Decoder(nn.Module):
     def forward(
         self,
         fed: Tensor,
-        is_fed: Tensor | None,
         places: Tensor,
         state: DecoderState,
         second_weight: Tensor | None = None,
     ) -> tuple[Tensor, DecoderState]:
         """L steps of decoding.
 
-        fed     (N, L[, C]) the elements that are fed
-        is_fed  (L,) 1.0 where an element is fed, 0.0 where the decoder gets nothing; None: fed everywhere
+        fed     (N, F[, C]) the elements that are fed at the first F of the steps; at the others the decoder gets nothing
         places  (N, L) int64, the position of each step's target in its row; only the position cue reads it
         returns (N, L, output_size) and the state after the last step
         """
-        hidden, bottom = self._bottom(fed, is_fed, places, state.bottom)
+        hidden, bottom = self._bottom(fed, places, state.bottom)
         top = state.top
         if self.top is not None and top is not None:
             hidden, top = self.top(hidden, top)
@@ -130,19 +129,46 @@ class Decoder(nn.Module):
                 truth, feed_truth, uniform, h, c, self.bottom.maps(folded), cue, top, feedforward
             )
 
-    def _bottom(
-        self, fed: Tensor, is_fed: Tensor | None, places: Tensor, state: LSTMState
-    ) -> tuple[Tensor, LSTMState]:
-        if is_fed is None and not self.position_cue:
+    def _bottom(self, fed: Tensor, places: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
+        unfed = places.shape[1] - fed.shape[1]
+        if not unfed and not self.position_cue:
             folded = self.bottom.fold(self.embedding, fed)
             if folded is not None:
                 return self.bottom(fed, state, folded)
-        inputs = self.embedding(fed)
-        if is_fed is not None:
-            inputs = inputs * is_fed[:, None]
+        if unfed >= FEWEST_STEPS and kernel.usable(places, self.bottom.weights[0], *state):
+            found = self._table(fed, places)
+            if found is not None:
+                symbols, table = found
+                return self.bottom(symbols, state, table)
+        return self.bottom(self._inputs(fed, places), state)
+
+    def _inputs(self, fed: Tensor, places: Tensor) -> Tensor:
+        """What the bottom layer reads, (N, L, width): the embedded elements, then zeros; with the cue, that of each place."""
+        inputs = F.pad(self.embedding(fed), (0, 0, 0, places.shape[1] - fed.shape[1]))
         if self.position_cue:
             inputs = inputs + sinusoidal_positions(places, self.embedding.width, self.weights_dtype)
-        return self.bottom(inputs, state)
+        return inputs
+
+    def _table(self, fed: Tensor, places: Tensor) -> tuple[Tensor, InputMap] | None:
+        """The steps as symbols (N, L), and what each symbol adds to the bottom layer's gates.
+
+        A step that is not fed reads its place's cue alone, the same in every row: so the layer's input map is applied once
+        to each place, and once to each element that is fed. `_inputs` defines it. None where there are few steps a place.
+        """
+        weight, _, bias_ih, bias_hh = self.bottom.weights
+        count, first = fed.shape[:2]
+        others = places[:, first:]
+        distinct, which = (others if self.position_cue else torch.zeros_like(others)).unique(
+            return_inverse=True
+        )
+        if 2 * len(distinct) > which.numel():
+            return None
+        nothing = fed.new_empty(len(distinct), 0, *fed.shape[2:])
+        unfed, of_fed = self._inputs(nothing, distinct[:, None]), self._inputs(fed, places[:, :first])
+        inputs = torch.cat([unfed.flatten(0, 1), of_fed.flatten(0, 1)])
+        own = len(distinct) + torch.arange(count * first).reshape(count, first)
+        table = F.linear(inputs, weight, bias_ih + bias_hh)
+        return torch.cat([own, which], dim=1), InputMap(None, table)
 
 
 class Predictor(nn.Module):

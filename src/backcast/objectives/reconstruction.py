@@ -94,18 +94,15 @@ class Reconstruction:
     ) -> Tensor:
         """All steps of the segments (N, L) at once, from known inputs: (N, L, output_size)."""
         length = fed.shape[1]
-        is_fed = None
         if self.decoder_input == "unfed":
-            is_fed = torch.zeros(length, device=fed.device, dtype=state[0].dtype)
-            is_fed[0] = 1.0
+            fed = fed[:, :1]
         carried = decoder.initial_state(state)
         pieces = []
         step = self.decoder_truncation or length
         for start in range(0, length, step):
             part = slice(start, start + step)
             carried = carried.detach() if start else carried
-            fed_flags = None if is_fed is None else is_fed[part]
-            predicted, carried = decoder(fed[:, part], fed_flags, places[:, part], carried, second_weight)
+            predicted, carried = decoder(fed[:, part], places[:, part], carried, second_weight)
             pieces.append(predicted)
         return pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=1)
 
@@ -168,7 +165,7 @@ def sample_inputs(
         carried = decoder.initial_state(state)
         for step in range(1, truth.shape[1]):
             last = inputs[-1][:, None]
-            predicted, carried = decoder(last, None, places[:, step - 1 : step], carried, second_weight)
+            predicted, carried = decoder(last, places[:, step - 1 : step], carried, second_weight)
             own = own_output(model, predicted[:, 0], uniform[:, step])
             keep = feed_truth[:, step].reshape(len(truth), *[1] * (truth.ndim - 2))
             inputs.append(torch.where(keep, truth[:, step], own))
