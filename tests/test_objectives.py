@@ -231,7 +231,7 @@ def test_the_kernels_first_pass_feeds_what_the_slow_one_feeds(
     symbols: bool, decoder_layers: int, position_cue: bool, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.manual_seed(0)
-    settings = {"position_cue": position_cue, "decoder_layers": decoder_layers}
+    settings = {"position_cue": position_cue, "decoder_layers": decoder_layers, "dropconnect": 0.5}
     model = make_model(symbols=symbols, **settings).float()
     batch = make_batch([40] * 9 + [23] * 4, symbols)
     batch = batch if symbols else replace(batch, x=batch.x.float())
@@ -447,3 +447,18 @@ def test_what_a_step_keeps_for_backward_does_not_grow_with_the_length() -> None:
         lambda: losses(model, [Classification(None)], batch, DRAW), list(model.parameters())
     )
     assert full > 5 * long
+
+
+def test_in_training_every_step_drops_other_weights_and_in_evaluation_none_does() -> None:
+    model, batch = make_model("rp-lstm", dropconnect=0.5), make_batch(RAGGED)
+    objectives = [Classification(None), Reconstruction(2, 5, 3, decoder_input="fed"), Prediction(2, 4)]
+
+    def found(step: int) -> dict[str, float]:
+        terms = losses(model, objectives, batch, Draw(seed=0, epoch=0, step=step))
+        return {name: float(term.total.detach()) for name, term in terms.items()}
+
+    first, again, second = found(0), found(0), found(1)
+    assert first == again and not set(first.values()) & set(second.values())
+    model.eval()
+    kept = found(0)
+    assert kept == found(1) and not set(kept.values()) & set(first.values())

@@ -103,11 +103,20 @@ class AuxiliaryLoss(nn.Module):
                  gradient, an embedding's; none comes from x as a target
         lengths  (B,) steps of each row, 1 .. T; None: all T. Where all have one step, nothing can be asked: 0, no graph
 
-        Raises InputError for an x of another shape, ValueError for other lengths.
+        What stands behind a row's end may be anything. Raises InputError for an x of another shape or type, ValueError for
+        other lengths.
         """
+        if not isinstance(x, Tensor):
+            raise InputError(f"x is a {type(x).__name__}; it must be a tensor")
         if x.ndim != (3 if self.channels else 2) or (self.channels and x.shape[2] != self.channels):
             wanted = f"(rows, steps, {self.channels})" if self.channels else "(rows, steps), symbols"
             raise InputError(f"x has the shape {tuple(x.shape)}; it must be {wanted}")
+        if x.is_floating_point() != bool(self.channels) or (not self.channels and x.dtype != torch.int64):
+            raise InputError(
+                f"x is {x.dtype}; it must be {'floating point' if self.channels else 'torch.int64'}"
+            )
+        if not x.numel():
+            raise InputError(f"x has the shape {tuple(x.shape)}; it must have a row, and a step")
         step = int(self.steps)
         if self.training:
             self.steps += 1

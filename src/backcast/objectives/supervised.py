@@ -102,6 +102,6 @@ class AveragedOutput(Supervised):
         self, model: Model, batch: Batch, plan: Plan, states: State, rows: Tensor, draw: Draw
     ) -> Tensor:
         x = batch.slice(0, int(batch.lengths.max()))[rows]
-        generator = draw.generator("dropout/encoder", batch.device)
+        generator = draw.generator("dropout/encoder", batch.device) if model.training else None
         output: Tensor = model.encoder(x, batch.lengths[rows.cpu().numpy()], generator)
         return output
