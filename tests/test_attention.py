@@ -17,7 +17,8 @@ from backcast.nn.lstm import EmbeddedLSTM
 from backcast.nn.size import lstm_parameters, width_like
 from backcast.nn.t_dmca import TDMCAEncoder
 from backcast.nn.transformer import TransformerEncoder
-from conftest import make_batch, row_alone
+from backcast.objectives import AveragedClassification, Draw, losses
+from conftest import make_batch, make_model, row_alone
 
 Network = TransformerEncoder | TDMCAEncoder
 KINDS = pytest.mark.parametrize("kind", ["transformer", "t-dmca"])
@@ -196,6 +197,33 @@ def test_dropout_follows_from_the_generator_alone(kind: str) -> None:
     assert torch.equal(run(None), run(0))
 
 
+def test_a_layer_drops_on_both_branches_and_after_the_relu(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer, x = AttentionLayer(8, 2), torch.randn(2, 5, 8)
+    dropped: list[torch.Size] = []
+    plain = Dropout.__call__
+
+    def counted(self: Dropout, x: Tensor) -> Tensor:
+        dropped.append(x.shape)
+        return plain(self, x)
+
+    monkeypatch.setattr(Dropout, "__call__", counted)
+    layer(x, F.scaled_dot_product_attention, Dropout(0.1, torch.Generator().manual_seed(0)))
+    assert dropped == [(2, 5, 8), (2, 5, 32), (2, 5, 8)], "attention, ReLU, feed-forward"
+
+
+def test_in_evaluation_attention_drops_nothing() -> None:
+    model, batch = make_model("transformer"), make_batch([9, 5])
+
+    def loss(step: int) -> float:
+        return float(
+            losses(model, [AveragedClassification()], batch, Draw(0, 0, step))["classification"].total
+        )
+
+    assert loss(0) != loss(1)
+    model.eval()
+    assert loss(0) == loss(1)
+
+
 @pytest.mark.parametrize("kind", [TransformerEncoder, TDMCAEncoder])
 @pytest.mark.parametrize(("symbols", "channels"), [(0, 1), (0, 3), (70, 1)])
 def test_the_parameters_are_as_many_as_the_lstms(kind: type[Network], symbols: int, channels: int) -> None:
@@ -228,7 +256,7 @@ def test_a_width_that_the_heads_cannot_share_is_refused() -> None:
         TransformerEncoder(Embedding(0, 1, 8), heads=3)
 
 
-def test_first_weights_of_norms_and_convolutions() -> None:
+def test_initial_weights_of_norms_and_convolutions() -> None:
     network = TDMCAEncoder(Embedding(0, 1, 40), layers=2)
     with torch.no_grad():
         for parameter in network.parameters():

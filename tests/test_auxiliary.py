@@ -279,8 +279,46 @@ def test_what_cannot_be_used_is_refused() -> None:
             AuxiliaryLoss(other, LOSS, channels=2)
 
 
-def test_x_of_another_shape_is_refused() -> None:
+@pytest.mark.parametrize(
+    "objective", [LOSS, Prediction(anchors=3, segment_length=4)], ids=lambda one: one.name
+)
+@pytest.mark.parametrize("behind", [float("nan"), 1e30])
+def test_what_stands_behind_a_rows_end_may_be_anything(objective: Objective, behind: float) -> None:
+    x, lengths = torch.randn(4, 20, 2, generator=torch.Generator().manual_seed(0)), [20, 3, 2, 9]
+    found = []
+    for fill in (0.0, behind):
+        for row, length in enumerate(lengths):
+            x[row, length:] = fill
+        torch.manual_seed(0)
+        encoder = lstm()
+        loss = AuxiliaryLoss(encoder, objective, channels=2)(x, lengths)
+        loss.backward()
+        found.append([loss.detach(), *(parameter.grad for parameter in encoder.parameters())])
+    for one, other in zip(*found, strict=True):
+        assert torch.equal(one, other) and torch.isfinite(one).all()
+
+
+def test_symbols_that_are_none_behind_a_rows_end_are_not_read() -> None:
+    auxiliary = AuxiliaryLoss(make_model("lstm", symbols=True).encoder, Prediction(2, 4), symbols=5).double()
+    x = torch.randint(0, 5, (3, 12), generator=torch.Generator().manual_seed(0))
+    x[1, 5:] = -100
+    assert torch.isfinite(auxiliary(x, [12, 5, 12]))
+
+
+def test_x_of_another_shape_or_type_is_refused() -> None:
     auxiliary = AuxiliaryLoss(TwoMethods(lstm()), LOSS, channels=2)
+    for x, said in (
+        (np.zeros((5, 20, 2), np.float32), "x is a ndarray; it must be a tensor"),
+        (torch.zeros(5, 20, 2, dtype=torch.int64), "x is torch.int64; it must be floating point"),
+        (torch.zeros(0, 20, 2), r"x has the shape \(0, 20, 2\); it must have a row"),
+        (torch.zeros(5, 0, 2), r"x has the shape \(5, 0, 2\); it must have a row"),
+    ):
+        with pytest.raises(InputError, match=said):
+            auxiliary(x)
+    words = AuxiliaryLoss(make_model("lstm", symbols=True).encoder, Prediction(2, 4), symbols=5)
+    for dtype in (torch.float32, torch.int32):
+        with pytest.raises(InputError, match=f"x is {dtype}; it must be torch.int64"):
+            words(torch.zeros(5, 20, dtype=dtype))
     for shape in ((5, 20), (5, 20, 3), (20,), (5, 20, 2, 1)):
         with pytest.raises(InputError, match=r"it must be \(rows, steps, 2\)"):
             auxiliary(torch.zeros(shape))

@@ -16,6 +16,7 @@ from backcast.build import build_network, build_trainer
 from backcast.config import resolve
 from backcast.methods import METHODS
 from backcast.prepared import prepare
+from backcast.trainer import Recorder
 from pretend_gpu import GPU, PretendGpu
 
 pytestmark = pytest.mark.filterwarnings("ignore:PyTorch was compiled without cuDNN")
@@ -28,18 +29,6 @@ WAYS: dict[str, dict[str, Any]] = {
     "recomputed": {"truncation": None, "recompute": True},
     "no supervised gradient": {"truncation": 0},
 }
-
-
-class Nowhere:
-    """A recorder that keeps nothing."""
-
-    def metrics(self, entry: Any) -> None: ...
-
-    def checkpoint(self, checkpoint: Any) -> None: ...
-
-    def weights(self, weights: Any) -> None: ...
-
-    def advance(self, description: str) -> None: ...
 
 
 @pytest.fixture
@@ -72,7 +61,7 @@ def test_every_method_trains_on_one_device(
         network = build_network(config, ready.preprocessing, 3)
         with gpu:
             trainer = build_trainer(config, network, ready.preprocessing, ready.train, ready.validation, GPU)
-            trainer.fit(Nowhere())
+            trainer.fit(Recorder())
             scores = inference.evaluate(network, ready.preprocessing, ready.train, device=GPU)
         assert scores.count == len(ready.train)
 

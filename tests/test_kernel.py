@@ -183,10 +183,10 @@ def test_a_sweep_keeps_the_states_at_each_rows_own_steps(path: str) -> None:
 def test_a_sweep_in_bf16_is_near_the_one_in_float32(path: str, hidden: int) -> None:
     x, *others = Case.random(11, 19, 200, 3, hidden).in_single()
     steps = np.random.default_rng(0).integers(0, 201, (19, 3))
-    whole, half = (kernel.sweep(x, steps, *others, half=half) for half in (False, True))
-    for one, other in zip(whole, half, strict=True):
+    float32, bf16 = (kernel.sweep(x, steps, *others, bf16=bf16) for bf16 in (False, True))
+    for one, other in zip(float32, bf16, strict=True):
         assert float((one - other).norm()) <= 5e-3 * float(one.norm())
-    assert torch.equal(whole[0], half[0]) != library.choice().half
+    assert torch.equal(float32[0], bf16[0]) != library.choice().bf16
 
 
 @pytest.mark.parametrize("symbols", [0, 6])

@@ -231,29 +231,29 @@ def test_the_kernels_first_pass_feeds_what_the_slow_one_feeds(
     symbols: bool, decoder_layers: int, position_cue: bool, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.manual_seed(0)
-    settings = {"position_cue": position_cue, "decoder_layers": decoder_layers}
+    settings = {"position_cue": position_cue, "decoder_layers": decoder_layers, "dropconnect": 0.5}
     model = make_model(symbols=symbols, **settings).float()
     batch = make_batch([40] * 9 + [23] * 4, symbols)
     batch = batch if symbols else replace(batch, x=batch.x.float())
     objective = Reconstruction(3, 20, truncation=4, sampling_steps=10)
     draw = Draw(seed=1, epoch=0, step=7)
     fed: list[torch.Tensor] = []
-    plain = Reconstruction._sample_inputs
+    plain = Reconstruction._scheduled_inputs
 
     def note(*given: Any) -> torch.Tensor:
         fed.append(plain(*given))
         return fed[-1]
 
     by_the_kernel: list[bool] = []
-    fast = Decoder.sample_inputs
+    fast = Decoder.sample_by_kernel
 
     def noted(*given: Any) -> torch.Tensor | None:
         done = fast(*given)
         by_the_kernel.append(done is not None)
         return done
 
-    monkeypatch.setattr(Reconstruction, "_sample_inputs", note)
-    monkeypatch.setattr(Decoder, "sample_inputs", noted)
+    monkeypatch.setattr(Reconstruction, "_scheduled_inputs", note)
+    monkeypatch.setattr(Decoder, "sample_by_kernel", noted)
     found = []
     for kernel_name in (name, "off"):
         with kernel.using(kernel_name):
@@ -319,7 +319,7 @@ def test_the_chance_of_the_truth_falls_linearly_from_one_to_zero() -> None:
         positions = plan.segments.places[:, :, None] + np.arange(50)
         truth = batch.take(positions)
         places = torch.from_numpy(positions.reshape(160, 50) + 1)
-        fed = objective._sample_inputs(
+        fed = objective._scheduled_inputs(
             model, batch, truth, places, states, model.decoder.output.second.weight, draw
         )
         is_truth = (fed == truth).all(dim=2)[:, 1:].double().mean()
@@ -355,9 +355,7 @@ def test_on_a_ramp_a_decoder_that_copies_and_counts_gets_zero_loss(backwards: bo
         def initial_state(self, state: object) -> object:
             return state
 
-        def forward(
-            self, fed: Tensor, is_fed: object, places: Tensor, state: object, weight: object
-        ) -> object:
+        def forward(self, fed: Tensor, places: Tensor, state: object, weight: object) -> object:
             assert torch.equal(places, (fed[:, :, 0] + (-1 if backwards else 1)).long())
             return fed + (-1 if backwards else 1), state
 
@@ -449,3 +447,18 @@ def test_what_a_step_keeps_for_backward_does_not_grow_with_the_length() -> None:
         lambda: losses(model, [Classification(None)], batch, DRAW), list(model.parameters())
     )
     assert full > 5 * long
+
+
+def test_in_training_every_step_drops_other_weights_and_in_evaluation_none_does() -> None:
+    model, batch = make_model("rp-lstm", dropconnect=0.5), make_batch(RAGGED)
+    objectives = [Classification(None), Reconstruction(2, 5, 3, decoder_input="fed"), Prediction(2, 4)]
+
+    def found(step: int) -> dict[str, float]:
+        terms = losses(model, objectives, batch, Draw(seed=0, epoch=0, step=step))
+        return {name: float(term.total.detach()) for name, term in terms.items()}
+
+    first, again, second = found(0), found(0), found(1)
+    assert first == again and not set(first.values()) & set(second.values())
+    model.eval()
+    kept = found(0)
+    assert kept == found(1) and not set(kept.values()) & set(first.values())

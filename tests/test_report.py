@@ -264,9 +264,7 @@ def test_a_perfect_decoder_is_shown_as_the_truth(
     model = load_model(run)
     truth = model.preprocessing.batch(rows, np.array([5])).x[0]
 
-    def knows(
-        self: Decoder, fed: Tensor, is_fed: object, places: Tensor, state: object
-    ) -> tuple[Tensor, object]:
+    def knows(self: Decoder, fed: Tensor, places: Tensor, state: object) -> tuple[Tensor, object]:
         return truth[places], state
 
     monkeypatch.setattr(Decoder, "forward", knows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +97,18 @@ def test_a_network_gives_what_its_definition_gives(method: str) -> None:
         torch.testing.assert_close(part, other, rtol=0, atol=1e-11)
 
 
+def test_the_urnns_initial_weights_have_the_ranges_of_its_paper() -> None:
+    encoder = make_model("urnn", hidden_size=400).encoder
+    for found, most in (
+        (encoder.phases, math.pi),
+        (encoder.reflections, 1.0),
+        (encoder.input_map, (6 / (4 + 800)) ** 0.5),
+    ):
+        assert 0.98 * most < float(found.detach().abs().max()) <= most, most
+        assert abs(float(found.detach().mean())) < 0.1 * most
+    assert not encoder.bias.detach().any()
+
+
 def test_the_urnn_neither_loses_nor_gains_length() -> None:
     model = make_model("urnn", hidden_size=16)
     turn = model.encoder.unitary()
@@ -153,6 +166,18 @@ def whole_sequence_by_hand(model: Model, row: Tensor, truncation: int, from_end:
         else:
             total = total + (predicted - row[t + 1]).square().mean()
     return total
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_a_chunked_loss_without_gradients_is_the_same_number(frozen: bool) -> None:
+    model, batch = make_model("lm-lstm"), make_batch([9, 6])
+    objective = WholeSequence(4, False)
+    exact = losses(model, [objective], batch, DRAW)[objective.name].total.detach()
+    for parameter in model.parameters():
+        parameter.requires_grad_(not frozen)
+    with torch.set_grad_enabled(frozen):
+        found = losses(model, [objective], batch, DRAW)[objective.name].total.detach()
+    assert not found.requires_grad and abs(float(found) - float(exact)) < 1e-9
 
 
 @pytest.mark.parametrize("symbols", [False, True])

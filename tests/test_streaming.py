@@ -28,7 +28,7 @@ CLASSES = ("no", "yes", "perhaps")
 
 
 def make(preprocessing: Preprocessing = REAL, method: str = "lstm", seed: int = 0) -> TrainedModel:
-    """A trained model's like, with first weights."""
+    """A trained model's like, with initial weights."""
     config = Config(method=method, hidden_size=6, embedding_size=4, seed=seed)
     network = build_network(config, preprocessing, len(CLASSES)).eval()
     return TrainedModel(network, preprocessing, CLASSES, config, None, torch.device("cpu"))

@@ -104,3 +104,11 @@ def test_a_padded_row_gives_the_logits_that_the_row_alone_gives(dtype: torch.dty
     for row in range(4):
         alone = model.classifier(last_outputs(model, row_alone(batch, row)))
         torch.testing.assert_close(together[row], alone[0], rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("wrong", [-1, 5, 10])
+def test_a_step_that_a_row_does_not_have_is_refused(wrong: int) -> None:
+    with pytest.raises(
+        ValueError, match=rf"row 1 of the batch has 4 steps, so there is no state after {wrong}:"
+    ):
+        sweep(make_model().encoder, make_batch([9, 4]), np.array([[3, 9], [4, wrong]]))

@@ -18,6 +18,7 @@ from backcast.nn.initialise import initialise
 from backcast.nn.lstm import EmbeddedLSTM
 from backcast.nn.model import Model
 from backcast.objectives import Draw, Objective, Prediction, losses
+from backcast.sweep import State
 
 
 class AuxiliaryLoss(nn.Module):
@@ -30,7 +31,7 @@ class AuxiliaryLoss(nn.Module):
     channels   numbers in an element, if x is (B, T, C); or
     symbols    how many symbols there are, if x is (B, T) int64
     hidden_size    of the auxiliary network; None: the encoder's
-    seed       of first weights, anchors, places; all randomness follows from it and from `steps`, the number of calls
+    seed       of initial weights, anchors, places; all randomness follows from it and from `steps`, the number of calls
                in training, which is in the `state_dict`
 
     The other settings are `Config`'s, with its ranges. Your own loss keeps what it keeps: where rows are long, cut its
@@ -62,29 +63,16 @@ class AuxiliaryLoss(nn.Module):
             raise InputError(
                 f"the objective is {objective!r}; it must be one that needs no labels: Reconstruction or Prediction, say"
             )
+        # Config refuses what is out of range.
         Config(
             method="p-lstm" if isinstance(objective, Prediction) else "r-lstm", decoder_hidden_size=hidden_size,
             embedding_size=embedding_size, decoder_layers=decoder_layers, feedforward_size=feedforward_size,
             dropconnect=dropconnect, position_cue=position_cue, seed=seed,
-        )  # which refuses what is out of range  # fmt: skip
+        )  # fmt: skip
         self.objective, self.seed, self.channels = objective, seed, channels
-        # torch draws first weights from its global generator; they are replaced, and the generator is restored.
+        # torch draws initial weights from its global generator; they are replaced, and the generator is restored.
         with torch.random.fork_rng(devices=[]):
-            if isinstance(encoder, nn.LSTM):
-                if symbols:
-                    raise InputError(
-                        "an nn.LSTM reads vectors: embed the symbols, and say channels, their width"
-                    )
-                if encoder.input_size != channels:
-                    raise InputError(
-                        f"channels={channels}: the LSTM reads vectors of {encoder.input_size} numbers, and x must be those"
-                    )
-                encoder = EmbeddedLSTM.around(encoder)
-            if not hasattr(encoder, "zero_state"):
-                raise InputError(
-                    f"the encoder is a {type(encoder).__name__}; wrap it in a class with the two methods of a RecurrentEncoder, "
-                    "zero_state and forward"
-                )
+            encoder = _recurrent(encoder, channels, symbols)
             state = encoder.zero_state(1)
             size, elements = state[0].shape[-1], symbols or channels
             own = hidden_size or size
@@ -93,12 +81,7 @@ class AuxiliaryLoss(nn.Module):
                 width = getattr(encoder, "output_size", size)
                 self.predictor = Predictor(width, own, elements, feedforward_size, dropconnect)
             else:
-                if len(state) > 2 or any(part.shape != (1, size) for part in state):
-                    shapes = ", ".join(str(("B", *part.shape[1:])).replace("'", "") for part in state)
-                    raise InputError(
-                        f"the encoder's state has the parts {shapes}; a decoder starts from one or two of one width, (B, H): "
-                        "join them along H"
-                    )
+                _require_decodable(state)
                 self.embedding = Embedding(symbols, channels, embedding_size)
                 self.decoder = Decoder(
                     self.embedding, size, own, decoder_layers, elements, feedforward_size, dropconnect, position_cue,
@@ -120,11 +103,20 @@ class AuxiliaryLoss(nn.Module):
                  gradient, an embedding's; none comes from x as a target
         lengths  (B,) steps of each row, 1 .. T; None: all T. Where all have one step, nothing can be asked: 0, no graph
 
-        Raises InputError for an x of another shape, ValueError for other lengths.
+        What stands behind a row's end may be anything. Raises InputError for an x of another shape or type, ValueError for
+        other lengths.
         """
+        if not isinstance(x, Tensor):
+            raise InputError(f"x is a {type(x).__name__}; it must be a tensor")
         if x.ndim != (3 if self.channels else 2) or (self.channels and x.shape[2] != self.channels):
             wanted = f"(rows, steps, {self.channels})" if self.channels else "(rows, steps), symbols"
             raise InputError(f"x has the shape {tuple(x.shape)}; it must be {wanted}")
+        if x.is_floating_point() != bool(self.channels) or (not self.channels and x.dtype != torch.int64):
+            raise InputError(
+                f"x is {x.dtype}; it must be {'floating point' if self.channels else 'torch.int64'}"
+            )
+        if not x.numel():
+            raise InputError(f"x has the shape {tuple(x.shape)}; it must have a row, and a step")
         step = int(self.steps)
         if self.training:
             self.steps += 1
@@ -133,6 +125,34 @@ class AuxiliaryLoss(nn.Module):
             terms = losses(self._model[0], [self.objective], batch, Draw(self.seed, step, step))
         term = terms[self.objective.name]
         return term.total / max(term.count, 1)
+
+
+def _recurrent(encoder: Any, channels: int, symbols: int) -> Any:
+    """The encoder as a `RecurrentEncoder`. Raises InputError for one that cannot be, or that reads something else."""
+    if isinstance(encoder, nn.LSTM):
+        if symbols:
+            raise InputError("an nn.LSTM reads vectors: embed the symbols, and say channels, their width")
+        if encoder.input_size != channels:
+            raise InputError(
+                f"channels={channels}: the LSTM reads vectors of {encoder.input_size} numbers, and x must be those"
+            )
+        return EmbeddedLSTM.around(encoder)
+    if not hasattr(encoder, "zero_state"):
+        raise InputError(
+            f"the encoder is a {type(encoder).__name__}; wrap it in a class with the two methods of a RecurrentEncoder, "
+            "zero_state and forward"
+        )
+    return encoder
+
+
+def _require_decodable(state: State) -> None:
+    """Raises InputError for a state from which no decoder can start."""
+    if len(state) > 2 or any(part.shape != (1, state[0].shape[-1]) for part in state):
+        shapes = ", ".join(str(("B", *part.shape[1:])).replace("'", "") for part in state)
+        raise InputError(
+            f"the encoder's state has the parts {shapes}; a decoder starts from one or two of one width, (B, H): "
+            "join them along H"
+        )
 
 
 def _without_cache(device: str) -> AbstractContextManager[Any]:

@@ -50,7 +50,7 @@ class Batch:
     def of(x: Tensor, labels: Tensor | None = None, lengths: ArrayLike | None = None) -> Batch:
         """A batch of your own rows: x (B, T, C) or (B, T), and optionally labels (B,) and lengths (B,), 1 .. T.
 
-        Raises ValueError for other lengths.
+        What stands behind a row's end may be anything. Raises ValueError for other lengths.
         """
         count, steps = x.shape[:2]
         if isinstance(lengths, Tensor):
@@ -61,6 +61,10 @@ class Batch:
             raise ValueError(
                 f"lengths: {count} whole numbers of 1 .. {steps} are needed, one per row of x {tuple(x.shape)}"
             )
+        if (whole < steps).any():
+            # A mask at the end would not do: the gradient of what it leaves out is 0 times NaN.
+            behind = torch.arange(steps) >= torch.from_numpy(whole)[:, None]
+            x = x.masked_fill(behind.to(x.device).reshape(count, steps, *[1] * (x.ndim - 2)), 0)
         return Batch(
             x,
             whole.astype(np.int64),

@@ -39,7 +39,7 @@ from backcast.nn.t_dmca import TDMCAEncoder
 from backcast.nn.transformer import TransformerEncoder
 from backcast.nn.urnn import EmbeddedURNN
 from backcast.phases import phases
-from backcast.trainer import Settings, Trainer
+from backcast.trainer import Trainer
 
 MODEL_FORMAT = "backcast model 2"
 WEIGHTS, DESCRIPTION = "model.safetensors", "config.json"
@@ -190,12 +190,12 @@ def choose_device(name: str) -> torch.device:
 
 
 def build_network(config: Config, preprocessing: Preprocessing, classes: int) -> Model:
-    """A network with first weights from the config's seed. `classes` 0: no classifier; 1: a regression's output."""
+    """A network with initial weights from the config's seed. `classes` 0: no classifier; 1: a regression's output."""
     symbols, channels = preprocessing.symbols, preprocessing.channels
     method, hidden, drop = METHODS[config.method], config.hidden_size, config.dropconnect
     elements, wide = symbols or channels, config.feedforward_size
     decoder_size = config.decoder_hidden_size or hidden
-    # torch draws first weights from its global generator; they are replaced, and the generator is restored.
+    # torch draws initial weights from its global generator; they are replaced, and the generator is restored.
     with torch.random.fork_rng(devices=[]):
         encoder = build_encoder(method.network, symbols, channels, config.embedding_size, hidden)
         width = encoder.output_size
@@ -236,19 +236,9 @@ def build_trainer(
     measure: Callable[[int], dict[str, float]] = lambda epoch: {},
 ) -> Trainer:
     """A trainer for the config's method. `measure`: see `Trainer`."""
-    settings = Settings(
-        batch_size=config.batch_size,
-        optimizer=config.optimizer,
-        clip_norm=config.clip_norm,
-        bf16=config.precision == "bf16",
-        seed=config.seed,
-        device=device,
-        checkpoint_seconds=config.checkpoint_minutes * 60,
-        balanced=config.class_weights == "balanced",
-    )
     weights = class_weights(train) if config.class_weights == "balanced" else None
     plan = phases(config, weights, regression=train.targets is not None)
-    return Trainer(network, preprocessing, train, validation, plan, settings, measure)
+    return Trainer(network, preprocessing, train, validation, plan, config, device, measure)
 
 
 def class_weights(rows: Sequences) -> tuple[float, ...]:

@@ -15,11 +15,14 @@ from torch.autograd.function import once_differentiable
 
 
 def sum_of_chunks(network: nn.Module, chunks: Callable[[], Iterator[Tensor]]) -> Tensor:
-    """The sum of the scalars that `chunks` yields, with its gradient in the parameters of `network`.
+    """The sum of the scalars that `chunks` yields, with its gradient in the parameters of `network`, if any needs one.
 
     No chunk may need another's graph: what is carried from one to the next must be detached.
     """
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    if not (parameters and torch.is_grad_enabled()):
+        with torch.no_grad():
+            return torch.stack([*chunks()]).sum()
     total: Tensor = _SumOfChunks.apply(chunks, *parameters)
     return total
 

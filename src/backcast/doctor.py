@@ -23,7 +23,7 @@ def lines() -> dict[str, str]:
         "backcast": f"{version('backcast')}, Python {platform.python_version()}, torch {torch.__version__}",
         "processor": f"{processor()}, {torch.get_num_threads()} threads",
         "kernel": kernel.description() if found.functions else f"none, nn.LSTM in its place: {found.reason}",
-        "bf16": "sweeps, with --precision bf16" if found.half else "not by this kernel",
+        "bf16": "sweeps, with --precision bf16" if found.bf16 else "not by this kernel",
         "library": str(found.path or "none"),
         "agrees": _agreement() if found.functions else "there is nothing to compare",
         "choose": f"{library.VARIABLE}={'|'.join(('auto', *library.available(), 'off'))} (now: {asked or 'not set'})",

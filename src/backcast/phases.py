@@ -33,13 +33,13 @@ class Phase:
 
     @property
     def supervised(self) -> bool:
-        """Is classification (or regression) all there is, so that rows without a label teach nothing?"""
-        return all(objective.supervised for objective in self.objectives)
-
-    @property
-    def classifies(self) -> bool:
         """Does it learn classes or, in a regression, targets?"""
         return any(objective.supervised for objective in self.objectives)
+
+    @property
+    def only_supervised(self) -> bool:
+        """Is that all it learns, so that rows without a label teach nothing?"""
+        return all(objective.supervised for objective in self.objectives)
 
     def rate(self, epoch: int) -> float:
         """The learning rate in `epoch`, counted from 0 within the phase."""

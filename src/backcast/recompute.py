@@ -19,14 +19,14 @@ from backcast.batch import Batch
 from backcast.sweep import like, sweep
 
 
-def last_outputs(encoder: nn.Module, batch: Batch) -> Tensor:
+def recomputed_outputs(encoder: nn.Module, batch: Batch) -> Tensor:
     """The encoder's output at each row's own last step (B, H), with the gradient of full BPTT for its parameters."""
     parameters = [parameter for parameter in encoder.parameters() if parameter.requires_grad]
-    output: Tensor = _LastOutputs.apply(encoder, batch, *parameters)
+    output: Tensor = _RecomputedOutputs.apply(encoder, batch, *parameters)
     return output
 
 
-class _LastOutputs(torch.autograd.Function):
+class _RecomputedOutputs(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, encoder: Any, batch: Batch, *parameters: Tensor) -> Tensor:
         last = batch.lengths[:, None] - 1
@@ -37,7 +37,7 @@ class _LastOutputs(torch.autograd.Function):
         by_step = [part.unflatten(0, steps.shape) for part in states]
         ctx.save_for_backward(*parameters, *[part[:, :-1] for part in by_step])
         ctx.encoder, ctx.batch, ctx.count = encoder, batch, len(parameters)
-        ctx.half = torch.is_autocast_enabled(batch.device.type)
+        ctx.bf16 = torch.is_autocast_enabled(batch.device.type)
         ctx.borders, ctx.piece, ctx.make_state = borders, piece, lambda parts: like(states, parts)
         ends = [part[:, -1].contiguous() for part in by_step]  # cuDNN takes nothing else
         outputs, _ = encoder(batch.take(last[:, :, None]), ctx.make_state(ends))
@@ -56,10 +56,10 @@ class _LastOutputs(torch.autograd.Function):
             ending = np.flatnonzero((last >= start) & (last < stop))
             rows = torch.from_numpy(ending).to(batch.device)
             places = torch.from_numpy(last[ending] - start).to(batch.device)
-            half = torch.autocast(
-                batch.device.type, dtype=torch.bfloat16, enabled=ctx.half, cache_enabled=False
+            autocast = torch.autocast(
+                batch.device.type, dtype=torch.bfloat16, enabled=ctx.bf16, cache_enabled=False
             )
-            with torch.enable_grad(), half:
+            with torch.enable_grad(), autocast:
                 border = [part[:, number].detach().contiguous().requires_grad_() for part in states]
                 outputs, state = ctx.encoder(batch.slice(start, stop), ctx.make_state(border))
                 ends = [outputs[rows, places], *state]

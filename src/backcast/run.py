@@ -51,7 +51,7 @@ from backcast.locks import held
 from backcast.machine import processor
 from backcast.nn.model import Model
 from backcast.prepared import CHECKSUM, Prepared, prepare
-from backcast.trainer import Trainer
+from backcast.trainer import Recorder, Trainer
 
 CONFIG, ENVIRONMENT, METRICS, CHECKPOINTS, MODEL = (
     "config.yaml", "environment.json", "metrics.jsonl", "checkpoints", "model",
@@ -61,8 +61,8 @@ MAY_DIFFER = ("data", "unlabeled", "from_run", "data_dir", "device", "checkpoint
 """Settings that may change when a run is resumed: the result does not depend on them, or a checksum guards it."""
 
 
-class RunFolder:
-    """The files of one run: a `Recorder` for the trainer."""
+class RunFolder(Recorder):
+    """The files of one run."""
 
     def __init__(self, path: Path, fingerprint: str, on_advance: Callable[[str], None]) -> None:
         self.path = path

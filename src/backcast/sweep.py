@@ -53,8 +53,16 @@ class FastEncoder(Protocol):
 def sweep(encoder: RecurrentEncoder, batch: Batch, steps: NDArray[np.int64]) -> State:
     """The states s_t of each row at its own `steps` (B, m), 0 .. row length: tensors (B·m, ...), no graph.
 
-    It stops at the largest step asked for, and what lies after a row's end never reaches its states.
+    It stops at the largest step asked for, and what lies after a row's end never reaches its states. Raises ValueError for
+    other steps.
     """
+    outside = (steps < 0) | (steps > batch.lengths[:, None])
+    if outside.any():
+        row, place = map(int, np.argwhere(outside)[0])
+        raise ValueError(
+            f"row {row} of the batch has {batch.lengths[row]} steps, so there is no state after {steps[row, place]}: "
+            "see the starts of the objective's plan"
+        )
     if isinstance(encoder, FastEncoder):
         found = _fast_sweep(encoder, batch, steps)
         if found is not None:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,10 +19,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from backcast.checkpoint import Checkpoint
+from backcast.config import Config
 from backcast.data.batching import epoch_batches
 from backcast.data.preprocessing import Preprocessing
 from backcast.data.sequences import Sequences
 from backcast.errors import RunError
+from backcast.history import chosen_by
 from backcast.inference import ROWS_AT_ONCE, evaluate, squared_error
 from backcast.nn.model import Model
 from backcast.objectives import Draw, Term, losses
@@ -31,34 +33,14 @@ from backcast.phases import Phase
 LOG_EVERY = 50  # steps between two lines of metrics within an epoch
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How weights are updated.
-
-    optimizer   "rmsprop" (decay 0.9, epsilon 1e-10 added outside the root) or "adam"
-    clip_norm   the gradient's norm is clipped to this
-    bf16        mixed precision: bf16 in the networks, float32 in weights and losses
-    checkpoint_seconds   time between two checkpoints within an epoch
-    balanced    the epoch is chosen by balanced accuracy, not by accuracy
-    """
-
-    batch_size: int
-    optimizer: str
-    clip_norm: float
-    bf16: bool
-    seed: int
-    device: torch.device
-    checkpoint_seconds: float
-    balanced: bool = False
-
-
-class Recorder(Protocol):
-    """Where a run leaves its traces."""
+class Recorder:
+    """Where a run leaves its traces: nowhere; a subclass keeps what it wants."""
 
     def metrics(self, entry: dict[str, Any]) -> None:
         """One line of metrics: `event` is "step" or "epoch"."""
 
-    def checkpoint(self, checkpoint: Checkpoint) -> None: ...
+    def checkpoint(self, checkpoint: Checkpoint) -> None:
+        """All that is needed to go on from here."""
 
     def weights(self, weights: dict[str, Tensor]) -> None:
         """The weights that are the result so far."""
@@ -97,7 +79,8 @@ class Trainer:
         train: Sequences,
         validation: Sequences | None,
         phases: list[Phase],
-        settings: Settings,
+        config: Config,
+        device: torch.device,
         measure: Callable[[int], dict[str, float]] = lambda epoch: {},
     ) -> None:
         """`measure`: what else to note after each epoch that classifies; it decides nothing.
@@ -105,12 +88,13 @@ class Trainer:
         It is told the epoch, from 1 in its phase.
         """
         self.measure = measure
-        self.model = model.to(settings.device)
+        self.model = model.to(device)
         self.preprocessing = preprocessing
         self.train = train
         self.validation = validation
         self.phases = phases
-        self.settings = settings
+        self.config = config
+        self.device = device
         self.position = Position()
         self.best: dict[str, Tensor] = {}
         self.optimizer = self._new_optimizer()
@@ -118,12 +102,12 @@ class Trainer:
 
     def rows_of(self, phase: Phase) -> NDArray[np.int64]:
         """The rows that teach something in `phase`: all, or those with a label."""
-        return np.flatnonzero(self.train.labelled) if phase.supervised else np.arange(len(self.train))
+        return np.flatnonzero(self.train.labelled) if phase.only_supervised else np.arange(len(self.train))
 
     @property
     def total_steps(self) -> int:
         return sum(
-            phase.epochs * math.ceil(len(self.rows_of(phase)) / self.settings.batch_size)
+            phase.epochs * math.ceil(len(self.rows_of(phase)) / self.config.batch_size)
             for phase in self.phases
         )
 
@@ -150,7 +134,7 @@ class Trainer:
 
     def step_terms(self, phase: Phase, rows: Any, draw: Draw) -> dict[str, Term]:
         """The losses of one batch, with a graph."""
-        batch = self.preprocessing.batch(self.train, rows, self.settings.device)
+        batch = self.preprocessing.batch(self.train, rows, self.device)
         with self._autocast():
             return losses(self.model, list(phase.objectives), batch, draw)
 
@@ -176,7 +160,7 @@ class Trainer:
             else:
                 weights[kind][rest] = tensor
         self.model.load_state_dict(weights["model"])
-        self.best = {name: tensor.to(self.settings.device) for name, tensor in weights["best"].items()}
+        self.best = {name: tensor.to(self.device) for name, tensor in weights["best"].items()}
         self.optimizer = self._new_optimizer()
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": slots, "param_groups": groups})
@@ -188,7 +172,7 @@ class Trainer:
     def _run_epoch(self, phase: Phase, recorder: Recorder, stop: Callable[[], bool]) -> None:
         at = self.position
         epoch = at.epochs_before + at.epoch
-        size, seed = self.settings.batch_size, self.settings.seed
+        size, seed = self.config.batch_size, self.config.seed
         batches = epoch_batches(self.train.lengths, self.rows_of(phase), size, seed, epoch)
         for group in self.optimizer.param_groups:
             group["lr"] = phase.rate(at.epoch)
@@ -203,7 +187,7 @@ class Trainer:
                 break
             if at.step % LOG_EVERY == 0:
                 recorder.metrics(self._entry("step", phase))
-            due = time.monotonic() - self._saved_at >= self.settings.checkpoint_seconds
+            due = time.monotonic() - self._saved_at >= 60 * self.config.checkpoint_minutes
             stopping = stop()
             if due or stopping:
                 self._save(recorder)
@@ -222,7 +206,7 @@ class Trainer:
             # A batch may have no part that needs a gradient: unlabelled rows of one step only.
             if loss.requires_grad:
                 loss.backward()
-            norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
+            norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
             self._require_finite(float(loss.detach()), float(norm), phase)
             self.optimizer.step()
         for name, term in terms.items():
@@ -247,7 +231,7 @@ class Trainer:
     def _end_epoch(self, phase: Phase, recorder: Recorder) -> None:
         at = self.position
         entry = self._entry("epoch", phase)
-        if phase.classifies and self.validation is not None:
+        if phase.supervised and self.validation is not None:
             began = time.monotonic()
             found, chosen, loss = self._judged(self.validation)
             at.seconds += time.monotonic() - began
@@ -255,7 +239,7 @@ class Trainer:
             if (chosen, -loss) > (at.best_accuracy, -at.best_loss):
                 at.best_accuracy, at.best_loss = chosen, loss
                 self.best = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
-        if phase.classifies:
+        if phase.supervised:
             entry |= self.measure(at.epoch + 1)
         # The weights come first: whoever reads the metrics of the last epoch expects its weights to be there.
         recorder.weights(self.best or self.model.state_dict())
@@ -268,9 +252,9 @@ class Trainer:
 
         In a regression only the loss decides.
         """
-        device, size = self.settings.device, ROWS_AT_ONCE
+        device, size = self.device, ROWS_AT_ONCE
         if not self.model.recurrent:  # attention's memory grows with the rows and the length
-            size = min(size, self.settings.batch_size)
+            size = min(size, self.config.batch_size)
         if rows.targets is not None:
             error = squared_error(self.model, self.preprocessing, rows, batch_size=size, device=device)
             return {"validation_loss": error}, 0.0, error
@@ -281,7 +265,7 @@ class Trainer:
             "validation_macro_f1": found.macro_f1,
             "validation_loss": found.loss,
         }
-        return noted, found.balanced_accuracy if self.settings.balanced else found.accuracy, found.loss
+        return noted, noted[chosen_by(self.config.class_weights)], found.loss
 
     def _entry(self, event: str, phase: Phase) -> dict[str, Any]:
         """The means of the epoch so far."""
@@ -307,14 +291,15 @@ class Trainer:
         self._saved_at = time.monotonic()
 
     def _new_optimizer(self) -> torch.optim.Optimizer:
-        """Each phase begins with a fresh one (not stated in the paper)."""
+        """Each phase begins with a fresh one (not stated in the paper). RMSProp's epsilon is added outside the root."""
         parameters = self.model.parameters()
-        if self.settings.optimizer == "adam":
+        if self.config.optimizer == "adam":
             return torch.optim.Adam(parameters, lr=1.0)
         return torch.optim.RMSprop(parameters, lr=1.0, alpha=0.9, eps=1e-10)
 
     def _autocast(self) -> Any:
-        if not self.settings.bf16:
+        """For `--precision bf16`: bf16 in the networks, float32 in weights and losses."""
+        if self.config.precision != "bf16":
             return nullcontext()
         # No cache: it would reuse casts made without a graph in the pass that needs one.
-        return torch.autocast(self.settings.device.type, dtype=torch.bfloat16, cache_enabled=False)
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, cache_enabled=False)

@@ -37,6 +37,14 @@ def window_starts(ends: Integers, truncation: int) -> Integers:
     return np.maximum(ends - truncation, 0)
 
 
+def window_positions(starts: Integers, lengths: Integers) -> Integers:
+    """The steps of windows from `starts` (B, m) on, as many as the longest of `lengths`: (B, m, max(lengths)).
+
+    Entries after a window's own end are padding.
+    """
+    return starts[:, :, None] + np.arange(int(lengths.max()))
+
+
 def draw_reconstruction(
     row_lengths: Integers,
     segment_length: int,

@@ -24,7 +24,7 @@ class Shape(NamedTuple):
 
 
 PIECE = 64
-WHAT = {"sweep": "sweep", "half": "sweep in bf16", "train": "forward + backward"}
+WHAT = {"sweep": "sweep", "bf16": "sweep in bf16", "train": "forward + backward"}
 USUAL = Shape(3, 128, 32, 784)
 SHAPES = [
     *(Shape(inputs, 128, batch, 784) for inputs, batch in product((1, 3, 128), (16, 32, 128))),
@@ -43,7 +43,7 @@ def plan(arguments: argparse.Namespace) -> Benchmark:
         groups = [_group(shape, what) for shape in shapes for what in WHAT]
     else:
         groups = [_group(shape, what) for shape in SHAPES for what in ("sweep", "train")]
-        groups += [_group(shape, what) for shape in LONG_SWEEPS for what in ("sweep", "half")]
+        groups += [_group(shape, what) for shape in LONG_SWEEPS for what in ("sweep", "bf16")]
     return Benchmark(
         "recurrence", "One recurrent layer, float32 where nothing else is said.", groups, COLUMNS
     )

@@ -9,11 +9,9 @@ from typing import Any
 import numpy as np
 import safetensors.torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from backcast import inference, process
 from backcast.build import build_network, build_trainer, choose_device
-from backcast.checkpoint import Checkpoint
 from backcast.config import Config
 from backcast.data.describe import unknown_symbols
 from backcast.data.preprocessing import Preprocessing
@@ -21,7 +19,7 @@ from backcast.data.sequences import Sequences
 from backcast.errors import InputError
 from backcast.methods import METHODS
 from backcast.nn.model import Model
-from backcast.trainer import Interrupted
+from backcast.trainer import Interrupted, Recorder
 
 SHAPE = ("hidden_size", "embedding_size", "decoder_hidden_size", "decoder_layers", "feedforward_size")
 """Settings on which the shapes of the weights depend."""
@@ -69,8 +67,8 @@ def restored(
     return FittedNetwork(network.eval(), reads, settings, outputs)
 
 
-class Watch:
-    """The trainer's `Recorder` in memory: keeps the epochs' metrics, reports them, and says when training is over.
+class Watch(Recorder):
+    """Training watched in memory: keeps the epochs' metrics, reports them, and says when training is over.
 
     patience  epochs without a better one after which it is over; None: never
     """
@@ -95,15 +93,6 @@ class Watch:
         ]
         if self.patience is not None and judged:  # the trainer keeps the first of the best, too
             self.over = len(judged) - 1 - judged.index(max(judged)) >= self.patience
-
-    def checkpoint(self, checkpoint: Checkpoint) -> None:
-        pass
-
-    def weights(self, weights: dict[str, Tensor]) -> None:
-        pass
-
-    def advance(self, description: str) -> None:
-        pass
 
 
 def learn(

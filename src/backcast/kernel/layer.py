@@ -42,7 +42,7 @@ class _Backward(ctypes.Structure):
 
 
 class _Kept(ctypes.Structure):
-    _fields_ = fields("half", "first steps places h c")
+    _fields_ = fields("bf16", "first steps places h c")
 
 
 def lstm(
@@ -69,11 +69,11 @@ def sweep(
     base: Tensor,
     h: Tensor,
     c: Tensor,
-    half: bool = False,
+    bf16: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """The states of each row of x (N, T[, I]) after its own `steps` (N, m), 0 .. T: h and c (N·m, H), no graph.
 
-    Each row is read up to its largest step; nothing else is stored. `half`: the products with the state are in
+    Each row is read up to its largest step; nothing else is stored. `bf16`: the products with the state are in
     bf16 and their sums in float32, where the processor has an instruction for that; otherwise it has no effect.
     """
     rows, wanted = steps.shape
@@ -86,7 +86,7 @@ def sweep(
     call, alive = _call(x, lengths, input_map, recurrent_map, base, h, c)
     kept_h, kept_c = (h.new_empty(rows * wanted, h.shape[1]) for _ in range(2))
     kept = _Kept(
-        half,
+        bf16,
         first.ctypes.data,
         in_order.ctypes.data,
         places.ctypes.data,

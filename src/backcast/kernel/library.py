@@ -21,7 +21,7 @@ from backcast.machine import instructions, processor
 VARIABLE = "BACKCAST_KERNEL"
 X86 = platform.machine().lower() in ("x86_64", "amd64")
 AVX2 = ("-mavx2", "-mfma")
-HALF = ("-mavx512bf16",)
+BF16 = ("-mavx512bf16",)
 AVX512 = ("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", *AVX2)
 FLAGS = {
     "avx512": ("-DWIDTH=16", *AVX512),
@@ -45,13 +45,13 @@ class KernelWarning(UserWarning):
 
 @dataclass(frozen=True)
 class Choice:
-    """The kernel in use; `functions` is None where there is none, and `reason` says why. `half`: bf16 sweeps?"""
+    """The kernel in use; `functions` is None where there is none, and `reason` says why. `bf16`: can it sweep in that?"""
 
     name: str
     reason: str
     functions: ctypes.CDLL | None
     path: Path | None = None
-    half: bool = False
+    bf16: bool = False
 
 
 _chosen: list[str] = []  # the names of the `using` blocks in effect, the innermost last
@@ -124,7 +124,7 @@ class _CannotBeLoaded(BuildError):
 
 
 def _open(name: str, reason: str) -> Choice:
-    extra = HALF if name == "avx512" and "avx512_bf16" in instructions() else ()
+    extra = BF16 if name == "avx512" and "avx512_bf16" in instructions() else ()
     try:
         path = library(name, FLAGS[name] + extra, processor())
     except BuildError:
@@ -135,8 +135,8 @@ def _open(name: str, reason: str) -> Choice:
         functions = ctypes.CDLL(str(path))
         for function in map(functions.__getattr__, FUNCTIONS):
             function.restype = ctypes.c_int
-        half = bool(functions.backcast_has_half())
+        bf16 = bool(functions.backcast_has_half())
     except (OSError, AttributeError) as error:
         forget(path)
         raise _CannotBeLoaded(f"{path}: cannot be loaded: {error}") from None
-    return Choice(name, reason, functions, path, half)
+    return Choice(name, reason, functions, path, bf16)

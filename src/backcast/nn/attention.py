@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from backcast.nn.decoder import sine_features
-from backcast.nn.embedding import Embedding
+from backcast.nn.embedding import Embedding, sinusoidal_positions
 
 WIDER = 4  # the feed-forward hidden layer's width, as a multiple of the network's
 EPSILON = 1e-6  # of the norms, as in Tensor2Tensor
@@ -94,7 +93,7 @@ def embed(embedding: Embedding, x: Tensor, dropout: Dropout) -> Tensor:
     embedded = embedding(x)
     exact = torch.promote_types(embedded.dtype, torch.float32)  # bf16 is too coarse for positions
     places = torch.arange(x.shape[1], device=x.device)
-    return dropout(embedded + sine_features(places, embedding.width, exact))
+    return dropout(embedded + sinusoidal_positions(places, embedding.width, exact))
 
 
 def average(outputs: Tensor, lengths: NDArray[np.int64]) -> Tensor:

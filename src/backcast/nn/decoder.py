@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from backcast import kernel
-from backcast.nn.embedding import Embedding
+from backcast.nn.embedding import Embedding, InputMap, sinusoidal_positions
 from backcast.nn.feedforward import FeedForward
-from backcast.nn.lstm import LSTMLayer, LSTMState
+from backcast.nn.lstm import FEWEST_STEPS, LSTMLayer, LSTMState
 
 
 class DecoderState(NamedTuple):
@@ -34,7 +34,7 @@ class Decoder(nn.Module):
     state_size, hidden_size   widths of the main network's state and of the decoder's
     bridged       a linear map turns the main network's state into the bottom layer's: for another width or kind of cell
     num_layers    2 in the paper; 1 for the ablation
-    position_cue  add sine features of the place to be reconstructed to the input (ours)
+    position_cue  add the sinusoidal position of the place to be reconstructed to the input (ours)
     """
 
     def __init__(
@@ -78,25 +78,23 @@ class Decoder(nn.Module):
     def forward(
         self,
         fed: Tensor,
-        is_fed: Tensor | None,
         places: Tensor,
         state: DecoderState,
         second_weight: Tensor | None = None,
     ) -> tuple[Tensor, DecoderState]:
         """L steps of decoding.
 
-        fed     (N, L[, C]) the elements that are fed
-        is_fed  (L,) 1.0 where an element is fed, 0.0 where the decoder gets nothing; None: fed everywhere
+        fed     (N, F[, C]) the elements that are fed at the first F of the steps; at the others the decoder gets nothing
         places  (N, L) int64, the position of each step's target in its row; only the position cue reads it
         returns (N, L, output_size) and the state after the last step
         """
-        hidden, bottom = self._bottom(fed, is_fed, places, state.bottom)
+        hidden, bottom = self._bottom(fed, places, state.bottom)
         top = state.top
         if self.top is not None and top is not None:
             hidden, top = self.top(hidden, top)
         return self.output(hidden, second_weight), DecoderState(bottom, top)
 
-    def sample_inputs(
+    def sample_by_kernel(
         self,
         truth: Tensor,
         feed_truth: Tensor,
@@ -121,7 +119,7 @@ class Decoder(nn.Module):
             cue = None
             if self.position_cue:
                 distinct, which = places.unique(return_inverse=True)
-                features = sine_features(distinct, self.embedding.width, self.weights_dtype)
+                features = sinusoidal_positions(distinct, self.embedding.width, self.weights_dtype)
                 cue = which, features @ self.bottom.weights[0].T
             top = None if self.top is None else self.top.maps()
             parts = (self.output.first, self.output.second, self.output.last)
@@ -131,19 +129,46 @@ class Decoder(nn.Module):
                 truth, feed_truth, uniform, h, c, self.bottom.maps(folded), cue, top, feedforward
             )
 
-    def _bottom(
-        self, fed: Tensor, is_fed: Tensor | None, places: Tensor, state: LSTMState
-    ) -> tuple[Tensor, LSTMState]:
-        if is_fed is None and not self.position_cue:
+    def _bottom(self, fed: Tensor, places: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
+        unfed = places.shape[1] - fed.shape[1]
+        if not unfed and not self.position_cue:
             folded = self.bottom.fold(self.embedding, fed)
             if folded is not None:
                 return self.bottom(fed, state, folded)
-        inputs = self.embedding(fed)
-        if is_fed is not None:
-            inputs = inputs * is_fed[:, None]
+        if unfed >= FEWEST_STEPS and kernel.usable(places, self.bottom.weights[0], *state):
+            found = self._table(fed, places)
+            if found is not None:
+                symbols, table = found
+                return self.bottom(symbols, state, table)
+        return self.bottom(self._inputs(fed, places), state)
+
+    def _inputs(self, fed: Tensor, places: Tensor) -> Tensor:
+        """What the bottom layer reads, (N, L, width): the embedded elements, then zeros; with the cue, that of each place."""
+        inputs = F.pad(self.embedding(fed), (0, 0, 0, places.shape[1] - fed.shape[1]))
         if self.position_cue:
-            inputs = inputs + sine_features(places, self.embedding.width, self.weights_dtype)
-        return self.bottom(inputs, state)
+            inputs = inputs + sinusoidal_positions(places, self.embedding.width, self.weights_dtype)
+        return inputs
+
+    def _table(self, fed: Tensor, places: Tensor) -> tuple[Tensor, InputMap] | None:
+        """The steps as symbols (N, L), and what each symbol adds to the bottom layer's gates.
+
+        A step that is not fed reads its place's cue alone, the same in every row: so the layer's input map is applied once
+        to each place, and once to each element that is fed. `_inputs` defines it. None where there are few steps a place.
+        """
+        weight, _, bias_ih, bias_hh = self.bottom.weights
+        count, first = fed.shape[:2]
+        others = places[:, first:]
+        distinct, which = (others if self.position_cue else torch.zeros_like(others)).unique(
+            return_inverse=True
+        )
+        if 2 * len(distinct) > which.numel():
+            return None
+        nothing = fed.new_empty(len(distinct), 0, *fed.shape[2:])
+        unfed, of_fed = self._inputs(nothing, distinct[:, None]), self._inputs(fed, places[:, :first])
+        inputs = torch.cat([unfed.flatten(0, 1), of_fed.flatten(0, 1)])
+        own = len(distinct) + torch.arange(count * first).reshape(count, first)
+        table = F.linear(inputs, weight, bias_ih + bias_hh)
+        return torch.cat([own, which], dim=1), InputMap(None, table)
 
 
 class Predictor(nn.Module):
@@ -166,11 +191,3 @@ class Predictor(nn.Module):
         """The main network's outputs (N, L, H) to next elements (N, L, output_size)."""
         hidden, state = self.layer(outputs, state)
         return self.output(hidden, second_weight), state
-
-
-def sine_features(places: Tensor, width: int, dtype: torch.dtype) -> Tensor:
-    """Positions (...,) as sines and cosines (..., width), as Vaswani et al. 2017 encode them."""
-    half = (width + 1) // 2
-    rates = torch.exp(torch.arange(half, device=places.device, dtype=dtype) * (-math.log(10_000.0) / half))
-    angles = places[..., None] * rates
-    return torch.cat([angles.sin(), angles.cos()], dim=-1)[..., :width]

@@ -1,7 +1,8 @@
-"""What an element of a sequence looks like to a network."""
+"""What an element of a sequence, and its place, look like to a network."""
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -51,18 +52,34 @@ class Embedding(nn.Module):
             return self.map(x)
         return F.one_hot(x, self.symbols).to(self.one.dtype) if self.symbols else x
 
-    def fold(self, weight: Tensor, bias: Tensor, x: Tensor) -> InputMap | None:
-        """The linear map `weight`·embed(x) + `bias` as one map of x (B, L[, C]), where that is cheaper.
+    def folded(self, weight: Tensor, bias: Tensor) -> InputMap | None:
+        """The linear map `weight`·embed(x) + `bias` as one map of x; None for real vectors that are left as they are.
 
-        For pixels that is a product with 1 or 3 columns instead of 128, for symbols a table. Only our kernel reads
-        tables, and a table of more symbols than x has elements costs more than it saves. On a GPU nothing is
-        folded: cuDNN wants a layer's own weights.
+        For pixels that is a product with 1 or 3 columns instead of 128, for symbols a table.
         """
-        if x.is_cuda:
-            return None
         if isinstance(self.map, nn.Linear):
             return InputMap(weight @ self.map.weight, bias + weight @ self.map.bias)
-        if self.symbols and x.numel() >= self.symbols and kernel.usable(x, weight):
+        if self.symbols:
             vectors = weight.T if self.map is None else self.map.weight @ weight.T
             return InputMap(None, vectors + bias)
         return None
+
+    def fold(self, weight: Tensor, bias: Tensor, x: Tensor) -> InputMap | None:
+        """`folded`, where that is cheaper for x (B, L[, C]).
+
+        Only our kernel reads tables, and a table of more symbols than x has elements costs more than it saves. On a
+        GPU nothing is folded: cuDNN wants a layer's own weights.
+        """
+        if x.is_cuda:
+            return None
+        if self.symbols and not (x.numel() >= self.symbols and kernel.usable(x, weight)):
+            return None
+        return self.folded(weight, bias)
+
+
+def sinusoidal_positions(places: Tensor, width: int, dtype: torch.dtype) -> Tensor:
+    """Positions (...,) as sines and cosines (..., width), as Vaswani et al. 2017 encode them."""
+    half = (width + 1) // 2
+    rates = torch.exp(torch.arange(half, device=places.device, dtype=dtype) * (-math.log(10_000.0) / half))
+    angles = places[..., None] * rates
+    return torch.cat([angles.sin(), angles.cos()], dim=-1)[..., :width]

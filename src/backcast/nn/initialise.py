@@ -1,4 +1,4 @@
-"""First weights, from the seed and each parameter's own name."""
+"""Initial weights, from the seed and each parameter's own name."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from backcast import rng
 def initialise(model: nn.Module, seed: int, forget_gate_bias: float = 1.0) -> None:
     """Sets every parameter of `model`: from torch's distributions, and the bias of the LSTMs' forget gates.
 
-    A part that is an `OwnFirstWeights` (iRNN, uRNN) says itself how it starts. The bias is not stated in the
+    A part that is an `OwnInitialWeights` (iRNN, uRNN) says itself how it starts. The bias is not stated in the
     paper; 1 is what TensorFlow's cell added at the time. For one seed a parameter's numbers depend only on its name, so
     the same main network starts with the same weights whatever else the model contains.
     """
-    own = dict(_first_weights(model, seed))
+    own = dict(_initial_weights(model, seed))
     for module_name, module in model.named_modules():
         if isinstance(module, nn.LayerNorm):
             module.reset_parameters()  # ones and zeros
@@ -42,21 +42,21 @@ def initialise(model: nn.Module, seed: int, forget_gate_bias: float = 1.0) -> No
 
 
 @runtime_checkable
-class OwnFirstWeights(Protocol):
+class OwnInitialWeights(Protocol):
     """A network whose source says how its weights start."""
 
-    def first_weights(self, name: str, shape: torch.Size, generator: torch.Generator) -> Tensor | None:
-        """The first values of the parameter `name`; None: as for any other."""
+    def initial_weights(self, name: str, shape: torch.Size, generator: torch.Generator) -> Tensor | None:
+        """The initial values of the parameter `name`; None: as for any other."""
 
 
-def _first_weights(model: nn.Module, seed: int) -> Iterator[tuple[nn.Parameter, Tensor]]:
+def _initial_weights(model: nn.Module, seed: int) -> Iterator[tuple[nn.Parameter, Tensor]]:
     for module_name, module in model.named_modules():
-        if isinstance(module, OwnFirstWeights):
+        if isinstance(module, OwnInitialWeights):
             parameters = dict(model.get_submodule(module_name).named_parameters())
             for name, parameter in parameters.items():
                 whole = f"{module_name}.{name}"
                 generator = rng.torch_generator("cpu", seed, "initialise", whole)
-                if (found := module.first_weights(name, parameter.shape, generator)) is not None:
+                if (found := module.initial_weights(name, parameter.shape, generator)) is not None:
                     yield parameter, found
 
 

@@ -39,7 +39,7 @@ class EmbeddedIRNN(nn.Module):
         outputs, h = self.rnn(self.embedding(x), state.h[None])
         return outputs, IRNNState(h[0])
 
-    def first_weights(self, name: str, shape: torch.Size, generator: torch.Generator) -> Tensor | None:
+    def initial_weights(self, name: str, shape: torch.Size, generator: torch.Generator) -> Tensor | None:
         """Identity recurrence, zero biases, input weights of standard deviation 0.001 (their section 3)."""
         if name == "rnn.weight_hh_l0":
             return torch.eye(shape[0])

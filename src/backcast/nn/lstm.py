@@ -142,14 +142,14 @@ class EmbeddedLSTM(nn.Module):
 
         From `state`, or zeros. None where the kernel cannot. Under bf16 autocast, in bf16 where the processor can.
         """
-        half = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
+        bf16 = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
         start = self.zero_state(len(x)) if state is None else LSTMState(*state)
         with torch.no_grad(), torch.autocast("cpu", enabled=False):
             if not kernel.usable(x, *self.layer.weights, *start):
                 return None  # before anything is made of a whole row
             folded = self.layer.fold(self.embedding, x)
             elements = x if folded else self.embedding(x)
-            return LSTMState(*kernel.sweep(elements, steps, *self.layer.maps(folded), *start, half))
+            return LSTMState(*kernel.sweep(elements, steps, *self.layer.maps(folded), *start, bf16))
 
     def run_to_ends(self, x: Tensor, state: LSTMState, lengths: NDArray[np.int64]) -> LSTMState | None:
         """The states after the first `lengths` (N,) steps of each row of x, by the kernel; None as above."""
@@ -168,16 +168,14 @@ class FixedLSTM:
     def __init__(self, encoder: EmbeddedLSTM) -> None:
         layer, embedding = encoder.layer, encoder.embedding
         weight, recurrent, bias_ih, bias_hh = layer.weights
-        self._embed: nn.Module = embedding
         base = bias_ih + bias_hh
-        if isinstance(embedding.map, nn.Linear):
-            self._embed = nn.Identity()
-            weight, base = weight @ embedding.map.weight, base + weight @ embedding.map.bias
+        folded = None if embedding.symbols > LARGEST_TABLE else embedding.folded(weight, base)
+        self._maps = layer.maps(folded)
+        self._table = folded is not None and folded.weight is None
+        self._embed: nn.Module = embedding
+        if folded is not None and folded.weight is not None:
+            self._embed, weight, base = nn.Identity(), folded.weight, folded.base
         self._cell = (weight, recurrent, base, torch.zeros_like(base))
-        self._maps, self._table = layer.maps(InputMap(weight, base)), False
-        if 0 < embedding.symbols <= LARGEST_TABLE:
-            vectors = weight.T if embedding.map is None else embedding.map.weight @ weight.T
-            self._maps, self._table = layer.maps(InputMap(None, vectors + base)), True
 
     @torch.no_grad()
     def __call__(self, x: Tensor, state: LSTMState, lengths: NDArray[np.int64]) -> LSTMState | None:

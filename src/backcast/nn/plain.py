@@ -16,7 +16,7 @@ from backcast.nn.gru import EmbeddedGRU
 from backcast.nn.irnn import EmbeddedIRNN
 from backcast.nn.lstm import EmbeddedLSTM
 from backcast.nn.model import Model
-from backcast.nn.urnn import ROOM, EmbeddedURNN
+from backcast.nn.urnn import EPSILON, EmbeddedURNN
 
 
 class PlainModel(nn.Module):
@@ -156,7 +156,7 @@ class _URNN(nn.Module):
     def step(self, state: State, inputs: Tensor) -> State:
         hidden = torch.addmm(inputs, torch.cat(state, dim=1), self.turn)
         real, imaginary = hidden.chunk(2, dim=1)
-        modulus = (real.square() + imaginary.square() + ROOM).sqrt()
+        modulus = (real.square() + imaginary.square() + EPSILON).sqrt()
         scale = (modulus + self.bias).relu() / modulus
         return real * scale, imaginary * scale
 

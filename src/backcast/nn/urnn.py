@@ -12,7 +12,7 @@ from torch.autograd.function import once_differentiable
 from backcast import rng
 from backcast.nn.embedding import Embedding
 
-ROOM = 1e-5  # added under the root of the modulus, which has no gradient at zero
+EPSILON = 1e-5  # added under the root of the modulus, which has no gradient at zero
 
 
 class URNNState(NamedTuple):
@@ -85,8 +85,8 @@ class EmbeddedURNN(nn.Module):
             last = outputs[:, -1].clone()  # a view would keep all outputs in memory
         return outputs, URNNState(*last.chunk(2, dim=1))
 
-    def first_weights(self, name: str, shape: torch.Size, generator: torch.Generator) -> Tensor | None:
-        """Each parameter's first values (their section 4).
+    def initial_weights(self, name: str, shape: torch.Size, generator: torch.Generator) -> Tensor | None:
+        """Each parameter's initial values (their section 4).
 
         Phases uniform in ±π, reflections in ±1, V as Glorot & Bengio, b zero, a first state of length about 1.
         """
@@ -158,4 +158,4 @@ def _by_unit(parts: Tensor) -> Tensor:
 
 def _inverse_modulus(z: Tensor) -> Tensor:
     """1 / |z| of every unit, (..., 2H) to (..., H)."""
-    return _by_unit(z.square()).sum(dim=-2).add_(ROOM).rsqrt_()
+    return _by_unit(z.square()).sum(dim=-2).add_(EPSILON).rsqrt_()

@@ -56,6 +56,17 @@ class Term:
     count: int
     correct: int | None = None
 
+    @staticmethod
+    def nothing(device: torch.device, correct: int | None = None) -> Term:
+        """The term of a batch from which the objective learns nothing."""
+        return Term(torch.zeros((), device=device), 0, correct)
+
+    @staticmethod
+    def of_segments(losses: Tensor, lengths: NDArray[np.int64]) -> Term:
+        """The sum of the targets' losses (B·n, L); what lies past a segment's own of `lengths` (B, n) is padding."""
+        own = torch.from_numpy(windows.target_mask(lengths).reshape(losses.shape)).to(losses.device)
+        return Term(torch.where(own, losses, 0.0).sum(), int(lengths.sum()))
+
 
 class Objective(Protocol):
     """Something to learn: it says where it needs a state, and returns a loss from there on."""

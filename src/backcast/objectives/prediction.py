@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-
 from backcast import windows
 from backcast.batch import Batch
 from backcast.errors import require_count
@@ -44,12 +42,10 @@ class Prediction:
         assert model.predictor is not None and plan.segments is not None
         _, places, lengths = plan.segments
         if not lengths.any():
-            return Term(torch.zeros((), device=batch.device), 0)
+            return Term.nothing(batch.device)
         elements = batch.take(windows.segment_positions(places, lengths, backwards=False))
         outputs, _ = model.encoder(elements[:, :-1], states)
         second_weight = model.predictor.output.drop(draw.generator("dropconnect/predictor", batch.device))
         start = model.predictor.layer.zero_state(len(elements))
         predicted, _ = model.predictor(outputs, start, second_weight)
-        losses = model.element_losses(predicted, elements[:, 1:])
-        mask = torch.from_numpy(windows.target_mask(lengths).reshape(losses.shape)).to(batch.device)
-        return Term(torch.where(mask, losses, 0.0).sum(), int(lengths.sum()))
+        return Term.of_segments(model.element_losses(predicted, elements[:, 1:]), lengths)

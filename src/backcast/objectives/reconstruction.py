@@ -74,9 +74,9 @@ class Reconstruction:
         assert model.decoder is not None and plan.segments is not None
         anchors, places, lengths = plan.segments
         if not lengths.any():
-            return Term(torch.zeros((), device=batch.device), 0)
+            return Term.nothing(batch.device)
         window = (anchors - plan.starts).ravel()
-        x = batch.take(plan.starts[:, :, None] + np.arange(int(window.max())))
+        x = batch.take(windows.window_positions(plan.starts, window))
         state = run_to_ends(model.encoder, x, states, window)
 
         positions = windows.segment_positions(places, lengths, self.backwards)
@@ -85,33 +85,28 @@ class Reconstruction:
         target_places = torch.from_numpy(positions[:, :, 1:].reshape(len(fed), -1)).to(batch.device)
         second_weight = model.decoder.output.drop(draw.generator("dropconnect/decoder", batch.device))
         if self.decoder_input == "scheduled":
-            fed = self._sample_inputs(model, batch, fed, target_places, state, second_weight, draw)
+            fed = self._scheduled_inputs(model, batch, fed, target_places, state, second_weight, draw)
         predicted = self.decode(model.decoder, fed, target_places, state, second_weight)
-        losses = model.element_losses(predicted, target)
-        mask = torch.from_numpy(windows.target_mask(lengths).reshape(losses.shape)).to(batch.device)
-        return Term(torch.where(mask, losses, 0.0).sum(), int(lengths.sum()))
+        return Term.of_segments(model.element_losses(predicted, target), lengths)
 
     def decode(
         self, decoder: Decoder, fed: Tensor, places: Tensor, state: State, second_weight: Tensor | None
     ) -> Tensor:
         """All steps of the segments (N, L) at once, from known inputs: (N, L, output_size)."""
         length = fed.shape[1]
-        is_fed = None
         if self.decoder_input == "unfed":
-            is_fed = torch.zeros(length, device=fed.device, dtype=state[0].dtype)
-            is_fed[0] = 1.0
+            fed = fed[:, :1]
         carried = decoder.initial_state(state)
         pieces = []
         step = self.decoder_truncation or length
         for start in range(0, length, step):
             part = slice(start, start + step)
             carried = carried.detach() if start else carried
-            fed_flags = None if is_fed is None else is_fed[part]
-            predicted, carried = decoder(fed[:, part], fed_flags, places[:, part], carried, second_weight)
+            predicted, carried = decoder(fed[:, part], places[:, part], carried, second_weight)
             pieces.append(predicted)
         return pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=1)
 
-    def _sample_inputs(
+    def _scheduled_inputs(
         self,
         model: Model,
         batch: Batch,
@@ -143,7 +138,7 @@ class Reconstruction:
             uniform = torch.from_numpy(draws.reshape(count, length))
         part = slice(0, last_sampled + 1)
         asked = truth[:, part], feed_truth[:, part], uniform[:, part].to(batch.device), places[:, part]
-        fed = model.decoder.sample_inputs(*asked, state, second_weight)
+        fed = model.decoder.sample_by_kernel(*asked, state, second_weight)
         if fed is None:
             fed = sample_inputs(model, *asked, state, second_weight)
         return torch.cat([fed, truth[:, last_sampled + 1 :]], dim=1)
@@ -160,7 +155,7 @@ def sample_inputs(
 ) -> Tensor:
     """What the decoder is fed, (N, L[, C]), step by step: the truth (N, L[, C]), or its own last output.
 
-    feed_truth (N, L) bool, uniform (N, L) in [0, 1) for `own_output`. This defines what `Decoder.sample_inputs`
+    feed_truth (N, L) bool, uniform (N, L) in [0, 1) for `own_output`. This defines what `Decoder.sample_by_kernel`
     computes, and runs where the kernel cannot.
     """
     decoder = model.decoder
@@ -170,7 +165,7 @@ def sample_inputs(
         carried = decoder.initial_state(state)
         for step in range(1, truth.shape[1]):
             last = inputs[-1][:, None]
-            predicted, carried = decoder(last, None, places[:, step - 1 : step], carried, second_weight)
+            predicted, carried = decoder(last, places[:, step - 1 : step], carried, second_weight)
             own = own_output(model, predicted[:, 0], uniform[:, step])
             keep = feed_truth[:, step].reshape(len(truth), *[1] * (truth.ndim - 2))
             inputs.append(torch.where(keep, truth[:, step], own))

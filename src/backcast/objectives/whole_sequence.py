@@ -45,7 +45,7 @@ class WholeSequence:
     def loss(self, model: Model, batch: Batch, plan: Plan, states: State, draw: Draw) -> Term:
         count = int((batch.lengths - 1).sum())
         if not count:
-            return Term(torch.zeros((), device=batch.device), 0)
+            return Term.nothing(batch.device)
         return Term(sum_of_chunks(model, lambda: self._chunks(model, batch, plan, states)), count)
 
     def _chunks(self, model: Model, batch: Batch, plan: Plan, states: State) -> Iterator[Tensor]:
@@ -54,7 +54,7 @@ class WholeSequence:
         state, chunk, last = states, self._chunk(batch), int(batch.lengths.max()) - 1
         if self.from_end:
             window = (batch.lengths[:, None] - plan.starts).ravel()
-            x = batch.take(plan.starts[:, :, None] + np.arange(int(window.max())))
+            x = batch.take(windows.window_positions(plan.starts, window))
             state = run_to_ends(model.encoder, x, states, window)
         for start in range(0, last, chunk):
             stop = min(start + chunk, last)

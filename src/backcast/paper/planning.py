@@ -166,7 +166,7 @@ def steps_of(job: Job, rows: int) -> int:
     """Training steps of a job on that many rows, roughly."""
     config, total = job.config, 0
     for phase in phases(config):
-        read = rows * config.labeled if phase.supervised else rows
+        read = rows * config.labeled if phase.only_supervised else rows
         total += phase.epochs * math.ceil(read / config.batch_size)
     return total
 

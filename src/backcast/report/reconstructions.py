@@ -111,8 +111,9 @@ def _reconstruct(
     element, carried = x[places[:, :1]], decoder.initial_state(tuple(part[row] for part in states))
     for step in range(1, len(order)):
         unfed = step > 1 and model.config.decoder_input == "unfed"
-        is_fed = torch.zeros(1, device=x.device) if unfed else None
-        predicted, carried = decoder(element, is_fed, places[:, step : step + 1], carried)
+        predicted, carried = decoder(
+            element[:, :0] if unfed else element, places[:, step : step + 1], carried
+        )
         element = _likeliest(model, predicted)
         own = positions[:, step] != positions[:, step - 1]
         result[whose[own], positions[own, step]] = element[:, 0].cpu().numpy()[own]

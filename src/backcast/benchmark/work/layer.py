@@ -23,7 +23,7 @@ class Work(Base):
     """Settings: input, hidden, batch, length, and
 
     layer  `backcast`: an LSTM after its embedding, or without one where inputs are as wide; `torch`: nn.LSTM
-    what   `sweep`: only the states at the end; `half`: the same under autocast in bf16; `train`: all outputs,
+    what   `sweep`: only the states at the end; `bf16`: the same under autocast in bf16; `train`: all outputs,
            and the gradients of a random projection
     pieces `torch` sweeps in calls of this many steps; None: in one call
     """
@@ -47,7 +47,7 @@ class Work(Base):
 
     def run(self) -> dict[str, float]:
         what = self.settings["what"]
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=what == "half"):
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=what == "bf16"):
             return {"seconds": seconds(self._train if what == "train" else self._sweep)}
 
     def _train(self) -> None:

@@ -12,6 +12,7 @@ from backcast.benchmark.work.method import DRAW
 from backcast.benchmark.work.method import Work as Method
 from backcast.objectives import Reconstruction
 from backcast.sweep import like, run_to_ends, sweep
+from backcast.windows import window_positions
 
 
 class Work(Method):
@@ -44,7 +45,7 @@ class Work(Method):
         lengths = (segments.anchors - window_starts).ravel()
 
         def windows() -> None:
-            x = batch.take(window_starts[:, :, None] + np.arange(int(lengths.max())))
+            x = batch.take(window_positions(window_starts, lengths))
             run_to_ends(model.encoder, x, second, lengths)
 
         timed("windows", windows)

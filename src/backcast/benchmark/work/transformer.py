@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from backcast.benchmark.transformer_size import HEADS, LAYERS, WIDER
 from backcast.benchmark.work.training import CLASSES, TrainingStep
-from backcast.nn.decoder import sine_features
+from backcast.nn.embedding import sinusoidal_positions
 
 
 class Work(TrainingStep):
@@ -34,6 +34,6 @@ class Work(TrainingStep):
         return [*self.embedding.parameters(), *self.encoder.parameters(), *self.head.parameters()]
 
     def loss(self) -> Tensor:
-        places = sine_features(torch.arange(self.x.shape[1]), self.width, self.x.dtype)
+        places = sinusoidal_positions(torch.arange(self.x.shape[1]), self.width, self.x.dtype)
         outputs = self.encoder(self.embedding(self.x) + places)
         return F.cross_entropy(self.head(outputs.mean(dim=1)), self.labels)
