@@ -215,9 +215,8 @@ def test_in_evaluation_attention_drops_nothing() -> None:
     model, batch = make_model("transformer"), make_batch([9, 5])
 
     def loss(step: int) -> float:
-        return float(
-            losses(model, [AveragedClassification()], batch, Draw(0, 0, step))["classification"].total
-        )
+        term = losses(model, [AveragedClassification()], batch, Draw(0, 0, step))["classification"]
+        return float(term.total.detach())
 
     assert loss(0) != loss(1)
     model.eval()
