@@ -16,6 +16,8 @@ import pytest
 
 from backcast.build import describe_model, load_model
 from backcast.cli import main
+from backcast.data.preprocessing import Preprocessing
+from backcast.errors import InputError
 from backcast.files import write_json
 from backcast.stream_lines import Streams
 from backcast.streaming import StreamSession
@@ -197,6 +199,7 @@ def test_unknown_symbols_are_named_once(tmp_path: Path, stream: Stream) -> None:
 
 
 NAMED = replace(REAL, columns=("celsius", "vib"))
+FINE = Preprocessing("real", 1, (0.0,), (0.1,))
 BAD = {
     "no json": (REAL, "[1, 2]\n{", "line 2: is no JSON"),
     "width": (REAL, "[1, 2]\n[1]", r"line 2: x is [1]; a step of this model is a list of 2 numbers"),
@@ -204,6 +207,7 @@ BAD = {
     "nan": (REAL, "[1, NaN]", "line 1: x is [1, nan]"),
     "float": (REAL, "[1, 2]\n[1, 1e300]", "line 2: x is [1, 1e+300]; a step of this model is"),
     "huge": (REAL, f"[1, 1{'0' * 400}]", "a step of this model is"),
+    "overflow": (FINE, "1\n3e38", "line 2: x is 3e+38, beyond what 32 bits hold once it is standardised"),
     "word": (REAL, '["a", 1]', "line 1: x is ['a', 1]"),
     "key": (REAL, '{"id": 1, "xx": [1, 2]}', "unknown key 'xx'; an object has id, x and end; did you mean"),
     "id": (REAL, '{"id": [1], "x": [1, 2]}', "id is [1]; it must be a text or a whole number"),
@@ -224,6 +228,30 @@ def test_a_bad_line_is_named_behind_the_answers_before_it(what: str, tmp_path: P
     answers, error = stream(save_model(tmp_path / "model", preprocessing), text, status=2)
     assert message in error and error.count("\n") == 1
     assert len(answers) == (1 if "line 2" in message else 0)
+
+
+def test_a_number_that_overflows_loses_nothing_of_what_came_before(tmp_path: Path, stream: Stream) -> None:
+    run, state = save_model(tmp_path / "model", FINE), str(tmp_path / "state")
+    answers, error = stream(run, "1\n2\n-3e38\n4\n", "--state", state, status=2)
+    assert [one["steps"] for one in answers] == [1, 2] and "line 3: x is -3e+38" in error
+    assert [one["steps"] for one in stream(run, "3e37\n", "--state", state)[0]] == [
+        3
+    ]  # the largest that fits
+
+
+def test_an_error_in_the_reading_leaves_the_state_as_it_was(
+    run: Path, tmp_path: Path, stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = tmp_path / "state"
+    stream(run, "[1, 2]\n", "--state", str(state))
+    before = state.read_bytes()
+
+    def broken(*given: object, **named: object) -> None:
+        raise InputError("what push refuses")
+
+    monkeypatch.setattr(StreamSession, "push", broken)
+    stream(run, '{"id": "new", "x": [3, 4]}\n', "--state", str(state), status=2)
+    assert state.read_bytes() == before
 
 
 def test_a_stream_whose_state_has_overflowed_is_named_and_dropped(tmp_path: Path, stream: Stream) -> None:

@@ -103,6 +103,7 @@ class Streams:
         self._pieces: dict[Id, deque[_Piece]] = {}
         self._overflowed: InputError | None = None
         self._answers = self._line = 0
+        self.whole = True  # nothing is half read; for ever false where `feed` has raised
         self._rest = b""
         self._decoder = codecs.getincrementaldecoder("utf-8-sig")()  # a byte-order mark is no character
 
@@ -111,7 +112,7 @@ class Streams:
 
         last  nothing more comes: a line without its newline counts, and streams that read on since their last answer get one
         """
-        error = None
+        self.whole, error = False, None
         try:
             self._take(chunk, last)
         except InputError as found:
@@ -120,7 +121,9 @@ class Streams:
             for id, steps in self._steps.items():
                 if steps != self._answered.get(id):
                     self._answer_due(id)
-        return self._read(), self._overflowed or error
+        answers = self._read()
+        self.whole = True
+        return answers, self._overflowed or error
 
     def save(self, path: Path) -> None:
         """Writes all open streams, to continue later. Raises OSError."""
@@ -166,6 +169,7 @@ class Streams:
         if self.kind == "real":
             found = x if isinstance(x, list) else [x]
             if len(found) == self.channels and all(map(_is_number, found)):
+                self._require_32_bits(found, place)
                 return [found]
             wanted = "a number" if self.channels == 1 else f"a list of {self.channels} numbers"
             if features := feature_names(self._session.model.preprocessing):
@@ -185,6 +189,16 @@ class Streams:
                 return [x]
             wanted = "a word or a whole number"
         raise InputError(f"{place}: x is {reprlib.repr(x)}; a step of this model is {wanted}{self._hint}")
+
+    def _require_32_bits(self, step: list[Any], place: str) -> None:
+        """Raises InputError for a number that overflows once standardised: `push` would refuse all that is read with it."""
+        reads = self._session.model.preprocessing
+        for value, mean, std in zip(step, reads.mean, reads.std, strict=True):
+            if abs((value - mean) / std) > LARGEST:
+                raise InputError(
+                    f"{place}: x is {reprlib.repr(value)}, beyond what 32 bits hold once it is standardised "
+                    f"(mean {mean:.3g}, standard deviation {std:.3g} in training); leave the step out"
+                )
 
     def _bytes(self, chunk: bytes, last: bool) -> None:
         self._plan(None, chunk)
