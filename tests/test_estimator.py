@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy.sparse import csr_matrix
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.exceptions import NotFittedError
@@ -196,11 +197,24 @@ def test_a_refit_that_fails_leaves_the_estimator_as_it_was() -> None:
     x, y = rows()
     model = clone(CLASSIFIER).set_params(epochs=1).fit(x, y)
     regressor = clone(REGRESSOR).set_params(epochs=1).fit(x, y)
-    before = model.predict(x), regressor.predict(x)
+    encoder = clone(ENCODER).fit(x)
+    before = model.predict(x), regressor.predict(x), encoder.transform(x)
     for one in (model, regressor):
         with pytest.raises(InputError, match="patience"):
-            one.set_params(patience=1).fit(x, 7 + 9 * y)
-    assert np.array_equal(before[0], model.predict(x)) and np.array_equal(before[1], regressor.predict(x))
+            one.set_params(patience=1).fit(x[:, :8], 7 + 9 * y)
+        with pytest.raises(TypeError, match="Sparse data was passed"):
+            one.fit(csr_matrix(x), y)
+        one.pretrain(x[:, :8])  # is for the fit that follows
+    with pytest.raises(InputError, match="device"):
+        encoder.set_params(device="tpu").fit(list(x))
+    encoder.set_params(device="cpu")
+    for one, say, said in zip(
+        (model, regressor, encoder), ("predict", "predict", "transform"), before, strict=True
+    ):
+        assert np.array_equal(getattr(one, say)(x), said) and one.n_features_in_ == STEPS
+    shorter = clone(ENCODER).fit(x).fit(x[:, :8])
+    assert shorter.n_features_in_ == 8 and shorter.transform(x[:, :8]).shape == (40, 8)
+    assert not hasattr(shorter.fit(list(x)), "n_features_in_")
 
 
 def test_minus_one_among_words_is_no_class() -> None:

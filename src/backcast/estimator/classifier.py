@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -77,7 +78,8 @@ class BackcastClassifier(ClassifierMixin, SupervisedEstimator):
         """
         config = self._training_config()
         labels = as_labels(y, "y")
-        rows = self._rows(X, config, config.kind, fitting=True)
+        seen = copy(self)
+        rows = seen._rows(X, config, config.kind, fitting=True)
         require_one_each(labels, rows, "y")
         weights = row_weights(sample_weight, len(rows))
         codes, classes = self._encoded(labels, weights > 0)
@@ -87,8 +89,8 @@ class BackcastClassifier(ClassifierMixin, SupervisedEstimator):
         rows = with_weights(replace(rows, labels=codes, classes=tuple(classes.tolist())), weights)
         validation = None
         if require_pairs(X_val, y_val):
-            validation = self._validation_rows(X_val, y_val, config, rows, table)
-        self._phase_2(rows, validation, config, outputs=len(classes))
+            validation = seen._validation_rows(X_val, y_val, config, rows, table)
+        self._phase_2(rows, validation, config, outputs=len(classes), seen=seen)
         self.classes_ = classes  # only now: where training fails, the network of before keeps its own
         return self
 

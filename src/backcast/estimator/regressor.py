@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -47,7 +48,8 @@ class BackcastRegressor(RegressorMixin, SupervisedEstimator):
         """
         config = self._training_config()
         targets = as_targets(y, "y")
-        rows = self._rows(X, config, config.kind, fitting=True)
+        seen = copy(self)
+        rows = seen._rows(X, config, config.kind, fitting=True)
         require_one_each(targets, rows, "y")
         weights = row_weights(sample_weight, len(rows))
         known = ~np.isnan(targets) & (weights > 0)
@@ -61,13 +63,13 @@ class BackcastRegressor(RegressorMixin, SupervisedEstimator):
         rows = with_weights(replace(rows, targets=(targets - mean) / scale), weights)
         validation = None
         if require_pairs(X_val, y_val):
-            validation = self._rows(X_val, config, read_as(rows.kind), fitting=False)
+            validation = seen._rows(X_val, config, read_as(rows.kind), fitting=False)
             targets = as_targets(y_val, "y_val")
             require_one_each(targets, validation, "y_val")
             if np.isnan(targets).all():
                 raise InputError("no row of y_val has a target, so X_val chooses nothing; leave both out")
             validation = replace(validation, targets=(targets - mean) / scale)
-        self._phase_2(rows, validation, config, outputs=1)
+        self._phase_2(rows, validation, config, outputs=1, seen=seen)
         self.target_mean_, self.target_scale_ = mean, scale  # only now: training may have failed
         return self
 
