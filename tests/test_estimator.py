@@ -75,9 +75,9 @@ def test_minus_one_beside_other_classes_is_asked_about() -> None:
     x = rows(30)[0]
     quick = clone(CLASSIFIER).set_params(epochs=1)
     moves = np.arange(30) % 3 - 1  # down, flat, up
-    for y in (moves, moves.astype(float), [*moves[:29], None]):
+    for y in (moves, moves.astype(float), [*moves[:29], None], moves.astype(str), list(map(str, moves))):
         with pytest.warns(UserWarning, match="if -1 is a class, set missing_label=None") as said:
-            assert quick.fit(x, y).classes_.tolist() == [0, 1]
+            assert list(map(int, quick.fit(x, y).classes_)) == [0, 1]
         assert said[0].filename == __file__
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -85,6 +85,21 @@ def test_minus_one_beside_other_classes_is_asked_about() -> None:
         quick.fit(x, np.where(np.arange(30) < 15, moves % 2, -1))  # half of them without a label
         quick.fit(x, [None if move < 0 else move for move in moves])
         quick.fit(x, [-1 if move < 0 else "ab"[move] for move in moves])
+        quick.fit(x, np.where(np.arange(30) < 15, moves % 2, -1).astype(str))
+
+
+def test_the_text_nan_is_asked_about() -> None:
+    x = rows(30)[0]
+    words = ["deu", "fra", None] * 10
+    for missing_label in (-1, None):
+        quick = clone(CLASSIFIER).set_params(epochs=1, missing_label=missing_label)
+        for y in (np.array(["deu", "fra", np.nan] * 10), ["deu", "fra", "nan"] * 10):
+            with pytest.warns(UserWarning, match="the text 'nan'.* if it is a class, give it another name"):
+                assert quick.fit(x, y).classes_.tolist() == ["deu", "fra"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        quick.fit(x, words)
+        quick.set_params(missing_label="nan").fit(x, ["deu", "fra", "nan"] * 10)
 
 
 def rows(count: int = 40, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 from backcast.build import TrainedModel, choose_device
 from backcast.config import Config
 from backcast.data.sequences import Sequences, read_as
-from backcast.data.store.labels import encode_labels, is_missing
+from backcast.data.store.labels import WHOLE, encode_labels, is_missing
 from backcast.errors import InputError
 from backcast.estimator.supervised import (
     SupervisedEstimator,
@@ -40,6 +40,11 @@ CUT = (
     "labels as a list or as objects; if not, set missing_label=None"
 )
 
+NAN_TEXT = (
+    "rows of y that are the text 'nan', which is what NumPy makes of NaN among words, are taken as rows without a label; "
+    "if it is a class, give it another name; if it is not, None in its place says so without this warning"
+)
+
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class BackcastClassifier(ClassifierMixin, SupervisedEstimator):
@@ -49,8 +54,9 @@ class BackcastClassifier(ClassifierMixin, SupervisedEstimator):
 
     class_weight   None: all classes the same; "balanced", or a dictionary of classes and weights, as everywhere in
                    scikit-learn. The rows that choose the epoch are weighted in the same way
-    missing_label  the label that means "none"; None: only None, NaN, pandas' NA and "" do, and -1 is a class. A warning is
-                   given where -1 may have been meant as one: beside other whole numbers, on less than half of the rows
+    missing_label  the label that means "none"; None: only None, NaN (also as text), pandas' NA and "" do, and -1 is a
+                   class. A warning is given where -1 may have been meant as one (beside other whole numbers, on less than
+                   half of the rows), and where NaN is a text
 
     classes_         (classes,) in order
     network_         the trained network
@@ -175,19 +181,26 @@ class BackcastClassifier(ClassifierMixin, SupervisedEstimator):
             warnings.warn(MINUS_ONE, UserWarning, stacklevel=3)
         if labels.dtype == "U1" and "-" in classes and self._missing == -1:
             warnings.warn(CUT, UserWarning, stacklevel=3)
+        if not _is_nan_text(self.missing_label) and any(map(_is_nan_text, labels.tolist())):
+            warnings.warn(NAN_TEXT, UserWarning, stacklevel=3)
         found = np.array(classes)
         return codes, found if labels.dtype == object else found.astype(labels.dtype)
 
     def _may_be_a_class(self, labels: NDArray[Any], classes: tuple[Any, ...]) -> bool:
-        """Whether -1, taken for "no label", looks like one of the classes, as in -1, 0, 1.
+        """Whether -1, taken for "no label", looks like one of the classes, as in -1, 0, 1 or "-1", "0", "1".
 
         scikit-learn's semi-supervised estimators never ask. Rows without a label are usually the most, so who means them
         is asked only where they are few.
         """
-        if self._missing != -1 or not all(isinstance(one, int) for one in classes):
+        whole = all(isinstance(one, int) or WHOLE.fullmatch(str(one)) for one in classes)
+        if self._missing != -1 or not whole:
             return False
-        count = sum(not is_missing(label) and label == -1 for label in labels.tolist())
+        count = sum(not is_missing(label) and label in (-1, "-1") for label in labels.tolist())
         return 0 < 2 * count < len(labels)
+
+
+def _is_nan_text(label: Any) -> bool:
+    return isinstance(label, str) and label.lower() == "nan"
 
 
 def as_labels(y: Any, name: str) -> NDArray[Any]:
