@@ -374,6 +374,19 @@ def test_a_regressor_of_an_attention_network() -> None:
     assert model.fit(x, x.mean(axis=1)).predict(x).shape == (40,)
 
 
+@pytest.mark.parametrize("exponent", [530, -700, -1000])
+def test_targets_of_any_size_are_standardised(exponent: int) -> None:
+    x, _ = rows()
+    targets, quick = (
+        np.ldexp(np.round(x.mean(axis=1), 2).astype(np.float32), 40),
+        clone(REGRESSOR).set_params(epochs=2),
+    )
+    unit, model = quick.fit(x, targets), clone(quick).fit(x, np.ldexp(targets.astype(float), exponent))
+    assert model.target_scale_ == np.ldexp(unit.target_scale_, exponent)
+    assert np.array_equal(model.predict(x), np.ldexp(unit.predict(x), exponent))
+    assert unit.target_scale_ == np.sqrt(np.average((targets - unit.target_mean_) ** 2))
+
+
 X, Y = rows(8)
 NAN = np.where(np.arange(STEPS) == 2, np.nan, X)
 REFUSED = [
@@ -454,6 +467,9 @@ def test_predict_refuses() -> None:
         ({"patience": 3}, "patience=3 needs rows that choose the epoch"),
         ({"device": "tpu"}, "device tpu"),
         ({"position_cue": True}, "say position_cue=False"),
+        ({"class_weight": {0: 1, 1: -0.5}}, "class_weight of 1 is -0.5; it must be finite and not negative"),
+        ({"class_weight": {0: float("nan")}}, "class_weight of 0 is nan; it must be finite"),
+        ({"class_weight": {1: float("inf")}}, "class_weight of 1 is inf; it must be finite"),
         ({"class_weight": {0: 0, 1: 0}}, "class_weight leaves no row that counts"),
     ],
 )
@@ -473,3 +489,8 @@ def test_unknown_parameters_and_what_cannot_learn_without_labels() -> None:
         clone(REGRESSOR).fit(X, [np.nan] * 8)
     with pytest.raises(InputError, match="not numbers; for classes there is BackcastClassifier"):
         clone(REGRESSOR).fit(X, ["a"] * 8)
+    for targets in ([1.7e308, 1.7e308, -1.7e308, 0] * 2, [1.7e308] * 8):
+        with pytest.raises(
+            InputError, match=r"y is beyond what 64 bits can average: its targets lie in .*1\.7e\+308;"
+        ):
+            clone(REGRESSOR).fit(X, targets)

@@ -91,6 +91,9 @@ class BackcastClassifier(ClassifierMixin, SupervisedEstimator):
         codes, classes = self._encoded(labels, weights > 0)
         present = codes >= 0
         table = compute_class_weight(self.class_weight, classes=classes, y=classes[codes[present]])
+        for name, weight in zip(classes.tolist(), table.tolist(), strict=True):
+            if not (math.isfinite(weight) and weight >= 0):
+                raise InputError(f"class_weight of {name!r} is {weight}; it must be finite and not negative")
         weights[present] *= table[codes[present]]
         rows = with_weights(replace(rows, labels=codes, classes=tuple(classes.tolist())), weights)
         validation = None

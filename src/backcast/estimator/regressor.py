@@ -57,9 +57,14 @@ class BackcastRegressor(RegressorMixin, SupervisedEstimator):
             raise InputError(
                 "no row of y has a target (all are NaN); pretrain(X) and BackcastEncoder learn without any, fit needs some"
             )
-        mean = float(np.average(targets[known], weights=weights[known]))
-        spread = np.average((targets[known] - mean) ** 2, weights=weights[known])
-        scale = float(np.sqrt(spread)) or 1.0
+        with np.errstate(over="ignore"):  # refused below
+            mean = float(np.average(targets[known], weights=weights[known]))
+        scale = _deviation(targets[known] - mean, weights[known]) or 1.0
+        if not np.isfinite(scale):
+            raise InputError(
+                f"y is beyond what 64 bits can average: its targets lie in {targets[known].min():g} .. {targets[known].max():g}; "
+                "give it in another unit"
+            )
         rows = with_weights(replace(rows, targets=(targets - mean) / scale), weights)
         validation = None
         if require_pairs(X_val, y_val):
@@ -85,6 +90,19 @@ class BackcastRegressor(RegressorMixin, SupervisedEstimator):
         X, sample_weight = having(known, X, sample_weight)
         found: float = super().score(X, targets[known], sample_weight)
         return found
+
+
+def _deviation(differences: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
+    """The root of their mean square. Not finite where they are not.
+
+    A power of two is divided out first, which rounds nothing, so that no square overflows or vanishes.
+    """
+    largest = float(np.abs(differences).max())
+    if not np.isfinite(largest):
+        return largest
+    _, exponent = np.frexp(largest)
+    squares = np.ldexp(differences, -exponent) ** 2
+    return float(np.ldexp(np.sqrt(np.average(squares, weights=weights)), exponent))
 
 
 def as_targets(y: Any, name: str) -> NDArray[np.float64]:
