@@ -293,6 +293,38 @@ def test_weights_of_rows_and_classes() -> None:
     ]
 
 
+def test_weights_decide_between_targets_that_contradict_each_other() -> None:
+    x, _ = rows()
+    both, targets = np.concatenate([x, x]), np.concatenate([x[:, 0], 10 + x[:, 0]])
+    weights = np.repeat([1.0, 0.01], 40)
+    model = clone(REGRESSOR).fit(both, targets, sample_weight=weights)
+    assert model.target_mean_ == pytest.approx(np.average(targets, weights=weights))
+    assert abs(model.predict(x).mean() - targets[:40].mean()) < 1  # 5, were they all the same
+
+
+def test_only_the_ratios_of_weights_count() -> None:
+    x, y = rows()
+    weights = np.random.default_rng(0).uniform(0.1, 1, 40)
+    for estimator in (CLASSIFIER, REGRESSOR):
+        one, other = (
+            clone(estimator).set_params(epochs=3).fit(x, y, sample_weight=w) for w in (weights, 64 * weights)
+        )
+        for before, after in zip(
+            one.network_.network.parameters(), other.network_.network.parameters(), strict=True
+        ):
+            assert torch.equal(before, after)
+
+
+def test_class_weights_count_in_the_accuracy_that_chooses_the_epoch() -> None:
+    x, y = np.random.default_rng(0).normal(size=(60, STEPS)), np.arange(60) % 3 % 2
+    model = (
+        clone(CLASSIFIER).set_params(class_weight={0: 1, 1: 5}, epochs=1).fit(x[:30], y[:30], x[30:], y[30:])
+    )
+    right, weights = model.predict(x[30:]) == y[30:], np.where(y[30:] == 1, 5, 1)
+    assert 0 < right.mean() < 1 and np.average(right, weights=weights) != right.mean()
+    assert model.history_[-1]["validation_accuracy"] == pytest.approx(np.average(right, weights=weights))
+
+
 def test_a_pickle_holds_weights_and_settings_and_no_class_of_torch() -> None:
     x, y = rows()
     for estimator in (CLASSIFIER, REGRESSOR, ENCODER):
