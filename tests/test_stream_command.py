@@ -20,7 +20,7 @@ from backcast.data.preprocessing import Preprocessing
 from backcast.errors import InputError
 from backcast.files import write_json
 from backcast.stream_lines import Streams
-from backcast.streaming import StreamSession
+from backcast.streaming import StreamSession, read_state
 from test_streaming import BYTES, LETTERS, NUMBERS, REAL, WORDS, make, values
 
 
@@ -118,6 +118,50 @@ def test_a_stream_goes_on_where_it_stopped(run: Path, stream: Stream, tmp_path: 
     assert "there is no folder" in stream(run, "", "--state", str(tmp_path / "no" / "state"), status=2)[1]
     (tmp_path / "bad").write_text("x")
     assert "cannot be read" in stream(run, "", "--state", str(tmp_path / "bad"), status=2)[1]
+
+
+def test_streams_that_have_ended_take_no_memory(run: Path, stream: Stream, tmp_path: Path) -> None:
+    x, state = values(3, 8), tmp_path / "state"
+    model, streams = load_model(run), Streams(load_model(run), every=0)
+    batches = []
+    for step in range(8):
+        steps = [{"id": row, "x": x[row, step].tolist()} for row in (0, 1, 2)]
+        others = [{"id": f"short {step}, {other}", "x": [1, 2]} for other in range(300)]
+        streams.feed(lines(*others, *steps).encode())
+        batches.append(streams._session.batch_size)
+        streams.feed(lines(*({"id": one["id"], "end": True} for one in others)).encode())
+        batches.append(streams._session.batch_size)
+    assert batches == [512, 64] * 8
+    streams.save(state)
+    assert len(read_state(state)[1]["steps"]) == 3
+    ends = [{"id": row, "end": True} for row in range(3)]
+    expected = StreamSession(model, 3).push(x)
+    for going_on in (
+        streams.feed(lines(*ends).encode())[0],
+        stream(run, lines(*ends), "--state", str(state))[0],
+    ):
+        for answer, wanted in zip(going_on, expected, strict=True):
+            answer = json.loads(answer) if isinstance(answer, str) else answer
+            assert answer["steps"] == 8
+            np.testing.assert_allclose(list(answer["probabilities"].values()), wanted, atol=1e-5)
+    assert len(read_state(state)[1]["steps"]) == 1  # a session has at least one row
+
+
+def test_a_state_with_the_rows_of_streams_that_have_ended_goes_on(
+    run: Path, stream: Stream, tmp_path: Path
+) -> None:
+    x, state = values(200, 8), tmp_path / "state"
+    old = StreamSession(load_model(run), 200)
+    old.push(x[[7, 150], :5], rows=[7, 150])
+    old.save(state, {"ids": json.dumps([["b", 150], ["a", 7]])})
+    events = [
+        {"id": id, "x": x[row, step].tolist()} for step in range(5, 8) for id, row in (("a", 7), ("b", 150))
+    ]
+    answers, _ = stream(run, lines(*events), "--every", "8", "--state", str(state))
+    expected = StreamSession(load_model(run), 2).push(x[[7, 150]])
+    for answer, wanted in zip(answers, expected, strict=True):
+        np.testing.assert_allclose(list(answer["probabilities"].values()), wanted, atol=1e-5)
+    assert len(read_state(state)[1]["steps"]) == 2
 
 
 def test_a_state_that_cannot_be_written_is_named_before_the_work(

@@ -161,6 +161,22 @@ def test_no_step_is_an_answer_too_and_reset_begins_anew() -> None:
     np.testing.assert_allclose(session.probabilities(), before[:1], atol=1e-6)
 
 
+def test_kept_streams_go_on_under_new_numbers() -> None:
+    session, x = StreamSession(make(), 4), values(4, 9)
+    session.push(x[:, :5], lengths=[5, 4, 3, 2])
+    session.keep([2, 0])
+    assert session.steps.tolist() == [3, 5] and session.batch_size == 2
+    whole = StreamSession(make(), 2).push(x[[2, 0]], lengths=[7, 9])
+    pieces = np.stack([x[2, 3:7], x[0, 5:]])
+    np.testing.assert_allclose(session.push(pieces), whole, atol=1e-6)
+    session.keep(None)
+    assert session.batch_size == 2
+    with pytest.raises(
+        InputError, match="the number of streams to keep must be a whole number from 1, not 0"
+    ):
+        session.keep([])
+
+
 @pytest.mark.parametrize("method", RECURRENT)
 def test_a_state_that_was_saved_goes_on(method: str, tmp_path: Path) -> None:
     model, x = make(method=method), values(2, 20)

@@ -28,6 +28,8 @@ LONGEST_LINE = 1 << 20
 LARGEST = float(np.finfo(np.float32).max)  # number accepted: the network reads 32 bits
 LONGEST_PIECE = 256
 """Steps of a stream in one call: rows are padded to the longest of them."""
+FEWEST_ROWS = 64
+"""Of a session that gives rows back once three quarters of them are free: twice as many as are open, or these."""
 KEYS = ("id", "x", "end")
 FORMATS = {"jsonl": None, "bytes": "bytes", "text": "characters"}
 """The kind of elements that a model must read; None: any."""
@@ -122,12 +124,22 @@ class Streams:
                 if steps != self._answered.get(id):
                     self._answer_due(id)
         answers = self._read()
+        if max(FEWEST_ROWS, 4 * len(self._rows)) < self._session.batch_size:
+            self._keep_open(max(FEWEST_ROWS, 2 * len(self._rows)))
         self.whole = True
         return answers, self._overflowed or error
 
     def save(self, path: Path) -> None:
         """Writes all open streams, to continue later. Raises OSError."""
+        self._keep_open(max(1, len(self._rows)))
         self._session.save(path, {"ids": json.dumps(list(self._rows.items()))})
+
+    def _keep_open(self, rows: int) -> None:
+        """Moves the open streams to the first of `rows` rows: those that have ended need no memory."""
+        self._session.keep(list(self._rows.values()) or [0])  # a row without a stream has read nothing
+        self._session.resize(rows)
+        self._rows = {id: row for row, id in enumerate(self._rows)}
+        self._free = list(reversed(range(len(self._rows), rows)))
 
     def _lines(self, chunk: bytes, last: bool) -> None:
         *lines, self._rest = (self._rest + chunk).split(b"\n")
