@@ -29,10 +29,12 @@ from backcast import (
     InputError,
     RunError,
     StreamSession,
+    from_arrays,
     load,
     load_model,
 )
 from backcast.config import FIELDS
+from backcast.data.splitting import split_validation
 
 TINY: dict[str, Any] = dict(
     hidden_size=8, embedding_size=0, feedforward_size=16, decoder_layers=1, anchors=1, segment_length=2, dropconnect=0.0,
@@ -330,6 +332,19 @@ def test_class_weights_count_in_the_accuracy_that_chooses_the_epoch() -> None:
     assert model.history_[-1]["validation_accuracy"] == pytest.approx(np.average(right, weights=weights))
 
 
+def test_sample_weights_count_in_the_rows_held_out_and_not_in_x_val() -> None:
+    x, y = np.random.default_rng(0).normal(size=(60, STEPS)), np.arange(60) % 2
+    weights = np.random.default_rng(1).uniform(0.1, 1, 60)
+    quick = clone(CLASSIFIER).set_params(epochs=1)
+    model = clone(quick).set_params(validation=0.5).fit(x, y, sample_weight=weights)
+    held_out = split_validation(from_arrays(x, y), 0.5, 0)[1].ids.astype(int)  # type: ignore[union-attr]
+    right = model.predict(x) == y
+    weighted = np.average(right[held_out], weights=weights[held_out])
+    assert model.history_[-1]["validation_accuracy"] == pytest.approx(weighted) != right[held_out].mean()
+    other = quick.fit(x[:30], y[:30], x[30:], y[30:], sample_weight=weights[:30])
+    assert other.history_[-1]["validation_accuracy"] == pytest.approx(other.score(x[30:], y[30:]))
+
+
 def test_a_pickle_holds_weights_and_settings_and_no_class_of_torch() -> None:
     x, y = rows()
     for estimator in (CLASSIFIER, REGRESSOR, ENCODER):
@@ -393,6 +408,14 @@ def test_a_fitted_classifier_streams_and_is_saved_as_a_model(tmp_path: Path) -> 
     fitted.model_.save_pretrained(tmp_path / "model")
     again = load_model(tmp_path / "model").predict_proba(load(x).train)
     assert np.allclose(again, expected, atol=1e-6)
+
+
+def test_max_length_cuts_rows_for_the_classifier_and_not_for_its_model() -> None:
+    x, y = rows()
+    fitted = clone(CLASSIFIER).set_params(epochs=1, max_length=5).fit(x, y)
+    cut, whole = fitted.model_.predict_proba(load(x[:, :5]).train), fitted.model_.predict_proba(load(x).train)
+    assert np.allclose(fitted.predict_proba(x), cut, atol=1e-6) and not np.allclose(cut, whole, atol=1e-3)
+    assert np.allclose(StreamSession(fitted.model_, len(x)).push(x), whole, atol=1e-5)
 
 
 def test_the_encoder_gives_the_state_at_the_end() -> None:

@@ -78,7 +78,8 @@ class BackcastClassifier(ClassifierMixin, SupervisedEstimator):
                        0 and words are symbols (`kind`)
         y              (n,) labels of one type; rows labelled -1 (`missing_label`) or None only train the auxiliary loss
         X_val, y_val   rows that choose the epoch, in place of a share of X
-        sample_weight  (n,) at least 0: how much each row's label counts; a row of weight 0 is left out altogether
+        sample_weight  (n,) at least 0: how much each row's label counts, also of those held out to choose the epoch, but not of
+                       X_val; a row of weight 0 is left out altogether
 
         Raises InputError (a ValueError) for what does not fit.
         """
@@ -123,7 +124,10 @@ class BackcastClassifier(ClassifierMixin, SupervisedEstimator):
 
     @property
     def model_(self) -> TrainedModel:
-        """The fitted network itself, not a copy, with its classes, on `device`. Raises NotFittedError, InputError."""
+        """The fitted network itself, not a copy, with its classes, on `device`. Raises NotFittedError, InputError.
+
+        It reads all steps that it is given: `max_length` cuts rows only for the methods of this estimator.
+        """
         check_is_fitted(self)
         fitted, device = self.network_, choose_device(self.device)
         classes = tuple(self.classes_.tolist())

@@ -42,7 +42,8 @@ class BackcastRegressor(RegressorMixin, SupervisedEstimator):
         X              as in `BackcastClassifier.fit`
         y              (n,) numbers; rows whose target is NaN or None train only the auxiliary loss
         X_val, y_val   rows that choose the epoch by their squared error, in place of a share of X
-        sample_weight  (n,) at least 0: how much each row's error counts; a row of weight 0 is left out altogether
+        sample_weight  (n,) at least 0: how much each row's error counts, also of those held out to choose the epoch, but not of
+                       X_val; a row of weight 0 is left out altogether
 
         Raises InputError (a ValueError) for what does not fit.
         """
