@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy.sparse import csr_matrix
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.exceptions import NotFittedError
@@ -28,10 +29,12 @@ from backcast import (
     InputError,
     RunError,
     StreamSession,
+    from_arrays,
     load,
     load_model,
 )
 from backcast.config import FIELDS
+from backcast.data.splitting import split_validation
 
 TINY: dict[str, Any] = dict(
     hidden_size=8, embedding_size=0, feedforward_size=16, decoder_layers=1, anchors=1, segment_length=2, dropconnect=0.0,
@@ -74,9 +77,9 @@ def test_minus_one_beside_other_classes_is_asked_about() -> None:
     x = rows(30)[0]
     quick = clone(CLASSIFIER).set_params(epochs=1)
     moves = np.arange(30) % 3 - 1  # down, flat, up
-    for y in (moves, moves.astype(float), [*moves[:29], None]):
+    for y in (moves, moves.astype(float), [*moves[:29], None], moves.astype(str), list(map(str, moves))):
         with pytest.warns(UserWarning, match="if -1 is a class, set missing_label=None") as said:
-            assert quick.fit(x, y).classes_.tolist() == [0, 1]
+            assert list(map(int, quick.fit(x, y).classes_)) == [0, 1]
         assert said[0].filename == __file__
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -84,6 +87,21 @@ def test_minus_one_beside_other_classes_is_asked_about() -> None:
         quick.fit(x, np.where(np.arange(30) < 15, moves % 2, -1))  # half of them without a label
         quick.fit(x, [None if move < 0 else move for move in moves])
         quick.fit(x, [-1 if move < 0 else "ab"[move] for move in moves])
+        quick.fit(x, np.where(np.arange(30) < 15, moves % 2, -1).astype(str))
+
+
+def test_the_text_nan_is_asked_about() -> None:
+    x = rows(30)[0]
+    words = ["deu", "fra", None] * 10
+    for missing_label in (-1, None):
+        quick = clone(CLASSIFIER).set_params(epochs=1, missing_label=missing_label)
+        for y in (np.array(["deu", "fra", np.nan] * 10), ["deu", "fra", "nan"] * 10):
+            with pytest.warns(UserWarning, match="the text 'nan'.* if it is a class, give it another name"):
+                assert quick.fit(x, y).classes_.tolist() == ["deu", "fra"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        quick.fit(x, words)
+        quick.set_params(missing_label="nan").fit(x, ["deu", "fra", "nan"] * 10)
 
 
 def rows(count: int = 40, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -158,12 +176,14 @@ def test_pretraining_comes_before_fit() -> None:
     model = clone(CLASSIFIER).set_params(joint=False).pretrain(x)
     with pytest.raises(NotFittedError):
         model.predict(x)
+    phase_1 = model.history_
     first = model.fit(x[:8], y[:8]).predict_proba(x)
     assert np.array_equal(first, model.fit(x[:8], y[:8]).predict_proba(x))
     assert {entry["phase"] for entry in model.history_} == {"supervised"}
     # Of both phases in one, where all rows are in both: the same first phase, to the bit.
     whole = clone(CLASSIFIER).set_params(joint=False).fit(x, y)
     assert whole.history_[0]["phase"] == "pretraining"
+    assert whole.history_[0]["reconstruction"] == phase_1[0]["reconstruction"]
     with pytest.raises(InputError, match=r"pretrain\(\) was with hidden_size=8, now it is 4"):
         model.set_params(hidden_size=4).fit(x, y)
     for other in ("r-gru", "transformer"):
@@ -196,11 +216,24 @@ def test_a_refit_that_fails_leaves_the_estimator_as_it_was() -> None:
     x, y = rows()
     model = clone(CLASSIFIER).set_params(epochs=1).fit(x, y)
     regressor = clone(REGRESSOR).set_params(epochs=1).fit(x, y)
-    before = model.predict(x), regressor.predict(x)
+    encoder = clone(ENCODER).fit(x)
+    before = model.predict(x), regressor.predict(x), encoder.transform(x)
     for one in (model, regressor):
         with pytest.raises(InputError, match="patience"):
-            one.set_params(patience=1).fit(x, 7 + 9 * y)
-    assert np.array_equal(before[0], model.predict(x)) and np.array_equal(before[1], regressor.predict(x))
+            one.set_params(patience=1).fit(x[:, :8], 7 + 9 * y)
+        with pytest.raises(TypeError, match="Sparse data was passed"):
+            one.fit(csr_matrix(x), y)
+        one.pretrain(x[:, :8])  # is for the fit that follows
+    with pytest.raises(InputError, match="device"):
+        encoder.set_params(device="tpu").fit(list(x))
+    encoder.set_params(device="cpu")
+    for one, say, said in zip(
+        (model, regressor, encoder), ("predict", "predict", "transform"), before, strict=True
+    ):
+        assert np.array_equal(getattr(one, say)(x), said) and one.n_features_in_ == STEPS
+    shorter = clone(ENCODER).fit(x).fit(x[:, :8])
+    assert shorter.n_features_in_ == 8 and shorter.transform(x[:, :8]).shape == (40, 8)
+    assert not hasattr(shorter.fit(list(x)), "n_features_in_")
 
 
 def test_minus_one_among_words_is_no_class() -> None:
@@ -238,13 +271,16 @@ def test_validation_rows_choose_the_epoch_and_patience_ends_training() -> None:
     x, y = rows()
     model = clone(CLASSIFIER).set_params(epochs=30, patience=2)
     model.fit(x, y, *rows(10, seed=1))
-    judged = [entry for entry in model.history_ if "validation_loss" in entry]
-    assert 3 <= len(judged) <= 30
     held_out = clone(CLASSIFIER).set_params(validation=0.2, epochs=30, patience=1).fit(x, y)
-    losses = [entry["validation_loss"] for entry in held_out.history_ if "validation_loss" in entry]
-    assert losses
-    constant = clone(REGRESSOR).set_params(epochs=30, patience=1, learning_rate=1e-12, validation=0.5)
-    assert len(constant.fit(x, x[:, 0]).history_) < 31
+    regressor = clone(REGRESSOR).set_params(epochs=30, patience=3, learning_rate=0.1, validation=0.5)
+    regressor.fit(x, np.random.default_rng(0).normal(size=len(x)))
+    for one in (model, held_out, regressor):
+        judged = [
+            (entry.get("validation_accuracy", 0), -entry["validation_loss"])
+            for entry in one.history_
+            if "validation_loss" in entry
+        ]
+        assert len(judged) < 30 and len(judged) - 1 - judged.index(max(judged)) == one.patience
 
 
 def test_weights_of_rows_and_classes() -> None:
@@ -262,6 +298,51 @@ def test_weights_of_rows_and_classes() -> None:
         0,
         1,
     ]
+
+
+def test_weights_decide_between_targets_that_contradict_each_other() -> None:
+    x, _ = rows()
+    both, targets = np.concatenate([x, x]), np.concatenate([x[:, 0], 10 + x[:, 0]])
+    weights = np.repeat([1.0, 0.01], 40)
+    model = clone(REGRESSOR).fit(both, targets, sample_weight=weights)
+    assert model.target_mean_ == pytest.approx(np.average(targets, weights=weights))
+    assert abs(model.predict(x).mean() - targets[:40].mean()) < 1  # 5, were they all the same
+
+
+def test_only_the_ratios_of_weights_count() -> None:
+    x, y = rows()
+    weights = np.random.default_rng(0).uniform(0.1, 1, 40)
+    for estimator in (CLASSIFIER, REGRESSOR):
+        one, other = (
+            clone(estimator).set_params(epochs=3).fit(x, y, sample_weight=w) for w in (weights, 64 * weights)
+        )
+        for before, after in zip(
+            one.network_.network.parameters(), other.network_.network.parameters(), strict=True
+        ):
+            assert torch.equal(before, after)
+
+
+def test_class_weights_count_in_the_accuracy_that_chooses_the_epoch() -> None:
+    x, y = np.random.default_rng(0).normal(size=(60, STEPS)), np.arange(60) % 3 % 2
+    model = (
+        clone(CLASSIFIER).set_params(class_weight={0: 1, 1: 5}, epochs=1).fit(x[:30], y[:30], x[30:], y[30:])
+    )
+    right, weights = model.predict(x[30:]) == y[30:], np.where(y[30:] == 1, 5, 1)
+    assert 0 < right.mean() < 1 and np.average(right, weights=weights) != right.mean()
+    assert model.history_[-1]["validation_accuracy"] == pytest.approx(np.average(right, weights=weights))
+
+
+def test_sample_weights_count_in_the_rows_held_out_and_not_in_x_val() -> None:
+    x, y = np.random.default_rng(0).normal(size=(60, STEPS)), np.arange(60) % 2
+    weights = np.random.default_rng(1).uniform(0.1, 1, 60)
+    quick = clone(CLASSIFIER).set_params(epochs=1)
+    model = clone(quick).set_params(validation=0.5).fit(x, y, sample_weight=weights)
+    held_out = split_validation(from_arrays(x, y), 0.5, 0)[1].ids.astype(int)  # type: ignore[union-attr]
+    right = model.predict(x) == y
+    weighted = np.average(right[held_out], weights=weights[held_out])
+    assert model.history_[-1]["validation_accuracy"] == pytest.approx(weighted) != right[held_out].mean()
+    other = quick.fit(x[:30], y[:30], x[30:], y[30:], sample_weight=weights[:30])
+    assert other.history_[-1]["validation_accuracy"] == pytest.approx(other.score(x[30:], y[30:]))
 
 
 def test_a_pickle_holds_weights_and_settings_and_no_class_of_torch() -> None:
@@ -329,6 +410,14 @@ def test_a_fitted_classifier_streams_and_is_saved_as_a_model(tmp_path: Path) -> 
     assert np.allclose(again, expected, atol=1e-6)
 
 
+def test_max_length_cuts_rows_for_the_classifier_and_not_for_its_model() -> None:
+    x, y = rows()
+    fitted = clone(CLASSIFIER).set_params(epochs=1, max_length=5).fit(x, y)
+    cut, whole = fitted.model_.predict_proba(load(x[:, :5]).train), fitted.model_.predict_proba(load(x).train)
+    assert np.allclose(fitted.predict_proba(x), cut, atol=1e-6) and not np.allclose(cut, whole, atol=1e-3)
+    assert np.allclose(StreamSession(fitted.model_, len(x)).push(x), whole, atol=1e-5)
+
+
 def test_the_encoder_gives_the_state_at_the_end() -> None:
     x, _ = rows()
     fitted = clone(ENCODER).fit(x)
@@ -343,6 +432,19 @@ def test_a_regressor_of_an_attention_network() -> None:
     x, _ = rows()
     model = clone(REGRESSOR).set_params(method="transformer", epochs=2, embedding_size=4)
     assert model.fit(x, x.mean(axis=1)).predict(x).shape == (40,)
+
+
+@pytest.mark.parametrize("exponent", [530, -700, -1000])
+def test_targets_of_any_size_are_standardised(exponent: int) -> None:
+    x, _ = rows()
+    targets, quick = (
+        np.ldexp(np.round(x.mean(axis=1), 2).astype(np.float32), 40),
+        clone(REGRESSOR).set_params(epochs=2),
+    )
+    unit, model = quick.fit(x, targets), clone(quick).fit(x, np.ldexp(targets.astype(float), exponent))
+    assert model.target_scale_ == np.ldexp(unit.target_scale_, exponent)
+    assert np.array_equal(model.predict(x), np.ldexp(unit.predict(x), exponent))
+    assert unit.target_scale_ == np.sqrt(np.average((targets - unit.target_mean_) ** 2))
 
 
 X, Y = rows(8)
@@ -425,6 +527,9 @@ def test_predict_refuses() -> None:
         ({"patience": 3}, "patience=3 needs rows that choose the epoch"),
         ({"device": "tpu"}, "device tpu"),
         ({"position_cue": True}, "say position_cue=False"),
+        ({"class_weight": {0: 1, 1: -0.5}}, "class_weight of 1 is -0.5; it must be finite and not negative"),
+        ({"class_weight": {0: float("nan")}}, "class_weight of 0 is nan; it must be finite"),
+        ({"class_weight": {1: float("inf")}}, "class_weight of 1 is inf; it must be finite"),
         ({"class_weight": {0: 0, 1: 0}}, "class_weight leaves no row that counts"),
     ],
 )
@@ -444,3 +549,8 @@ def test_unknown_parameters_and_what_cannot_learn_without_labels() -> None:
         clone(REGRESSOR).fit(X, [np.nan] * 8)
     with pytest.raises(InputError, match="not numbers; for classes there is BackcastClassifier"):
         clone(REGRESSOR).fit(X, ["a"] * 8)
+    for targets in ([1.7e308, 1.7e308, -1.7e308, 0] * 2, [1.7e308] * 8):
+        with pytest.raises(
+            InputError, match=r"y is beyond what 64 bits can average: its targets lie in .*1\.7e\+308;"
+        ):
+            clone(REGRESSOR).fit(X, targets)

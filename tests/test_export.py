@@ -17,9 +17,12 @@ import yaml
 import backcast
 from backcast.build import RECURRENT, TrainedModel, load_model
 from backcast.cli import main
+from backcast.config import Config
 from backcast.data.preprocessing import Preprocessing
 from backcast.errors import InputError, RunError
 from backcast.export import export
+from backcast.nn.lstm import EmbeddedLSTM
+from backcast.nn.model import Model
 from backcast.nn.plain import PlainModel
 from backcast.streaming import StreamSession, fingerprint
 from test_cli import QUICK
@@ -111,6 +114,55 @@ def test_a_program_of_torch_export_streams(method: str, tmp_path: Path) -> None:
     for piece in (x[:, :1], x[:, 1:]):
         logits, *state = program(torch.from_numpy(piece).float(), *state)
     np.testing.assert_allclose(logits.softmax(1).detach().numpy(), StreamSession(model, 4).push(x), atol=1e-5)
+
+
+def own_parts(encoder: torch.nn.Module) -> TrainedModel:
+    """A model as docs/notebooks/remembering.md makes one: with parts that `config` does not describe."""
+    network = Model(encoder, torch.nn.Linear(6, 3)).eval()
+    plain = Preprocessing("real", 2, (3.0, -50.0), (2.0, 10.0))
+    return TrainedModel(network, plain, ("no", "yes", "perhaps"), Config(), None, torch.device("cpu"))
+
+
+@pytest.mark.parametrize("ending", ["onnx", "pt2"])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_network_of_own_parts_is_exported_if_exporters_know_its_layer(ending: str, tmp_path: Path) -> None:
+    if ending == "onnx":
+        pytest.importorskip("onnxruntime"), pytest.importorskip("onnxscript")
+    said: list[str] = []
+    lstm = torch.nn.LSTM(2, 6, batch_first=True)
+    export(own_parts(EmbeddedLSTM.around(lstm)), tmp_path / f"m.{ending}", say=said.append)
+    assert "checked on random pieces" in said[0]
+
+    class Other(torch.nn.Module):
+        output_size = 6
+
+        def zero_state(self, rows: int) -> tuple[torch.Tensor, ...]:
+            return (torch.zeros(rows, 6),)
+
+    with pytest.raises(
+        InputError, match="a Other cannot be exported; the networks of lstm, gru, irnn, urnn can"
+    ):
+        export(own_parts(Other()), tmp_path / f"other.{ending}")
+
+
+def test_a_folder_that_load_model_could_not_read_is_not_written(tmp_path: Path) -> None:
+    own = own_parts(EmbeddedLSTM.around(torch.nn.LSTM(2, 6, batch_first=True)))
+    with pytest.raises(
+        InputError,
+        match=r"load_model could not read it: its classifier\.bias is \(3,\), the config's is missing",
+    ):
+        own.save_pretrained(tmp_path / "own")
+    wider = replace(make(), config=replace(make().config, hidden_size=7))
+    with pytest.raises(
+        InputError, match=r"classifier\.first\.weight is \(256, 6\), the config's is \(256, 7\)"
+    ):
+        wider.save_pretrained(tmp_path / "wider")
+    fewer = replace(make(), classes=("no", "yes"))
+    with pytest.raises(InputError, match=r"classifier\.last\.bias is \(3,\), the config's is \(2,\)"):
+        fewer.save_pretrained(tmp_path / "fewer")
+    assert not list(tmp_path.iterdir())
+    make(method="rp-lstm").save_pretrained(tmp_path / "described")
+    assert torch.equal(fingerprint(load_model(tmp_path / "described")), fingerprint(make(method="rp-lstm")))
 
 
 def test_what_cannot_be_exported_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

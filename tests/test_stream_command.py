@@ -16,9 +16,11 @@ import pytest
 
 from backcast.build import describe_model, load_model
 from backcast.cli import main
+from backcast.data.preprocessing import Preprocessing
+from backcast.errors import InputError
 from backcast.files import write_json
 from backcast.stream_lines import Streams
-from backcast.streaming import StreamSession
+from backcast.streaming import StreamSession, read_state
 from test_streaming import BYTES, LETTERS, NUMBERS, REAL, WORDS, make, values
 
 
@@ -118,6 +120,50 @@ def test_a_stream_goes_on_where_it_stopped(run: Path, stream: Stream, tmp_path: 
     assert "cannot be read" in stream(run, "", "--state", str(tmp_path / "bad"), status=2)[1]
 
 
+def test_streams_that_have_ended_take_no_memory(run: Path, stream: Stream, tmp_path: Path) -> None:
+    x, state = values(3, 8), tmp_path / "state"
+    model, streams = load_model(run), Streams(load_model(run), every=0)
+    batches = []
+    for step in range(8):
+        steps = [{"id": row, "x": x[row, step].tolist()} for row in (0, 1, 2)]
+        others = [{"id": f"short {step}, {other}", "x": [1, 2]} for other in range(300)]
+        streams.feed(lines(*others, *steps).encode())
+        batches.append(streams._session.batch_size)
+        streams.feed(lines(*({"id": one["id"], "end": True} for one in others)).encode())
+        batches.append(streams._session.batch_size)
+    assert batches == [512, 64] * 8
+    streams.save(state)
+    assert len(read_state(state)[1]["steps"]) == 3
+    ends = [{"id": row, "end": True} for row in range(3)]
+    expected = StreamSession(model, 3).push(x)
+    for going_on in (
+        streams.feed(lines(*ends).encode())[0],
+        stream(run, lines(*ends), "--state", str(state))[0],
+    ):
+        for answer, wanted in zip(going_on, expected, strict=True):
+            answer = json.loads(answer) if isinstance(answer, str) else answer
+            assert answer["steps"] == 8
+            np.testing.assert_allclose(list(answer["probabilities"].values()), wanted, atol=1e-5)
+    assert len(read_state(state)[1]["steps"]) == 1  # a session has at least one row
+
+
+def test_a_state_with_the_rows_of_streams_that_have_ended_goes_on(
+    run: Path, stream: Stream, tmp_path: Path
+) -> None:
+    x, state = values(200, 8), tmp_path / "state"
+    old = StreamSession(load_model(run), 200)
+    old.push(x[[7, 150], :5], rows=[7, 150])
+    old.save(state, {"ids": json.dumps([["b", 150], ["a", 7]])})
+    events = [
+        {"id": id, "x": x[row, step].tolist()} for step in range(5, 8) for id, row in (("a", 7), ("b", 150))
+    ]
+    answers, _ = stream(run, lines(*events), "--every", "8", "--state", str(state))
+    expected = StreamSession(load_model(run), 2).push(x[[7, 150]])
+    for answer, wanted in zip(answers, expected, strict=True):
+        np.testing.assert_allclose(list(answer["probabilities"].values()), wanted, atol=1e-5)
+    assert len(read_state(state)[1]["steps"]) == 2
+
+
 def test_a_state_that_cannot_be_written_is_named_before_the_work(
     run: Path, stream: Stream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -197,6 +243,7 @@ def test_unknown_symbols_are_named_once(tmp_path: Path, stream: Stream) -> None:
 
 
 NAMED = replace(REAL, columns=("celsius", "vib"))
+FINE = Preprocessing("real", 1, (0.0,), (0.1,))
 BAD = {
     "no json": (REAL, "[1, 2]\n{", "line 2: is no JSON"),
     "width": (REAL, "[1, 2]\n[1]", r"line 2: x is [1]; a step of this model is a list of 2 numbers"),
@@ -204,6 +251,7 @@ BAD = {
     "nan": (REAL, "[1, NaN]", "line 1: x is [1, nan]"),
     "float": (REAL, "[1, 2]\n[1, 1e300]", "line 2: x is [1, 1e+300]; a step of this model is"),
     "huge": (REAL, f"[1, 1{'0' * 400}]", "a step of this model is"),
+    "overflow": (FINE, "1\n3e38", "line 2: x is 3e+38, beyond what 32 bits hold once it is standardised"),
     "word": (REAL, '["a", 1]', "line 1: x is ['a', 1]"),
     "key": (REAL, '{"id": 1, "xx": [1, 2]}', "unknown key 'xx'; an object has id, x and end; did you mean"),
     "id": (REAL, '{"id": [1], "x": [1, 2]}', "id is [1]; it must be a text or a whole number"),
@@ -224,6 +272,30 @@ def test_a_bad_line_is_named_behind_the_answers_before_it(what: str, tmp_path: P
     answers, error = stream(save_model(tmp_path / "model", preprocessing), text, status=2)
     assert message in error and error.count("\n") == 1
     assert len(answers) == (1 if "line 2" in message else 0)
+
+
+def test_a_number_that_overflows_loses_nothing_of_what_came_before(tmp_path: Path, stream: Stream) -> None:
+    run, state = save_model(tmp_path / "model", FINE), str(tmp_path / "state")
+    answers, error = stream(run, "1\n2\n-3e38\n4\n", "--state", state, status=2)
+    assert [one["steps"] for one in answers] == [1, 2] and "line 3: x is -3e+38" in error
+    assert [one["steps"] for one in stream(run, "3e37\n", "--state", state)[0]] == [
+        3
+    ]  # the largest that fits
+
+
+def test_an_error_in_the_reading_leaves_the_state_as_it_was(
+    run: Path, tmp_path: Path, stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = tmp_path / "state"
+    stream(run, "[1, 2]\n", "--state", str(state))
+    before = state.read_bytes()
+
+    def broken(*given: object, **named: object) -> None:
+        raise InputError("what push refuses")
+
+    monkeypatch.setattr(StreamSession, "push", broken)
+    stream(run, '{"id": "new", "x": [3, 4]}\n', "--state", str(state), status=2)
+    assert state.read_bytes() == before
 
 
 def test_a_stream_whose_state_has_overflowed_is_named_and_dropped(tmp_path: Path, stream: Stream) -> None:

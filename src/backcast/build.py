@@ -48,7 +48,7 @@ ATTENTION: dict[Network, Callable[[Embedding], nn.Module]] = {
     "transformer": partial(TransformerEncoder, heads=HEADS),
     "t-dmca": partial(TDMCAEncoder, heads=HEADS),
 }
-RECURRENT: dict[Network, Callable[[Embedding, int], nn.Module]] = {
+RECURRENT: dict[Network, type[nn.Module]] = {
     "lstm": EmbeddedLSTM,
     "gru": EmbeddedGRU,
     "irnn": EmbeddedIRNN,
@@ -95,9 +95,10 @@ class TrainedModel:
         license     of the model, as the Hub calls licences (`mit`, `cc-by-4.0`)
         evaluation  what `backcast evaluate --json FILE` wrote, for the card; else that gives the validation accuracy
 
-        Paths of this machine are left out. Raises InputError for a folder that is not empty, and for an
-        `evaluation` that is not one; OSError.
+        Paths of this machine are left out. Raises InputError for a folder that is not empty, for a network that `config`
+        does not describe, and for an `evaluation` that is not one; OSError.
         """
+        self._require_described()
         folder = Path(folder)
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise InputError(f"{folder}: there is something in its place; say a new or an empty folder")
@@ -110,6 +111,21 @@ class TrainedModel:
         write_atomically(folder / WEIGHTS, save(weights, {"format": "pt"}))
         write_json(folder / DESCRIPTION, description)
         write_atomically(folder / "README.md", card.encode())
+
+    def _require_described(self) -> None:
+        """Raises InputError for a network of somebody's own parts: `load_model` builds what `config` describes."""
+        described = build_network(self.config, self.preprocessing, len(self.classes))
+        wanted, own = (
+            {name: tuple(part.shape) for name, part in network.state_dict().items()}
+            for network in (described, self.network)
+        )
+        for name in sorted(wanted.keys() | own.keys()):
+            if wanted.get(name) != own.get(name):
+                raise InputError(
+                    f"this network is not what its config describes, so load_model could not read it: its {name} is "
+                    f"{own.get(name, 'missing')}, the config's is {wanted.get(name, 'missing')}; give it the config it was "
+                    "built with, or save its state_dict() yourself"
+                )
 
     def push_to_hub(
         self,

@@ -29,7 +29,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from backcast.build import TrainedModel
+from backcast.build import RECURRENT, TrainedModel
 from backcast.data.preprocessing import Preprocessing
 from backcast.errors import InputError, RunError
 from backcast.nn.plain import PlainModel
@@ -60,11 +60,15 @@ def export(
     say    told what was checked
 
     The check reads random pieces, carrying the state, and compares with `StreamSession`: the largest difference must be
-    below 1e-4 (relative, for values above 1). Raises InputError for a model that cannot stream, a package that is not
-    there, another ending, or channels beyond 32 bits; RunError where the check fails.
+    below 1e-4 (relative, for values above 1). Raises InputError for a model that cannot stream or reads by a
+    network of the user's own, a package that is not there, another ending, or channels beyond 32 bits; RunError where the check fails.
     """
     path = Path(path)
     require_streamable(model)
+    if not isinstance(model.network.encoder, tuple(RECURRENT.values())):
+        raise InputError(
+            f"{path}: a {type(model.network.encoder).__name__} cannot be exported; the networks of {', '.join(RECURRENT)} can"
+        )
     if path.suffix not in (".onnx", ".pt2"):
         raise InputError(
             f"{path}: the ending must be .onnx or .pt2 (torch.export); a folder's name has no dot here"

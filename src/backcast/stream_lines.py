@@ -28,6 +28,8 @@ LONGEST_LINE = 1 << 20
 LARGEST = float(np.finfo(np.float32).max)  # number accepted: the network reads 32 bits
 LONGEST_PIECE = 256
 """Steps of a stream in one call: rows are padded to the longest of them."""
+FEWEST_ROWS = 64
+"""Of a session that gives rows back once three quarters of them are free: twice as many as are open, or these."""
 KEYS = ("id", "x", "end")
 FORMATS = {"jsonl": None, "bytes": "bytes", "text": "characters"}
 """The kind of elements that a model must read; None: any."""
@@ -103,6 +105,7 @@ class Streams:
         self._pieces: dict[Id, deque[_Piece]] = {}
         self._overflowed: InputError | None = None
         self._answers = self._line = 0
+        self.whole = True  # nothing is half read; for ever false where `feed` has raised
         self._rest = b""
         self._decoder = codecs.getincrementaldecoder("utf-8-sig")()  # a byte-order mark is no character
 
@@ -111,7 +114,7 @@ class Streams:
 
         last  nothing more comes: a line without its newline counts, and streams that read on since their last answer get one
         """
-        error = None
+        self.whole, error = False, None
         try:
             self._take(chunk, last)
         except InputError as found:
@@ -120,11 +123,23 @@ class Streams:
             for id, steps in self._steps.items():
                 if steps != self._answered.get(id):
                     self._answer_due(id)
-        return self._read(), self._overflowed or error
+        answers = self._read()
+        if max(FEWEST_ROWS, 4 * len(self._rows)) < self._session.batch_size:
+            self._keep_open(max(FEWEST_ROWS, 2 * len(self._rows)))
+        self.whole = True
+        return answers, self._overflowed or error
 
     def save(self, path: Path) -> None:
         """Writes all open streams, to continue later. Raises OSError."""
+        self._keep_open(max(1, len(self._rows)))
         self._session.save(path, {"ids": json.dumps(list(self._rows.items()))})
+
+    def _keep_open(self, rows: int) -> None:
+        """Moves the open streams to the first of `rows` rows: those that have ended need no memory."""
+        self._session.keep(list(self._rows.values()) or [0])  # a row without a stream has read nothing
+        self._session.resize(rows)
+        self._rows = {id: row for row, id in enumerate(self._rows)}
+        self._free = list(reversed(range(len(self._rows), rows)))
 
     def _lines(self, chunk: bytes, last: bool) -> None:
         *lines, self._rest = (self._rest + chunk).split(b"\n")
@@ -166,6 +181,7 @@ class Streams:
         if self.kind == "real":
             found = x if isinstance(x, list) else [x]
             if len(found) == self.channels and all(map(_is_number, found)):
+                self._require_32_bits(found, place)
                 return [found]
             wanted = "a number" if self.channels == 1 else f"a list of {self.channels} numbers"
             if features := feature_names(self._session.model.preprocessing):
@@ -185,6 +201,16 @@ class Streams:
                 return [x]
             wanted = "a word or a whole number"
         raise InputError(f"{place}: x is {reprlib.repr(x)}; a step of this model is {wanted}{self._hint}")
+
+    def _require_32_bits(self, step: list[Any], place: str) -> None:
+        """Raises InputError for a number that overflows once standardised: `push` would refuse all that is read with it."""
+        reads = self._session.model.preprocessing
+        for value, mean, std in zip(step, reads.mean, reads.std, strict=True):
+            if abs((value - mean) / std) > LARGEST:
+                raise InputError(
+                    f"{place}: x is {reprlib.repr(value)}, beyond what 32 bits hold once it is standardised "
+                    f"(mean {mean:.3g}, standard deviation {std:.3g} in training); leave the step out"
+                )
 
     def _bytes(self, chunk: bytes, last: bool) -> None:
         self._plan(None, chunk)

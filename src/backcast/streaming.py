@@ -122,6 +122,16 @@ class StreamSession:
         state, outputs, steps = before
         self._put(np.arange(kept), like(state, [part[:kept] for part in state]), outputs[:kept], steps[:kept])
 
+    def keep(self, rows: Any) -> None:
+        """Only these streams go on, at least one, numbered from 0 in this order."""
+        which = self._which(rows)
+        if which is None:
+            return
+        require_count("the number of streams to keep", len(which))
+        places = torch.from_numpy(which)
+        self._state = like(self._state, [part[places] for part in self._state])
+        self._outputs, self._steps = self._outputs[places], self._steps[which]
+
     def state_dict(self) -> dict[str, Tensor]:
         """The streams' whole state, copied to the CPU.
 

@@ -55,7 +55,7 @@ def _run(arguments: argparse.Namespace, state: Path | None) -> int:
             state = None
             raise
         finally:
-            if state is not None:
+            if state is not None and streams.whole:
                 streams.save(state)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import secrets
+from copy import copy
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Any
+from typing import Any, Self
 
 from sklearn.base import BaseEstimator
 from sklearn.utils import Tags, check_random_state
@@ -95,8 +96,8 @@ class BackcastEstimator(BaseEstimator):
         name = type(self).__name__
         return Watch(lambda line: print(f"[{name}] {line}") if self.verbose else None, patience)
 
-    def _phase_1(self, X: Any) -> FittedNetwork:
-        """A network trained with the auxiliary loss only."""
+    def _phase_1(self, X: Any) -> tuple[FittedNetwork, Self]:
+        """A network trained with the auxiliary loss only, and what `fitted_like` takes."""
         method = METHODS.get(self.method)  # an unknown one is refused below
         if method is not None and not (method.auxiliary and self.pretrain_epochs):
             with_loss = ", ".join(name for name, method in METHODS.items() if method.auxiliary)
@@ -104,13 +105,13 @@ class BackcastEstimator(BaseEstimator):
                 f"method={self.method!r} with pretrain_epochs={self.pretrain_epochs} has no training without labels; "
                 f"choose one of {with_loss}, and pretrain_epochs above 0"
             )
-        config, watch = self._config(epochs=0), self._watch()
-        rows = self._rows(X, config, config.kind, fitting=True)
+        config, watch, seen = self._config(epochs=0), self._watch(), copy(self)
+        rows = seen._rows(X, config, config.kind, fitting=True)
         watch.say(in_python(describe(rows, config.kind)))
         with python_words():
             network = learn(config, rows, outputs=0, watch=watch)
         self.history_ = watch.epochs
-        return network
+        return network, seen
 
 
 def _seed(random_state: Any) -> int:

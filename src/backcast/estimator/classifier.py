@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 from backcast.build import TrainedModel, choose_device
 from backcast.config import Config
 from backcast.data.sequences import Sequences, read_as
-from backcast.data.store.labels import encode_labels, is_missing
+from backcast.data.store.labels import WHOLE, encode_labels, is_missing
 from backcast.errors import InputError
 from backcast.estimator.supervised import (
     SupervisedEstimator,
@@ -39,6 +40,11 @@ CUT = (
     "labels as a list or as objects; if not, set missing_label=None"
 )
 
+NAN_TEXT = (
+    "rows of y that are the text 'nan', which is what NumPy makes of NaN among words, are taken as rows without a label; "
+    "if it is a class, give it another name; if it is not, None in its place says so without this warning"
+)
+
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class BackcastClassifier(ClassifierMixin, SupervisedEstimator):
@@ -48,8 +54,9 @@ class BackcastClassifier(ClassifierMixin, SupervisedEstimator):
 
     class_weight   None: all classes the same; "balanced", or a dictionary of classes and weights, as everywhere in
                    scikit-learn. The rows that choose the epoch are weighted in the same way
-    missing_label  the label that means "none"; None: only None, NaN, pandas' NA and "" do, and -1 is a class. A warning is
-                   given where -1 may have been meant as one: beside other whole numbers, on less than half of the rows
+    missing_label  the label that means "none"; None: only None, NaN (also as text), pandas' NA and "" do, and -1 is a
+                   class. A warning is given where -1 may have been meant as one (beside other whole numbers, on less than
+                   half of the rows), and where NaN is a text
 
     classes_         (classes,) in order
     network_         the trained network
@@ -71,24 +78,29 @@ class BackcastClassifier(ClassifierMixin, SupervisedEstimator):
                        0 and words are symbols (`kind`)
         y              (n,) labels of one type; rows labelled -1 (`missing_label`) or None only train the auxiliary loss
         X_val, y_val   rows that choose the epoch, in place of a share of X
-        sample_weight  (n,) at least 0: how much each row's label counts; a row of weight 0 is left out altogether
+        sample_weight  (n,) at least 0: how much each row's label counts, also of those held out to choose the epoch, but not of
+                       X_val; a row of weight 0 is left out altogether
 
         Raises InputError (a ValueError) for what does not fit.
         """
         config = self._training_config()
         labels = as_labels(y, "y")
-        rows = self._rows(X, config, config.kind, fitting=True)
+        seen = copy(self)
+        rows = seen._rows(X, config, config.kind, fitting=True)
         require_one_each(labels, rows, "y")
         weights = row_weights(sample_weight, len(rows))
         codes, classes = self._encoded(labels, weights > 0)
         present = codes >= 0
         table = compute_class_weight(self.class_weight, classes=classes, y=classes[codes[present]])
+        for name, weight in zip(classes.tolist(), table.tolist(), strict=True):
+            if not (math.isfinite(weight) and weight >= 0):
+                raise InputError(f"class_weight of {name!r} is {weight}; it must be finite and not negative")
         weights[present] *= table[codes[present]]
         rows = with_weights(replace(rows, labels=codes, classes=tuple(classes.tolist())), weights)
         validation = None
         if require_pairs(X_val, y_val):
-            validation = self._validation_rows(X_val, y_val, config, rows, table)
-        self._phase_2(rows, validation, config, outputs=len(classes))
+            validation = seen._validation_rows(X_val, y_val, config, rows, table)
+        self._phase_2(rows, validation, config, outputs=len(classes), seen=seen)
         self.classes_ = classes  # only now: where training fails, the network of before keeps its own
         return self
 
@@ -112,7 +124,10 @@ class BackcastClassifier(ClassifierMixin, SupervisedEstimator):
 
     @property
     def model_(self) -> TrainedModel:
-        """The fitted network itself, not a copy, with its classes, on `device`. Raises NotFittedError, InputError."""
+        """The fitted network itself, not a copy, with its classes, on `device`. Raises NotFittedError, InputError.
+
+        It reads all steps that it is given: `max_length` cuts rows only for the methods of this estimator.
+        """
         check_is_fitted(self)
         fitted, device = self.network_, choose_device(self.device)
         classes = tuple(self.classes_.tolist())
@@ -173,19 +188,26 @@ class BackcastClassifier(ClassifierMixin, SupervisedEstimator):
             warnings.warn(MINUS_ONE, UserWarning, stacklevel=3)
         if labels.dtype == "U1" and "-" in classes and self._missing == -1:
             warnings.warn(CUT, UserWarning, stacklevel=3)
+        if not _is_nan_text(self.missing_label) and any(map(_is_nan_text, labels.tolist())):
+            warnings.warn(NAN_TEXT, UserWarning, stacklevel=3)
         found = np.array(classes)
         return codes, found if labels.dtype == object else found.astype(labels.dtype)
 
     def _may_be_a_class(self, labels: NDArray[Any], classes: tuple[Any, ...]) -> bool:
-        """Whether -1, taken for "no label", looks like one of the classes, as in -1, 0, 1.
+        """Whether -1, taken for "no label", looks like one of the classes, as in -1, 0, 1 or "-1", "0", "1".
 
         scikit-learn's semi-supervised estimators never ask. Rows without a label are usually the most, so who means them
         is asked only where they are few.
         """
-        if self._missing != -1 or not all(isinstance(one, int) for one in classes):
+        whole = all(isinstance(one, int) or WHOLE.fullmatch(str(one)) for one in classes)
+        if self._missing != -1 or not whole:
             return False
-        count = sum(not is_missing(label) and label == -1 for label in labels.tolist())
+        count = sum(not is_missing(label) and label in (-1, "-1") for label in labels.tolist())
         return 0 < 2 * count < len(labels)
+
+
+def _is_nan_text(label: Any) -> bool:
+    return isinstance(label, str) and label.lower() == "nan"
 
 
 def as_labels(y: Any, name: str) -> NDArray[Any]:

@@ -11,6 +11,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags
 
 from backcast.estimator.base import BackcastEstimator
+from backcast.estimator.rows import fitted_like
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -25,7 +26,8 @@ class BackcastEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backcas
 
     def fit(self, X: Any, y: Any = None) -> BackcastEncoder:
         """X as in `BackcastClassifier.fit`; y is not used. Raises InputError."""
-        self.network_ = self._phase_1(X)
+        self.network_, seen = self._phase_1(X)
+        fitted_like(self, seen)
         self._n_features_out = self.network_.config.hidden_size
         return self
 

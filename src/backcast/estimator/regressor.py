@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -41,13 +42,15 @@ class BackcastRegressor(RegressorMixin, SupervisedEstimator):
         X              as in `BackcastClassifier.fit`
         y              (n,) numbers; rows whose target is NaN or None train only the auxiliary loss
         X_val, y_val   rows that choose the epoch by their squared error, in place of a share of X
-        sample_weight  (n,) at least 0: how much each row's error counts; a row of weight 0 is left out altogether
+        sample_weight  (n,) at least 0: how much each row's error counts, also of those held out to choose the epoch, but not of
+                       X_val; a row of weight 0 is left out altogether
 
         Raises InputError (a ValueError) for what does not fit.
         """
         config = self._training_config()
         targets = as_targets(y, "y")
-        rows = self._rows(X, config, config.kind, fitting=True)
+        seen = copy(self)
+        rows = seen._rows(X, config, config.kind, fitting=True)
         require_one_each(targets, rows, "y")
         weights = row_weights(sample_weight, len(rows))
         known = ~np.isnan(targets) & (weights > 0)
@@ -55,19 +58,24 @@ class BackcastRegressor(RegressorMixin, SupervisedEstimator):
             raise InputError(
                 "no row of y has a target (all are NaN); pretrain(X) and BackcastEncoder learn without any, fit needs some"
             )
-        mean = float(np.average(targets[known], weights=weights[known]))
-        spread = np.average((targets[known] - mean) ** 2, weights=weights[known])
-        scale = float(np.sqrt(spread)) or 1.0
+        with np.errstate(over="ignore"):  # refused below
+            mean = float(np.average(targets[known], weights=weights[known]))
+        scale = _deviation(targets[known] - mean, weights[known]) or 1.0
+        if not np.isfinite(scale):
+            raise InputError(
+                f"y is beyond what 64 bits can average: its targets lie in {targets[known].min():g} .. {targets[known].max():g}; "
+                "give it in another unit"
+            )
         rows = with_weights(replace(rows, targets=(targets - mean) / scale), weights)
         validation = None
         if require_pairs(X_val, y_val):
-            validation = self._rows(X_val, config, read_as(rows.kind), fitting=False)
+            validation = seen._rows(X_val, config, read_as(rows.kind), fitting=False)
             targets = as_targets(y_val, "y_val")
             require_one_each(targets, validation, "y_val")
             if np.isnan(targets).all():
                 raise InputError("no row of y_val has a target, so X_val chooses nothing; leave both out")
             validation = replace(validation, targets=(targets - mean) / scale)
-        self._phase_2(rows, validation, config, outputs=1)
+        self._phase_2(rows, validation, config, outputs=1, seen=seen)
         self.target_mean_, self.target_scale_ = mean, scale  # only now: training may have failed
         return self
 
@@ -83,6 +91,19 @@ class BackcastRegressor(RegressorMixin, SupervisedEstimator):
         X, sample_weight = having(known, X, sample_weight)
         found: float = super().score(X, targets[known], sample_weight)
         return found
+
+
+def _deviation(differences: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
+    """The root of their mean square. Not finite where they are not.
+
+    A power of two is divided out first, which rounds nothing, so that no square overflows or vanishes.
+    """
+    largest = float(np.abs(differences).max())
+    if not np.isfinite(largest):
+        return largest
+    _, exponent = np.frexp(largest)
+    squares = np.ldexp(differences, -exponent) ** 2
+    return float(np.ldexp(np.sqrt(np.average(squares, weights=weights)), exponent))
 
 
 def as_targets(y: Any, name: str) -> NDArray[np.float64]:

@@ -17,6 +17,8 @@ from backcast.data.reading import Reading
 from backcast.data.sequences import Sequences
 from backcast.errors import InputError
 
+SEEN = ("n_features_in_", "feature_names_in_")
+"""What scikit-learn notes of X, for arrays (n, T) and tables."""
 FORMS = "X must be an array (n, T) or (n, T, C), a list of arrays, of strings or of bytes, or a pandas column of them"
 
 
@@ -24,13 +26,13 @@ def read_rows(estimator: BaseEstimator, X: Any, reading: Reading, fitting: bool)
     """The rows of X, without labels.
 
     Arrays (n, T) are checked as everywhere in scikit-learn: `fitting` sets `n_features_in_` (and `feature_names_in_`),
-    and later arrays must have as many steps. Other forms have no number of features: rows may have any length.
+    and later arrays must have as many steps; see `fitted_like`. Other forms have no number of features: rows may have any length.
 
     Raises InputError, and scikit-learn's own errors for bad arrays (n, T).
     """
     X = _form(X)
     if fitting:
-        for name in ("n_features_in_", "feature_names_in_"):
+        for name in SEEN:
             vars(estimator).pop(name, None)
     if _is_matrix(X):
         steps = X.shape[1] if len(X.shape) == 2 else None
@@ -43,6 +45,14 @@ def read_rows(estimator: BaseEstimator, X: Any, reading: Reading, fitting: bool)
         X = validate_data(estimator, X, reset=fitting, ensure_all_finite=False)
     with python_words():
         return from_python(X, reading).train
+
+
+def fitted_like(estimator: BaseEstimator, seen: BaseEstimator) -> None:
+    """`estimator` expects rows as `seen` does: the copy of it that read X, while training could still fail."""
+    for name in SEEN:
+        vars(estimator).pop(name, None)
+        if name in vars(seen):
+            setattr(estimator, name, getattr(seen, name))
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from backcast.data.splitting import split_validation
 from backcast.errors import InputError
 from backcast.estimator.base import BackcastEstimator
 from backcast.estimator.network import learn
-from backcast.estimator.rows import in_python, python_words
+from backcast.estimator.rows import fitted_like, in_python, python_words
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -41,11 +41,18 @@ class SupervisedEstimator(BackcastEstimator):
 
         It also fixes the statistics and the symbols. `clone` forgets all this. Raises InputError.
         """
-        self.pretrained_ = self._phase_1(X)
+        self.pretrained_, _ = self._phase_1(
+            X
+        )  # what is fitted already goes on reading the rows it was fitted on
         return self
 
-    def _phase_2(self, rows: Sequences, validation: Sequences | None, config: Config, outputs: int) -> None:
-        """Trains on rows with labels or targets; holds some of them out where there are no `validation` rows."""
+    def _phase_2(
+        self, rows: Sequences, validation: Sequences | None, config: Config, outputs: int, seen: Self
+    ) -> None:
+        """Trains on rows with labels or targets; holds some of them out where there are no `validation` rows.
+
+        seen  the copy of this estimator that read them
+        """
         if self.patience is not None and (not isinstance(self.patience, Integral) or self.patience < 1):
             raise InputError(f"patience={self.patience!r}: must be a whole number at least 1, or None")
         watch = self._watch(self.patience)
@@ -61,6 +68,7 @@ class SupervisedEstimator(BackcastEstimator):
         with python_words():
             self.network_ = learn(config, rows, validation, outputs=outputs, start=start, watch=watch)
         self.history_ = watch.epochs
+        fitted_like(self, seen)
 
     def _training_config(self) -> Config:
         """The settings for `fit`: after `pretrain`, only phase 2, on rows read in the same way."""

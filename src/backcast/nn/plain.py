@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from backcast.nn.feedforward import FeedForward
 from backcast.nn.gru import EmbeddedGRU
 from backcast.nn.irnn import EmbeddedIRNN
 from backcast.nn.lstm import EmbeddedLSTM
@@ -38,11 +39,13 @@ class PlainModel(nn.Module):
         self.register_buffer("std", std.float())
         self.embedding = model.encoder.embedding.map
         self.layer = _plain_layer(model.encoder)
-        classifier = model.classifier
+        classifier: nn.Module | None = model.classifier
         assert classifier is not None
-        self.classifier = nn.Sequential(
-            classifier.first, nn.ReLU(), classifier.second, nn.ReLU(), classifier.last
-        )
+        if isinstance(classifier, FeedForward):  # else a user's own module, which exporters see as it is
+            classifier = nn.Sequential(
+                classifier.first, nn.ReLU(), classifier.second, nn.ReLU(), classifier.last
+            )
+        self.classifier = classifier
 
     def forward(self, x: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
         if self.symbols:
