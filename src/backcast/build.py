@@ -242,7 +242,7 @@ def build_trainer(
 
 def class_weights(rows: Sequences) -> tuple[float, ...]:
     """rows / (classes × rows of the class), over the labelled rows, as scikit-learn's "balanced"; mean over rows: 1."""
-    counts = np.bincount(rows.labels[rows.labels >= 0], minlength=len(rows.classes))
+    counts = rows.class_counts()
     return tuple((counts.sum() / (len(counts) * np.maximum(counts, 1))).tolist())
 
 

@@ -61,7 +61,7 @@ def prepare(
             say(
                 f"{splits.train.name}: every row has a label; none is --missing-label {config.missing_label!r}"
             )
-        if np.bincount(splits.train.labels[splits.train.labels >= 0]).max(initial=0) == 1:
+        if splits.train.class_counts().max() == 1:
             say(
                 f"{splits.train.name}: every class has one row, so none can be held out; is that the label column?"
             )
@@ -135,7 +135,7 @@ def _check_labels(rows: Sequences, config: Config) -> None:
             f"{rows.name}: the rows have no labels (a column `label`, or the one that --label names; an array `y`); "
             "to pretrain without any, say --epochs 0"
         )
-    present = np.unique(rows.labels[rows.labels >= 0])
+    present = np.flatnonzero(rows.class_counts())
     if len(present) == 1:
         raise InputError(
             f"{rows.name}: every label is {rows.classes[present[0]]!r}; there must be at least two classes"
