@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from backcast import hub_models, inference
+from backcast.checkpoint import storable
 from backcast.config import Config
 from backcast.data.preprocessing import Preprocessing
 from backcast.data.sequences import Picture, Sequences, describe_kind, some
@@ -106,9 +107,8 @@ class TrainedModel:
         config = replace(self.config, data=data, data_dir=None, unlabeled=None, from_run=None)
         description = describe_model(config, self.preprocessing, self.classes, self.picture)
         card = model_card(config, description, measured(self.run, config, evaluation), license)
-        weights = {name: part.detach().cpu().contiguous() for name, part in self.network.state_dict().items()}
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / WEIGHTS, save(weights, {"format": "pt"}))
+        write_atomically(folder / WEIGHTS, weights_file(self.network.state_dict()))
         write_json(folder / DESCRIPTION, description)
         write_atomically(folder / "README.md", card.encode())
 
@@ -259,7 +259,7 @@ def build_trainer(
 
 def class_weights(rows: Sequences) -> tuple[float, ...]:
     """rows / (classes × rows of the class), over the labelled rows, as scikit-learn's "balanced"; mean over rows: 1."""
-    counts = np.bincount(rows.labels[rows.labels >= 0], minlength=len(rows.classes))
+    counts = rows.class_counts()
     return tuple((counts.sum() / (len(counts) * np.maximum(counts, 1))).tolist())
 
 
@@ -274,6 +274,11 @@ def describe_model(
         "preprocessing": preprocessing.to_json(),
         "config": config.to_dict(),
     }
+
+
+def weights_file(weights: Mapping[str, Tensor]) -> bytes:
+    """The content of `RUN/model/model.safetensors`."""
+    return save(storable(weights), {"format": "pt"})
 
 
 def load_model(run: str | Path, device: str = "cpu") -> TrainedModel:

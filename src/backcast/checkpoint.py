@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,12 +33,17 @@ class Checkpoint:
     meta: dict[str, Any]
 
 
+def storable(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors as safetensors takes them: without a graph, on the CPU, contiguous."""
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+
+
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
     """Writes `folder`/step-NNNNNNNNNN.safetensors, then drops all but the last two. Raises OSError.
 
     A file with a later step goes, too: it could not be used, or the run would have gone on from it.
     """
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}
+    tensors = storable(checkpoint.tensors)
     meta = json.dumps(checkpoint.meta, sort_keys=True)
     header = {"format": FORMAT, "meta": meta, "sha256": _checksum(tensors, meta)}
     path = folder / f"step-{checkpoint.meta['step']:010d}.safetensors"

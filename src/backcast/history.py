@@ -18,9 +18,8 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     `validation_balanced_accuracy` and `validation_macro_f1`. Raises InputError.
     """
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")[
-            :-1
-        ]  # a line without a newline was still being written
+        # A line without a newline was still being written.
+        lines = path.read_text(encoding="utf-8").split("\n")[:-1]
         entries = [json.loads(line) for line in lines if line]
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None

@@ -99,7 +99,7 @@ def _described(rows: Sequences, fitted: Preprocessing, kind: str) -> dict[str, s
         lines["picture"] = f"{rows.picture.height} × {rows.picture.width}, read line by line"
     if rows.permutation is not None:
         lines["order"] = f"{rows.permutation.name}: all rows are read in this one random order"
-    counts = np.bincount(rows.labels[rows.labels >= 0], minlength=len(rows.classes))
+    counts = rows.class_counts()
     shares = [f"{name}: {count:,} ({100 * count / max(counts.sum(), 1):.1f} %)"
               for name, count in zip(map(_name, rows.classes), counts.tolist(), strict=True)]  # fmt: skip
     lines["classes"] = f"{len(shares)} in all; {_listed(shares, MOST_CLASSES)}" if shares else "none"

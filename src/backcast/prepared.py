@@ -110,7 +110,7 @@ def _check_labels(rows: Sequences, config: Config) -> None:
             f"{rows.name}: the rows have no labels (a column `label`, or the one that --label names; an array `y`); "
             "to pretrain without any, say --epochs 0"
         )
-    present = np.unique(rows.labels[rows.labels >= 0])
+    present = np.flatnonzero(rows.class_counts())
     if len(present) == 1:
         raise InputError(
             f"{rows.name}: every label is {rows.classes[present[0]]!r}; there must be at least two classes"

@@ -24,7 +24,6 @@ from typing import Any
 
 import torch
 import yaml
-from safetensors.torch import save
 from torch import Tensor
 
 from backcast import process
@@ -38,6 +37,7 @@ from backcast.build import (
     describe_model,
     load_model,
     take_over,
+    weights_file,
 )
 from backcast.checkpoint import Checkpoint, checkpoint_files, load_last, save_checkpoint
 from backcast.config import FIELDS, Config, flag, read_yaml, resolve
@@ -80,9 +80,8 @@ class RunFolder(Recorder):
             save_checkpoint(self.path / CHECKPOINTS, Checkpoint(checkpoint.tensors, meta))
 
     def weights(self, weights: dict[str, Tensor]) -> None:
-        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
         with self._writing():
-            write_atomically(self.path / MODEL / WEIGHTS, save(tensors, {"format": "pt"}))
+            write_atomically(self.path / MODEL / WEIGHTS, weights_file(weights))
 
     def remove_parts(self) -> None:
         """Removes what was being written when this run was killed."""

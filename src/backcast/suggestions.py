@@ -102,7 +102,7 @@ def _suggest_for_labels(
         reasons["missing_label"] = (
             "rows without a label train the auxiliary loss only; train requires that to be said"
         )
-    counts = np.bincount(rows.labels[rows.labels >= 0], minlength=len(rows.classes))
+    counts = rows.class_counts()
     counts = counts[counts > 0]
     if counts.max() > UNBALANCED * counts.min():
         settings["class_weights"] = "balanced"

@@ -108,6 +108,10 @@ class Sequences:
         """(n,): whether the row has a label or a target. Classification and regression learn from such rows only."""
         return self.labels >= 0 if self.targets is None else ~np.isnan(self.targets)
 
+    def class_counts(self) -> NDArray[np.int64]:
+        """How many rows each of `classes` has."""
+        return np.bincount(self.labels[self.labels >= 0], minlength=len(self.classes))
+
     @property
     def is_symbols(self) -> bool:
         return self.kind != "real"

@@ -38,7 +38,6 @@ class BackcastEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backcas
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = [
-            "float32"
-        ]  # networks compute in float32, whatever they are given
+        # Networks compute in float32, whatever they are given.
+        tags.transformer_tags.preserves_dtype = ["float32"]
         return tags

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from backcast import inference, process
 from backcast.build import build_network, build_trainer, choose_device
+from backcast.checkpoint import storable
 from backcast.config import Config
 from backcast.data.describe import unknown_symbols
 from backcast.data.preprocessing import Preprocessing
@@ -50,10 +51,7 @@ class FittedNetwork:
         return inference.features(self.network.to(target), self.preprocessing, rows, device=target).numpy()
 
     def __reduce__(self) -> Any:
-        weights = {
-            name: value.detach().cpu().contiguous() for name, value in self.network.state_dict().items()
-        }
-        saved = safetensors.torch.save(weights)
+        saved = safetensors.torch.save(storable(self.network.state_dict()))
         return restored, (saved, self.preprocessing.to_json(), self.config.to_dict(), self.outputs)
 
 

@@ -174,10 +174,10 @@ def _began_with(run: RunResult) -> str:
 def _chance(results: Results) -> str:
     """A guess's accuracy (and balanced accuracy), and the accuracy of always naming the commonest class; percent."""
     classes = len(results.groups[0].runs[0].model.classes)
-    labels = results.measured.labels[results.measured.labels >= 0]
-    if not classes or not len(labels):
+    counts = results.measured.class_counts()
+    if not classes or not counts.sum():
         return ""
-    commonest = 100 * np.bincount(labels).max() / len(labels)
+    commonest = 100 * counts.max() / counts.sum()
     return (
         f"Chance is {100 / classes:.2f} %, of the balanced accuracy, too; "
         f"always naming the commonest class gives an accuracy of {commonest:.2f} %."
