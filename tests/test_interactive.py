@@ -129,6 +129,28 @@ def _has(method: str) -> list[str]:
     return {"lstm": [], "r-lstm": ["past"], "p-lstm": ["future"], "rp-lstm": ["past", "future"]}[method]
 
 
+def test_a_value_that_is_missing_at_the_start_of_a_row_is_drawn_as_it_is_read_as_the_mean(
+    tmp_path: Path,
+) -> None:
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(40, 12, 2)) + 5
+    x[::3, 0, 1] = np.nan  # --fill-missing finds nothing before it
+    np.savez(tmp_path / "rows.npz", x=x, y=np.arange(40) % 2)
+    results = measured(train(tmp_path / "rows.npz", "r-lstm", tmp_path / "run", "--fill-missing"))
+    data = data_of(interactive_page(results, "the command"))
+    run = results.groups[0].runs[0]
+    mean = run.model.preprocessing.mean[1]
+    missing = {
+        str(run.measured.ids[i]) for i in range(len(run.measured)) if np.isnan(run.measured.row(i)).any()
+    }
+    shown = [row for row in data["rows"] if row["id"] in missing]
+    assert shown
+    for row in shown:
+        span = np.array(row["high"]) - np.array(row["low"])
+        drawn = fractions(row["truth"]).reshape(-1, 2) * span + row["low"]
+        np.testing.assert_allclose(drawn[0, 1], mean, atol=0.01 * span[1])
+
+
 def test_error_over_distance_is_that_of_its_definition(recurrent: Results) -> None:
     run = recurrent.groups[3].runs[0]
     shown = shown_runs(recurrent)

@@ -65,10 +65,10 @@ def recall(
         )
         future = None if model.network.predictor is None else _predict(model, x, states, anchors)
     return Recall(
-        _in_units(model, x.cpu().numpy().astype(np.float64)),
+        in_units(model, x.cpu().numpy().astype(np.float64)),
         anchors,
-        None if past is None else _in_units(model, past),
-        None if future is None else _in_units(model, future),
+        None if past is None else in_units(model, past),
+        None if future is None else in_units(model, future),
     )
 
 
@@ -160,7 +160,7 @@ def _likeliest(model: TrainedModel, predicted: Tensor) -> Tensor:
     return predicted.argmax(dim=-1) if model.preprocessing.symbols else predicted
 
 
-def _in_units(model: TrainedModel, x: NDArray[np.float64]) -> NDArray[np.float64]:
+def in_units(model: TrainedModel, x: NDArray[np.float64]) -> NDArray[np.float64]:
     """Standardising undone; symbols as they are."""
     preprocessing = model.preprocessing
     return x if preprocessing.symbols else x * np.array(preprocessing.std) + np.array(preprocessing.mean)

@@ -23,6 +23,7 @@ from backcast.report.interactive.detail import (
 from backcast.report.interactive.names import UNKNOWN, Names
 from backcast.report.interactive.packing import MOST_ERROR, pack, pack_codes, pack_errors, pack_scaled
 from backcast.report.memory import EXPLAINED
+from backcast.report.reconstructions import in_units
 from backcast.report.results import RunResult
 from backcast.report.symbols import UNKNOWN as UNKNOWN_SIGN
 from backcast.report.symbols import legend, symbol_names
@@ -136,11 +137,15 @@ def _row(
 
 
 def _truth(shown: Shown, which: int, steps: Steps) -> Array:
-    """The elements that are drawn, in the order in which they are read: (D, C), or (D,) symbols."""
-    order = shown.run.model.preprocessing.permutation
-    drawn = steps.drawn if order is None else np.array(order)[steps.drawn]
-    truth = np.asarray(shown.run.measured.row(which)[drawn], np.float64)
-    return truth if truth.ndim == 1 else truth[:, :CHANNELS]
+    """The elements that are drawn, in the order in which they are read: (D, C) as the network reads them, a missing
+    one as the mean; or (D,) symbols, each by its own name even where the model does not know it."""
+    rows, preprocessing = shown.run.measured, shown.run.model.preprocessing
+    if rows.is_symbols:
+        order = preprocessing.permutation
+        drawn = steps.drawn if order is None else np.array(order)[steps.drawn]
+        return np.asarray(rows.row(which)[drawn], np.float64)
+    read = preprocessing.batch(rows, np.array([which])).take(steps.drawn[None, None])[0]
+    return in_units(shown.run.model, read.numpy().astype(np.float64))[:, :CHANNELS]
 
 
 def _symbols(run: RunResult) -> list[Any]:

@@ -69,8 +69,8 @@ def _filled_in(results: Results, data: dict[str, Any], command: str) -> str:
         groups=data["groups"],
         kind=data["kind"],
         explained=EXPLAINED,
-        # `<` would let a name end the element; in JSON it can be written otherwise.
-        data=Markup(json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")),
+        # `<` would let a name end the element; in JSON it can be written otherwise. A nan can not, and would end the script.
+        data=Markup(json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")),
         script=Markup(script),
         style=Markup(style),
         script_hash=_hash(script),
