@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from backcast.cli import main
 from backcast.errors import InputError
@@ -88,13 +89,51 @@ def test_probabilities_are_what_the_model_says_of_so_many_steps(recurrent: Resul
     assert places.tolist() == list(range(1, int(row.lengths[0]) + 1)) and shown_row["steps"] == places[-1]
     answer = shown_row["answers"][1]
     found = fractions(answer["probabilities"]).reshape(len(places), 3)
-    names = [data["classes"][number] for number in answer["classes"]]
+    said = np.array(data["classes"])[unpack(answer["classes"])].reshape(len(places), 3)
     for place, steps in enumerate(places):
         expected = run.model.predict_proba(row.cut(int(steps)))[0]
         np.testing.assert_allclose(
-            found[place], expected[[run.model.classes.index(n) for n in names]], atol=3e-3
+            found[place], expected[[run.model.classes.index(n) for n in said[place]]], atol=3e-3
         )
     assert data["classes"][shown_row["label"]] == run.measured.classes[run.measured.labels[which]]
+
+
+@pytest.mark.parametrize("labels", ["known", "missing"])
+def test_of_many_classes_the_likeliest_at_every_place_are_named_and_the_followed_one_is_drawn(
+    labels: str, tmp_path: Path
+) -> None:
+    classes, steps = 30, 25
+    x = np.random.default_rng(0).normal(size=(classes * 2, steps))
+    y = np.array([f"c{i % classes:02}" for i in range(len(x))])
+    tests = y if labels == "known" else np.full(len(x), "")
+    (tmp_path / "data").mkdir()
+    for split, names in (("train", y), ("test", tests)):
+        np.savez(tmp_path / "data" / f"{split}.npz", x=x, y=names)
+    wide = ["--hidden-size", "32", "--feedforward-size", "32"]
+    run = train(tmp_path / "data", "lstm", tmp_path / "run", "--missing-label", "", *wide)
+    results = measured(run)
+    model = results.groups[0].runs[0].model
+    generator = torch.Generator().manual_seed(0)
+    for weights in model.network.parameters():  # or it would name much the same classes everywhere
+        weights.data.normal_(std=1.0, generator=generator)
+    data = data_of(interactive_page(results, "the command"))
+    named = []
+    for shown in data["rows"]:
+        (answer,) = shown["answers"]
+        which = [str(i) for i in results.measured.ids].index(shown["id"])
+        row = results.measured.select(np.array([which]))
+        said = np.array(data["classes"])[unpack(answer["classes"])].reshape(steps, 3)
+        shares, line = fractions(answer["probabilities"]).reshape(steps, 3), fractions(answer["followed"])
+        assert (shown["label"] is None) == (labels == "missing")
+        followed = said[-1, 0] if labels == "missing" else y[which]
+        for place in range(steps):
+            expected = model.predict_proba(row.cut(place + 1))[0]
+            np.testing.assert_allclose(shares[place], np.sort(expected)[::-1][:3], atol=3e-3)
+            own = expected[[model.classes.index(name) for name in said[place]]]
+            np.testing.assert_allclose(shares[place], own, atol=3e-3)
+            assert abs(line[place] - expected[model.classes.index(followed)]) < 3e-3
+        named.append(len(set(said.ravel())))
+    assert max(named) > 10, "ten classes a row would not be enough"
 
 
 def test_reconstructions_and_predictions_are_those_of_the_report_in_the_units_of_the_data(

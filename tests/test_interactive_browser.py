@@ -232,7 +232,9 @@ def test_what_is_shown_follows_the_cursor(browser: Any, lines: Path) -> None:
         assert near[0] < near[1] <= near[0] + 8 and near[0] + 4 == page.evaluate("row => rowData(0).anchors[anchorAt(rowData(0), row)]", now)  # fmt: skip
         table = page.inner_text("#remembers")
         assert table.count("steps") == 4 and "accuracy" in table
-        probability = page.evaluate("likeliest(rowData(view.row).answers[0], view.place)[0]")
+        probability = page.evaluate(
+            "likeliest(rowData(view.row), rowData(view.row).answers[0], view.place)[0]"
+        )
         assert f"{100 * probability[1]:.0f} %" in page.inner_text("#classes tr:first-child td:nth-child(2)")
 
 

@@ -14,7 +14,7 @@ from backcast.report.interactive.chosen import Shown
 from backcast.report.interactive.detail import (
     AHEAD,
     CHANNELS,
-    CLASSES,
+    LIKELIEST,
     WINDOW,
     Detail,
     Steps,
@@ -173,17 +173,21 @@ def _elements(values: Array, low: Array, high: Array) -> dict[str, str]:
 def _answers(
     run: RunResult, which: int, steps: Steps, symbols: Names, classes: Names, low: Array, high: Array
 ) -> dict[str, Any]:
-    """A run's classes with their probabilities (P × classes), and its reconstructions and predictions."""
+    """What a run says of one row: the likeliest classes at every place (P × LIKELIEST), the likeliest first, with their
+    probabilities; that of the class whose line is drawn (P); and its reconstructions and predictions.
+
+    Drawn is the line of the true class; of a row without a label, of the one that is named at its end.
+    """
     found = ask(run, which, steps)
-    result: dict[str, Any] = {"classes": [], "probabilities": None, "past": None, "future": None}
+    result: dict[str, Any] = dict.fromkeys(("classes", "probabilities", "followed", "past", "future"))
     if found.probabilities is not None:
         names = [str(name) for name in run.model.classes]
         label = int(run.measured.labels[which])
-        kept = _likeliest(
-            found.probabilities, names.index(str(run.measured.classes[label])) if label >= 0 else None
-        )
-        result["classes"] = [classes.code(names[number]) for number in kept]
-        result["probabilities"] = pack_scaled(found.probabilities[:, kept].astype(np.float64), 0.0, 1.0)
+        said, kept = _likeliest(found.probabilities)
+        followed = names.index(str(run.measured.classes[label])) if label >= 0 else int(said[-1, 0])
+        result["classes"] = pack_codes(classes.codes(said.astype(np.float64), names))
+        result["probabilities"] = pack_scaled(kept, 0.0, 1.0)
+        result["followed"] = pack_scaled(found.probabilities[:, followed].astype(np.float64), 0.0, 1.0)
 
     before = np.searchsorted(steps.drawn, steps.anchors)
     behind = np.searchsorted(steps.drawn, steps.anchors + run.config.segment_length, side="right")
@@ -213,12 +217,10 @@ def _answers(
     return result
 
 
-def _likeliest(probabilities: NDArray[np.float32], label: int | None) -> NDArray[np.int64]:
-    """The classes that are likely at some place, and the true one: at most `CLASSES`, in order."""
-    highest = probabilities.max(axis=0).astype(np.float64)
-    if label is not None:
-        highest[label] = np.inf
-    return np.sort(np.argsort(-highest, kind="stable")[:CLASSES])
+def _likeliest(probabilities: NDArray[np.float32]) -> tuple[NDArray[np.int64], Array]:
+    """The likeliest classes at each place (P, at most LIKELIEST), the likeliest first, and their probabilities."""
+    said = np.argsort(-probabilities, axis=1, kind="stable")[:, :LIKELIEST]
+    return said, np.take_along_axis(probabilities, said, axis=1).astype(np.float64)
 
 
 def _name(text: str) -> str:
