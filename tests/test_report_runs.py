@@ -20,12 +20,15 @@ from backcast.data.sequences import Sequences
 from backcast.errors import InputError
 from backcast.methods import METHODS
 from backcast.phases import phases
+from backcast.prepared import prepare
 from backcast.report.figures import accuracy_figure, curve_figure
 from backcast.report.memory import MemoryCurve, memory_curve
 from backcast.report.page import QUANTITIES, _texts
 from backcast.report.reconstructions import Recall
 from backcast.report.results import Group, collect
 from backcast.report.symbols import UNKNOWN
+from backcast.run import train as train_model
+from backcast.trainer import Interrupted
 from test_report import train
 
 
@@ -116,6 +119,33 @@ def test_runs_that_learned_different_classes_are_not_put_into_one_report(tmp_pat
     for runs in ([coarse, fine], [coarse, other]):
         with pytest.raises(InputError, match="learned different classes"):
             collect(runs, None, lambda line: None)
+
+
+@pytest.mark.parametrize(
+    ("steps", "said", "epochs"),
+    [
+        (3, ", stopped after 1 of 2 pretraining + 0 of 9 joint epochs", "1 of 2 + 0 of 9"),
+        (6, ", stopped after 2 pretraining + 1 of 9 joint epochs", "2 + 1 of 9"),
+    ],
+)
+def test_of_a_run_that_was_stopped_both_pages_say_when_and_show_no_score_of_an_untaught_classifier(
+    steps: int, said: str, epochs: str, npz: Path, tmp_path: Path
+) -> None:
+    done: list[int] = []
+    config = Config(
+        data=str(npz), method="r-lstm", hidden_size=6, embedding_size=4, feedforward_size=8, truncation=4,
+        segment_length=4, pretrain_epochs=2, epochs=9, batch_size=32, device="cpu",
+    )  # fmt: skip
+    per_epoch = -(-len(prepare(config).train) // 32)
+    with pytest.raises(Interrupted):
+        train_model(config, tmp_path / "run", on_advance=done.append, stop=lambda: len(done) >= steps * per_epoch / 2)  # fmt: skip
+    page, interactive = page_of(str(tmp_path / "run")), page_of(str(tmp_path / "run"), "--interactive")
+    assert said in page and said in interactive
+    assert f'data-label="epochs">{epochs}<' in page
+    taught = steps > 4
+    for part in ("accuracy of each group", "confusion matrix", "Chance is", ", accuracy "):
+        assert (part in page) == taught
+    assert ('"probabilities":null' in interactive) != taught and ('"accuracy":null' in interactive) != taught
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -29,6 +29,11 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     return [entry for entry in entries if entry.get("event") == "epoch"]
 
 
+def has_classified(epochs: list[dict[str, Any]]) -> bool:
+    """Has any epoch taught the classifier? None has where a run was only pretrained, or stopped before that."""
+    return any(entry["phase"] != "pretraining" for entry in epochs)
+
+
 def chosen_by(class_weights: str) -> str:
     """The quantity whose highest value decides which epoch a run keeps, by its `--class-weights`."""
     return "validation_balanced_accuracy" if class_weights == "balanced" else "validation_accuracy"

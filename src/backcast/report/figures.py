@@ -176,7 +176,7 @@ def line_figure(recall: Recall, names: list[str]) -> str:
 
 def accuracy_figure(results: Results) -> str | None:
     """The accuracies of all groups; None where nothing is classified."""
-    scored = [group for group in results.groups if group.runs[0].accuracy is not None]
+    scored = [group for group in results.groups if group.scores]
     if not scored:
         return None
     lines = max(_wrapped(group.name).count("\n") + 1 for group in scored)
@@ -186,7 +186,7 @@ def accuracy_figure(results: Results) -> str | None:
 
 def draw_accuracy(axes: Axes, results: Results) -> None:
     """One bar per group, every seed a dot, chance a dotted line."""
-    scored = [(c, g) for c, g in coloured(results.groups) if g.runs[0].accuracy is not None]
+    scored = [(c, g) for c, g in coloured(results.groups) if g.scores]
     for place, (colour, group) in enumerate(scored):
         values = [100 * run.accuracy for run in group.runs if run.accuracy is not None]
         axes.barh(place, np.mean(values), color=colour, alpha=0.85, height=0.62)

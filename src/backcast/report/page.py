@@ -175,7 +175,7 @@ def _chance(results: Results) -> str:
     """A guess's accuracy (and balanced accuracy), and the accuracy of always naming the commonest class; percent."""
     classes = len(results.groups[0].runs[0].model.classes)
     labels = results.measured.labels[results.measured.labels >= 0]
-    if not classes or not len(labels):
+    if not any(group.scores for group in results.groups) or not len(labels):
         return ""
     commonest = 100 * np.bincount(labels).max() / len(labels)
     return (

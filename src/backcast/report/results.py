@@ -19,7 +19,7 @@ from backcast.data.sequences import Sequences, Splits, describe_elements
 from backcast.data.sources import identity, load
 from backcast.data.splitting import keep_labels
 from backcast.errors import InputError, plural
-from backcast.history import chosen_by, kept_epoch, read_metrics
+from backcast.history import chosen_by, has_classified, kept_epoch, read_metrics
 from backcast.methods import METHODS
 from backcast.metrics import Scores
 from backcast.nn.size import parameters
@@ -36,7 +36,7 @@ class RunResult:
     """One run, measured on rows it was not trained on.
 
     `measured` differs from run to run where the data bring none with a label: each seed holds out its own rows.
-    `scores` is None where the run classifies nothing.
+    `scores` is None where the run classifies nothing, or was stopped before it learned to.
     """
 
     path: Path
@@ -62,6 +62,21 @@ class RunResult:
     def kept_epoch(self) -> dict[str, Any] | None:
         """The epoch whose weights the model has; None where no rows chose it."""
         return kept_epoch(self.epochs, self.config.class_weights)
+
+    @property
+    def classifies(self) -> bool:
+        """Has it a classifier that was trained?"""
+        return bool(self.model.classes) and has_classified(self.epochs)
+
+    @property
+    def epochs_run(self) -> list[int]:
+        """Of each phase that it has. Where a later one has begun all were, be it in another run."""
+        found, ended = [], False
+        for phase in reversed(phases(self.config)):
+            own = [entry["epoch"] for entry in self.epochs if entry["phase"] == phase.name]
+            found.append(phase.epochs if ended else max(own, default=0))
+            ended = ended or bool(own)
+        return found[::-1]
 
     @property
     def parameters(self) -> int:
@@ -120,14 +135,32 @@ class Group:
         """How much it was trained: rows, those of them with a label, and epochs."""
         counts = self.runs[0].environment.get("rows", {})
         rows, labelled = counts.get("train", 0), counts.get("labelled", counts.get("train", 0))
-        unlabelled = f", {labelled:,} of them with a label," if labelled < rows and self.config.epochs else ""
-        epochs = " + ".join(f"{phase.epochs} {phase.name}" for phase in phases(self.config))
-        return f"trained on {rows:,} rows{unlabelled} for {epochs} epochs"
+        unlabelled = f", {labelled:,} of them with a label" if labelled < rows and self.config.epochs else ""
+        names = [phase.name for phase in phases(self.config)]
+        epochs = " + ".join(" ".join(each) for each in zip(self._epochs, names, strict=True))
+        stopped = any(run.epochs_run != self._planned for run in self.runs)
+        how = ", stopped after" if stopped else ", for" if unlabelled else " for"
+        return f"trained on {rows:,} rows{unlabelled}{how} {epochs} epochs"
 
     @property
     def epochs(self) -> str:
-        """The epochs of each phase that it has: "20 + 100"."""
-        return " + ".join(str(phase.epochs) for phase in phases(self.config))
+        """The epochs of each phase that it has: "20 + 100", or where it was stopped "20 + 7 of 100"."""
+        return " + ".join(self._epochs)
+
+    @property
+    def _planned(self) -> list[int]:
+        return [phase.epochs for phase in phases(self.config)]
+
+    @property
+    def _epochs(self) -> list[str]:
+        """For each phase the epochs that were run, and where these are fewer than planned, how many were."""
+        found = []
+        done = zip(*(run.epochs_run for run in self.runs), strict=True)
+        for planned, seeds in zip(self._planned, done, strict=True):
+            least, most = min(seeds), max(seeds)
+            count = f"{least}" if least == most else f"{least} – {most}"
+            found.append(count if least == planned else f"{count} of {planned}")
+        return found
 
     @property
     def truncation(self) -> str:
@@ -206,7 +239,7 @@ def collect(paths: list[Path], data_dir: str | None, say: Callable[[str], None])
         model.preprocessing.check(measured)
         if model.classes and measured.classes:
             measured = measured.relabel(model.classes)
-        labelled = bool(model.classes) and bool((measured.labels >= 0).any())
+        labelled = bool(model.classes) and has_classified(epochs) and bool((measured.labels >= 0).any())
         scores = model.evaluate(measured) if labelled else None
         curve = memory_curve(model, part.train, measured)
         if paths[1:]:

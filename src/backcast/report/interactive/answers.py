@@ -39,7 +39,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class RowAnswers:
-    """What a run says of a row; probabilities (P, classes), or None where it classifies nothing."""
+    """What a run says of a row; probabilities (P, classes), or None where it classifies nothing, or has not learned to."""
 
     probabilities: NDArray[np.float32] | None
     past: Answer | None
@@ -49,7 +49,7 @@ class RowAnswers:
 def ask(run: RunResult, which: int, steps: Steps) -> RowAnswers:
     """Row `which` of the run's measured rows."""
     network = run.model.network
-    probabilities = None if network.classifier is None else _probabilities(run, which, steps.places)
+    probabilities = _probabilities(run, which, steps.places) if run.classifies else None
     if network.decoder is None and network.predictor is None:
         return RowAnswers(probabilities, None, None)
     length = run.config.segment_length

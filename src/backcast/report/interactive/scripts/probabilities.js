@@ -12,7 +12,7 @@ function showProbabilities(row, place) {
   const having = PAGE.groups.map((group, i) => ({ group, found: row.answers[i] })).filter(({ found }) => found.probabilities);
   const host = document.getElementById("says"), caption = document.getElementById("says-caption");
   if (!having.length) {
-    caption.textContent = "These runs have only been pretrained: they classify nothing.";
+    caption.textContent = "These runs have only been pretrained so far: they classify nothing.";
     return;
   }
   // The line of the true class; of a row without a label, of the one said at its end.
