@@ -74,6 +74,29 @@ def test_every_part_is_told_and_the_line_it_ends_with_trains(
     assert main([*words[1:], *toy]) == main([*alone[1:], *toy]) == 0
 
 
+@pytest.mark.parametrize("split", ["validation", "test"])
+@pytest.mark.parametrize("labels", [True, False])
+def test_values_missing_outside_of_the_training_rows_are_refused_before_training_and_told_by_inspect(
+    split: str, labels: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    generator = np.random.default_rng(0)
+    (tmp_path / "data").mkdir()
+    for name in ("train", "validation", "test"):
+        x = generator.normal(size=(12, 5))
+        x[3, 2] = np.nan if name == split else 0.0
+        np.savez(tmp_path / "data" / f"{name}.npz", x=x, **({"y": np.arange(12) % 2} if labels else {}))
+    toy = ["--pretrain-epochs", "1", "--hidden-size", "4", "--device", "cpu", "--out", str(tmp_path / "run")]
+    toy += ["--epochs", str(int(labels))]
+    assert main(["train", str(tmp_path / "data"), *toy]) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert f"{split}.npz: row 3, step 2, channel 0 is missing" in said and "--fill-missing" in said
+    assert not (tmp_path / "run").exists()
+    lines = told(capsys, "inspect", tmp_path / "data", "--no-measure")
+    words = shlex.split(lines[-1 if not labels else -3])
+    assert "--fill-missing" in words and main([*words[1:], *toy]) == 0
+    assert main(["report", str(tmp_path / "run")]) == 0
+
+
 def test_unlabelled_rows_get_a_line_that_pretrains(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -62,7 +62,7 @@ def inspect(
         if train.classes and (new := new_classes(rows, train)):
             yield f"  classes that the training rows have not: {_listed([*map(_name, new)], MOST_CLASSES)}"
         yield ""
-    suggestion = suggest(train, given)
+    suggestion = suggest(train, given, [rows for rows in parts.values() if rows is not train])
     yield "suggested, by rules of thumb"
     yield from _table(
         {as_flag(name, suggestion.settings[name]): why for name, why in suggestion.reasons.items()}

@@ -90,6 +90,10 @@ def prepare(
             preprocessing.check(part)
             if line := unknown_symbols(preprocessing, part):
                 say(line)
+    if begun is None:  # what goes on has trained already
+        for part in (splits.validation, splits.test):
+            if part is not None:
+                require_no_missing(part)  # else evaluate and report would refuse them afterwards
     return Prepared(
         train=rows,
         validation=held_out,
