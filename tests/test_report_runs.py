@@ -61,8 +61,9 @@ def texts_of(image: str | None) -> set[str]:
 
 
 def page_of(run: str, *more: str) -> str:
-    assert main(["report", run, *more]) == 0
-    return (Path(run) / ("interactive.html" if "--interactive" in more else "report.html")).read_text()
+    out = "interactive.html" if "--interactive" in more else "report.html"
+    assert main(["report", run, *more, "--out", str(Path(run) / out)]) == 0
+    return (Path(run) / out).read_text()
 
 
 @pytest.mark.parametrize(("rows", "said"), [(29, "29 rows, too few to trust"), (30, "30 rows")])
@@ -172,6 +173,27 @@ def test_a_name_that_is_not_utf_8_is_no_obstacle_to_either_page(npz: Path, tmp_p
     assert "caf?" in page_of(run) and "caf?" in page_of(run, "--interactive")
 
 
+def test_groups_that_were_measured_on_other_rows_are_said_to_be_with_the_count_of_each(
+    npz: Path, tmp_path: Path
+) -> None:
+    few, many, same = (
+        train(npz, method, tmp_path / f"{method}{share}", "--validation", share)
+        for method, share in (("lstm", "0.1"), ("r-lstm", "0.5"), ("r-lstm", "0.1"))
+    )
+    page = page_of(few, many)
+    assert "not measured on the same rows: lstm0.1 on 6 rows; r-lstm0.5 on 30 rows." in page
+    assert "and not all runs held out the same" in page
+    assert "on 6 rows; r-lstm0.5 on 30 rows." in page_of(few, many, "--interactive")
+    page = page_of(few, same)
+    assert "not measured on the same" not in page and "not all runs held out" not in page
+    seeds = [train(npz, "lstm", tmp_path / f"s{seed}", "--seed", seed) for seed in "12"]
+    alike = [train(npz, "r-lstm", tmp_path / f"r{seed}", "--seed", seed) for seed in "12"]
+    page = page_of(seeds[0], seeds[1], *alike)
+    assert "not measured on the same" not in page, "each group has the same two seeds"
+    assert "and not all runs held out the same" in page
+    assert "r-lstm0.1 on 6 rows; lstm on 6 rows, each of 2 seeds." in page_of(same, *seeds)
+
+
 def test_a_group_is_named_by_what_it_has_set_and_long_names_get_room(npz: Path, tmp_path: Path) -> None:
     more = ("--hidden-size", "5", "--dropconnect", "0.25", "--learning-rate", "0.002", "--clip-norm", "2")
     kinds: dict[str, tuple[str, ...]] = {"plain": (), "other": more}
@@ -245,7 +267,7 @@ def test_of_a_symbol_unknown_to_the_model_no_answer_is_right() -> None:
 
 def test_what_is_counted_once_is_not_said_of_many(npz: Path, tmp_path: Path) -> None:
     run, other = (train(npz, "lstm", tmp_path / seed, "--seed", seed) for seed in "01")
-    assert "each seed holds out its own" not in page_of(run)
-    assert "each seed holds out its own" in page_of(run, other, "--out", str(tmp_path / "0" / "report.html"))
+    assert "not all runs held out the same" not in page_of(run)
+    assert "not all runs held out the same" in page_of(run, other, "--out", str(tmp_path / "0" / "report.html"))
     data = write_splits(tmp_path / "data", train=["a", "b"] * 20, test=["a"] * 5 + [None])
     assert "1 class in the 5 rows with a label" in page_of(train(data, "lstm", tmp_path / "one"))

@@ -64,6 +64,17 @@ class RunResult:
         return kept_epoch(self.epochs, self.config.class_weights)
 
     @property
+    def rows(self) -> frozenset[Any]:
+        """Tells the rows that it was scored on from those of other runs: their ids, or if some are alike their places.
+
+        Where none has a label there is no score, and these are all rows.
+        """
+        labelled = self.measured.labels >= 0
+        which = labelled if labelled.any() else np.ones_like(labelled)
+        ids, starts = map(str, self.measured.ids[which]), self.measured.starts[which].tolist()
+        return found if len(found := frozenset(ids)) == len(starts) else frozenset(starts)
+
+    @property
     def classifies(self) -> bool:
         """Has it a classifier that was trained?"""
         return bool(self.model.classes) and has_classified(self.epochs)
@@ -181,14 +192,30 @@ class Results:
     """All groups; the rows of the first run, those trained on (with all labels) and those measured.
 
     split  what the latter are called: test, validation or training
-    fixed  the latter are the same for every seed: the data bring them, or there is only one
     """
 
     groups: list[Group]
     train: Sequences
     measured: Sequences
     split: str
-    fixed: bool
+
+    @property
+    def fixed(self) -> bool:
+        """All runs were measured on the same rows."""
+        return len({run.rows for group in self.groups for run in group.runs}) == 1
+
+    @property
+    def unlike(self) -> str:
+        """Where groups were not measured on the same rows, on how many each was; else empty."""
+        if len({frozenset(run.rows for run in group.runs) for group in self.groups}) == 1:
+            return ""
+        counts = []
+        for group in self.groups:
+            least, most = (count(len(run.rows) for run in group.runs) for count in (min, max))
+            rows = f"{least:,}" if least == most else f"{least:,} – {most:,}"
+            seeds = f", each of {len(group.runs)} seeds" if group.runs[1:] else ""
+            counts.append(f"{group.name} on {rows} {plural(most, 'row')}{seeds}")
+        return f"The groups were not measured on the same rows: {'; '.join(counts)}."
 
     @property
     def memory_rows(self) -> str:
@@ -245,9 +272,7 @@ def collect(paths: list[Path], data_dir: str | None, say: Callable[[str], None])
         if paths[1:]:
             say(f"measured {path}")
         runs.append(RunResult(path, config, model, environment, epochs, measured, scores, curve))
-    first = parts[0]
-    fixed = first.fixed or len({config.seed for config in configs}) == 1
-    return Results(_groups(runs), first.train, runs[0].measured, first.split, fixed)
+    return Results(_groups(runs), parts[0].train, runs[0].measured, parts[0].split)
 
 
 def describe_rows(results: Results) -> list[str]:
@@ -273,7 +298,6 @@ class _Rows(NamedTuple):
     held_out: Sequences | None
     measured: Sequences
     split: str
-    fixed: bool
 
 
 def _rows(config: Config, data_dir: str | None, loaded: dict[tuple[Any, ...], Splits]) -> _Rows:
@@ -293,17 +317,17 @@ def _rows(config: Config, data_dir: str | None, loaded: dict[tuple[Any, ...], Sp
     splits = loaded[key]
     train, held_out = hold_out(config, splits)
     unseen = [
-        _Rows(train, held_out, rows, split, fixed)
-        for rows, split, fixed in (
-            (splits.test, "test", True),
-            (splits.validation, "validation", True),
-            (held_out, "validation", False),
+        _Rows(train, held_out, rows, split)
+        for rows, split in (
+            (splits.test, "test"),
+            (splits.validation, "validation"),
+            (held_out, "validation"),
         )
         if rows is not None
     ]
     if unseen:
         return next((found for found in unseen if (found.measured.labels >= 0).any()), unseen[0])
-    return _Rows(train, None, keep_labels(train, config.labeled, config.seed), "training", fixed=False)
+    return _Rows(train, None, keep_labels(train, config.labeled, config.seed), "training")
 
 
 def _require_same_rows(path: Path, config: Config, environment: dict[str, Any], rows: _Rows) -> None:
