@@ -268,6 +268,8 @@ def test_of_a_symbol_unknown_to_the_model_no_answer_is_right() -> None:
 def test_what_is_counted_once_is_not_said_of_many(npz: Path, tmp_path: Path) -> None:
     run, other = (train(npz, "lstm", tmp_path / seed, "--seed", seed) for seed in "01")
     assert "not all runs held out the same" not in page_of(run)
-    assert "not all runs held out the same" in page_of(run, other, "--out", str(tmp_path / "0" / "report.html"))
+    assert "not all runs held out the same" in page_of(
+        run, other, "--out", str(tmp_path / "0" / "report.html")
+    )
     data = write_splits(tmp_path / "data", train=["a", "b"] * 20, test=["a"] * 5 + [None])
     assert "1 class in the 5 rows with a label" in page_of(train(data, "lstm", tmp_path / "one"))
