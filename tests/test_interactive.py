@@ -19,7 +19,7 @@ from backcast.errors import InputError
 from backcast.prepared import prepare
 from backcast.report.interactive import data as page_contents
 from backcast.report.interactive import detail as details
-from backcast.report.interactive.answers import ask, by_distance
+from backcast.report.interactive.answers import _judged, ask, by_distance
 from backcast.report.interactive.chosen import shown_rows, shown_runs
 from backcast.report.interactive.data import page_data
 from backcast.report.interactive.detail import MOST_BYTES, Detail, Steps, choose_steps, row_bytes
@@ -211,6 +211,21 @@ def test_error_over_distance_is_that_of_its_definition(recurrent: Results) -> No
                 everything.append(error)
             known = [error for error in everything if not np.isnan(error)]
             np.testing.assert_allclose(answer.overall[i], np.mean(known) if known else np.nan, rtol=1e-9)
+
+
+def test_channels_that_are_constant_do_not_dilute_the_error(tmp_path: Path) -> None:
+    x = np.zeros((40, 12, 4))
+    x[:, :, 0] = np.random.default_rng(0).permuted(np.tile([-1.0, 1.0], (40, 6)), axis=1)
+    (tmp_path / "data").mkdir()
+    for split in ("train", "test"):
+        np.savez(tmp_path / "data" / f"{split}.npz", x=x, y=np.arange(40) % 2)
+    run = measured(train(tmp_path / "data", "r-lstm", tmp_path / "run")).groups[0].runs[0]
+    assert run.model.preprocessing.std == (1.0,) * 4, "which does not tell the first from the others"
+    steps = Steps(*[np.array([12])] * 2, np.arange(12), 12)
+    found = recall(run.model, run.measured, 0, steps.anchors)
+    mean = np.where(np.isnan(found.past), np.nan, np.array(run.model.preprocessing.mean))
+    answer = _judged(run, found, mean, -(np.arange(12) - steps.anchors[:, None]), 12)
+    np.testing.assert_allclose(answer.overall, 1.0, rtol=1e-6)
 
 
 def test_distances_are_put_into_equal_parts() -> None:

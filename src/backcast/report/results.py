@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from backcast.build import TrainedModel, load_model
 from backcast.config import FIELDS, READING, Config, as_flag
+from backcast.data.preprocessing import varying
 from backcast.data.sequences import Sequences, Splits, describe_elements
 from backcast.data.sources import identity, load
 from backcast.data.splitting import keep_labels
@@ -36,7 +37,8 @@ class RunResult:
     """One run, measured on rows it was not trained on.
 
     `measured` differs from run to run where the data bring none with a label: each seed holds out its own rows.
-    `scores` is None where the run classifies nothing, or was stopped before it learned to.
+    `scores` is None where the run classifies nothing, or was stopped before it learned to. `varying` (C,) says which
+    channels vary in the rows it was trained on.
     """
 
     path: Path
@@ -47,6 +49,7 @@ class RunResult:
     measured: Sequences
     scores: Scores | None
     memory: MemoryCurve
+    varying: NDArray[np.bool_]
 
     @property
     def accuracy(self) -> float | None:
@@ -271,7 +274,8 @@ def collect(paths: list[Path], data_dir: str | None, say: Callable[[str], None])
         curve = memory_curve(model, part.train, measured)
         if paths[1:]:
             say(f"measured {path}")
-        runs.append(RunResult(path, config, model, environment, epochs, measured, scores, curve))
+        vary = varying(part.train, model.preprocessing)
+        runs.append(RunResult(path, config, model, environment, epochs, measured, scores, curve, vary))
     return Results(_groups(runs), parts[0].train, runs[0].measured, parts[0].split)
 
 
