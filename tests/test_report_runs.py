@@ -21,7 +21,7 @@ from backcast.errors import InputError
 from backcast.methods import METHODS
 from backcast.phases import phases
 from backcast.prepared import prepare
-from backcast.report.figures import accuracy_figure, curve_figure
+from backcast.report.figures import accuracy_figure, curve_figure, memory_figure, with_looks
 from backcast.report.memory import MemoryCurve, memory_curve
 from backcast.report.page import QUANTITIES, _texts
 from backcast.report.reconstructions import Recall
@@ -232,6 +232,21 @@ def test_a_curve_that_hardly_changes_has_its_whole_numbers_beside_it(npz: Path, 
     texts = texts_of(image)
     assert not any("+" in text or "e" in text for text in texts - {"the loss", "training steps"})
     assert {"1", "2", "3"} <= texts and not any("." in text for text in texts if not text.startswith("1.62"))
+
+
+def test_lines_of_many_groups_are_told_apart(npz: Path, tmp_path: Path) -> None:
+    results = collect([Path(train(npz, "lstm", tmp_path / "run"))], None, lambda line: None)
+    (group,) = results.groups
+    many = replace(results, groups=[replace(group, name=f"g{number}") for number in range(56)])
+    assert len({look for look, _ in with_looks(many.groups)}) == 56
+    for image in (memory_figure(many), curve_figure(many, "classification", "loss")):
+        styles = [path.getAttribute("style") for path in drawn(image).getElementsByTagName("path")]
+        looks = {
+            (re.search("stroke: (#.{6})", style)[1], tuple(re.findall("dasharray: (.*?);", style)))  # type: ignore[index]
+            for style in styles
+            if re.search("fill: none.*stroke-width: 1.[58]", style)
+        }
+        assert len(looks) == 56
 
 
 def test_a_folder_with_a_control_character_in_its_name_draws_figures_that_can_be_read(

@@ -11,17 +11,17 @@ from backcast.config import READING, flag
 from backcast.data.sequences import Sequences
 from backcast.errors import InputError
 from backcast.methods import METHODS
-from backcast.report.figures import coloured
+from backcast.report.figures import Look, with_looks
 from backcast.report.results import Group, Results, RunResult
 from backcast.run import read_config
 
 
 @dataclass(frozen=True)
 class Shown:
-    """One group on the page: its colour as in the report's figures, and the run that is asked."""
+    """One group on the page: its look as in the report's figures, and the run that is asked."""
 
     group: Group
-    colour: str
+    look: Look
     run: RunResult
 
     @property
@@ -49,7 +49,7 @@ def shown_runs(results: Results) -> list[Shown]:
     def asked(group: Group) -> RunResult:
         return next((run for run in group.runs if run.config.seed == seed), group.runs[0])
 
-    return [Shown(group, colour, asked(group)) for colour, group in coloured(results.groups)]
+    return [Shown(group, look, asked(group)) for look, group in with_looks(results.groups)]
 
 
 def shown_rows(results: Results, shown: list[Shown], most: int) -> list[list[int]]:

@@ -77,7 +77,8 @@ def _group(shown: Shown) -> dict[str, Any]:
     network, name = run.model.network, _name(shown.group.name)
     return {
         "name": name,
-        "colour": shown.colour,
+        "colour": shown.look.colour,
+        "dashes": " ".join(map(str, shown.look.dashes)) or "none",
         "method": run.config.method,
         "seed": run.config.seed,
         "seeds": len(shown.group.runs),
