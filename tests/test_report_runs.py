@@ -11,6 +11,7 @@ from xml.dom import minidom
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from backcast import demo
 from backcast.build import TrainedModel
@@ -21,8 +22,8 @@ from backcast.errors import InputError
 from backcast.methods import METHODS
 from backcast.phases import phases
 from backcast.prepared import prepare
-from backcast.report.figures import accuracy_figure, curve_figure, memory_figure, with_looks
-from backcast.report.memory import MemoryCurve, memory_curve
+from backcast.report.figures import accuracy_figure, curve_figure, draw_memory, memory_figure, with_looks
+from backcast.report.memory import MOST_ERROR, MemoryCurve, memory_curve
 from backcast.report.page import QUANTITIES, _texts
 from backcast.report.reconstructions import Recall
 from backcast.report.results import Group, collect
@@ -232,6 +233,22 @@ def test_a_curve_that_hardly_changes_has_its_whole_numbers_beside_it(npz: Path, 
     texts = texts_of(image)
     assert not any("+" in text or "e" in text for text in texts - {"the loss", "training steps"})
     assert {"1", "2", "3"} <= texts and not any("." in text for text in texts if not text.startswith("1.62"))
+
+
+def test_errors_above_the_limit_lie_at_the_upper_border_and_the_captions_say_so(
+    npz: Path, tmp_path: Path
+) -> None:
+    run = train(npz, "lstm", tmp_path / "run")
+    results = collect([Path(run)], None, lambda line: None)
+    (group,) = results.groups
+    curve = replace(group.runs[0].memory, error=np.where(group.runs[0].memory.distances % 2, 0.5, 9.0))
+    figure = Figure()
+    axes = figure.subplots()
+    draw_memory(axes, replace(results, groups=[replace(group, runs=[replace(group.runs[0], memory=curve)])]))
+    assert axes.get_ylim() == (0, MOST_ERROR)
+    assert set(axes.lines[0].get_ydata()) == {0.5, MOST_ERROR}
+    for page in (page_of(run), page_of(run, "--interactive")):
+        assert f"larger than {MOST_ERROR} lies at the upper border" in page
 
 
 def test_lines_of_many_groups_are_told_apart(npz: Path, tmp_path: Path) -> None:

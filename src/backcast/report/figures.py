@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from backcast.data.sequences import Picture
 from backcast.legible import shortened, visible
-from backcast.report.memory import EXPLAINED
+from backcast.report.memory import EXPLAINED, MOST_ERROR
 from backcast.report.reconstructions import Recall
 from backcast.report.results import Group, Results, RunResult
 
@@ -72,7 +72,7 @@ def draw_memory(axes: Axes, results: Results) -> None:
     for look, group in with_looks(results.groups):
         curve = group.runs[0].memory
         label = f"{_wrapped(group.name)}: remembers {group.remembers}"
-        axes.plot(curve.distances, curve.error, **look.line, lw=1.8, label=label)
+        axes.plot(curve.distances, np.minimum(curve.error, MOST_ERROR), **look.line, lw=1.8, label=label)
     axes.axhline(1 - EXPLAINED, color="#999", lw=0.8, ls=":")
     axes.text(
         0.005, 1.005 - EXPLAINED, "a quarter explained", color="#666", fontsize=7.5, va="bottom",
@@ -80,7 +80,7 @@ def draw_memory(axes: Axes, results: Results) -> None:
     )  # fmt: skip
     axes.set(xlabel="steps into the past, from the end", ylabel="readout error (1: knows nothing)")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_ylim(0, 1.15)
+    axes.set_ylim(0, MOST_ERROR)
     axes.set_xlim(0, int(max(group.runs[0].memory.distances[-1] for group in results.groups)))
 
 

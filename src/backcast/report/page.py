@@ -14,6 +14,7 @@ from backcast.report import figures
 from backcast.report.confusion import confusion_figure
 from backcast.report.interactive.chosen import require_states
 from backcast.report.interactive.page import interactive_page
+from backcast.report.memory import MOST_ERROR
 from backcast.report.reconstructions import Recall, recall, right
 from backcast.report.results import Group, Results, RunResult, collect, describe_rows
 from backcast.report.symbols import legend, symbol_names
@@ -77,6 +78,7 @@ def write_report(
         commands={run.path: _began_with(run) for group in results.groups for run in group.runs},
         accuracy_figure=figures.accuracy_figure(results),
         confusions=[(group, image) for group in results.groups if (image := confusion_figure(group)) is not None],
+        most_error=MOST_ERROR,
         memory_figure=figures.memory_figure(results),
         memories=[memory for group in results.groups for memory in _memories(group, results)],
         curves=_curves(results),

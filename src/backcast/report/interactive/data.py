@@ -21,8 +21,8 @@ from backcast.report.interactive.detail import (
     choose_steps,
 )
 from backcast.report.interactive.names import UNKNOWN, Names
-from backcast.report.interactive.packing import MOST_ERROR, pack, pack_codes, pack_errors, pack_scaled
-from backcast.report.memory import EXPLAINED
+from backcast.report.interactive.packing import pack, pack_codes, pack_errors, pack_scaled
+from backcast.report.memory import EXPLAINED, MOST_ERROR
 from backcast.report.reconstructions import in_units
 from backcast.report.results import RunResult
 from backcast.report.symbols import UNKNOWN as UNKNOWN_SIGN
