@@ -251,6 +251,17 @@ def test_errors_above_the_limit_lie_at_the_upper_border_and_the_captions_say_so(
         assert f"larger than {MOST_ERROR} lies at the upper border" in page
 
 
+def test_pretraining_is_shaded_only_where_no_group_learned_from_labels_meanwhile(
+    npz: Path, tmp_path: Path
+) -> None:
+    runs = [Path(train(npz, method, tmp_path / method)) for method in ("lstm", "r-lstm", "p-lstm")]
+    for asked, shaded in ((runs, False), (runs[1:], True), (runs[:1], False)):
+        results = collect(asked, None, lambda line: None)
+        assert ("pretraining" in texts_of(curve_figure(results, "classification", "loss"))) == shaded
+    results = collect(runs, None, lambda line: None)
+    assert "pretraining" in texts_of(curve_figure(results, "reconstruction", "loss")), "of r-lstm alone"
+
+
 def test_lines_of_many_groups_are_told_apart(npz: Path, tmp_path: Path) -> None:
     results = collect([Path(train(npz, "lstm", tmp_path / "run"))], None, lambda line: None)
     (group,) = results.groups

@@ -87,8 +87,8 @@ def draw_memory(axes: Axes, results: Results) -> None:
 def curve_figure(results: Results, quantity: str, label: str) -> str | None:
     """One quantity over training steps, a look per group, a line per seed; None where no group measured it.
 
-    A ring marks the epoch that a run kept, on the curve that chose it. Pretraining is shaded up to the end of the
-    shortest that any group had; a dotted line marks the end of each group's own.
+    A ring marks the epoch that a run kept, on the curve that chose it. Where all groups were pretrained, that is
+    shaded up to the end of the shortest; a dotted line marks the end of each group's own.
     """
     have = [
         (look, group)
@@ -112,7 +112,8 @@ def curve_figure(results: Results, quantity: str, label: str) -> str | None:
                 if (kept := run.kept_epoch) is not None and quantity == run.chosen_by:
                     axes.plot(kept["step"], factor * kept[quantity], "o", mfc="none", color=look.colour, ms=7)
         ends = [(look.colour, end) for look, group in have if (end := _pretraining_end(group))]
-        if ends:
+        shaded = len(ends) == len(have)  # else some group was already learning from labels there
+        if shaded:
             axes.axvspan(0, min(end for _, end in ends), color="#eef1f6", lw=0, zorder=0)
             axes.text(
                 0.008, 1.0, "pretraining", fontsize=7.5, color="#666", va="bottom", transform=axes.transAxes
@@ -122,7 +123,7 @@ def curve_figure(results: Results, quantity: str, label: str) -> str | None:
         axes.set(xlabel="training steps", xlim=(0, None))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.ticklabel_format(axis="y", style="plain", useOffset=False)  # else a number stands on the title
-        axes.set_title(label, pad=14 if ends else 6)
+        axes.set_title(label, pad=14 if shaded else 6)
         _legend(figure, axes)
 
     return svg(draw, height=2.6 + _legend_height([group for _, group in have], 2))
