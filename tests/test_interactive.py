@@ -322,6 +322,25 @@ def test_what_cannot_be_looked_into_is_one_line_and_nothing_is_written(
     )
 
 
+@pytest.mark.parametrize("rows", [1, 2, 3, 4])
+def test_where_classes_are_too_small_to_hold_rows_out_the_share_that_is_named_does(
+    rows: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    x = np.random.default_rng(0).normal(size=(3 * rows, 12))
+    np.savez(tmp_path / "few.npz", x=x, y=np.arange(3 * rows) % 3)
+    run = train(tmp_path / "few.npz", "lstm", tmp_path / "run")
+    capsys.readouterr()
+    assert main(["report", str(run), "--interactive"]) == 2
+    said = capsys.readouterr().err
+    assert "too few rows for the --validation" in said and "--validation 0.1 " not in said
+    share = re.search(r"train with (--validation) ([\d.]+), or", said)
+    assert (share is None) == (rows == 1)
+    if share is not None:
+        again = train(tmp_path / "few.npz", "lstm", tmp_path / "again", *share.groups())
+        assert main(["report", str(again), "--interactive"]) == 0
+        assert len(measured(again).measured) == 3, "one row of each class"
+
+
 @pytest.mark.parametrize(
     ("setting", "value"),
     [("x", "a"), ("label", "b"), ("missing_label", "c"), ("max_length", 9), ("id", "i"), ("kind", "real")],
