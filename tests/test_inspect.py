@@ -122,6 +122,9 @@ def test_splits_are_told_one_by_one_and_measuring_can_be_left_out(
     lines = told(capsys, "inspect", "pmnist", "--data-dir", tmp_path, "--permutation-seed", 3, "--no-measure")
     assert {"pmnist, train", "pmnist, test", "rows 40", "rows 10", "lengths 36 steps each"} <= set(lines)
     assert "order pmnist seed 3: all rows are read in this one random order" in lines
+    assert "picture 6 × 6" in lines, "not line by line"
+    plain = told(capsys, "inspect", "mnist", "--data-dir", tmp_path, "--no-measure")
+    assert "picture 6 × 6, read line by line" in plain
     assert not any(line.startswith("measured") for line in lines)
     (tmp_path / "two").mkdir()
     for split, labels in (("train", "ab"), ("test", "abc")):

@@ -95,7 +95,9 @@ def _described(rows: Sequences, fitted: Preprocessing, kind: str) -> dict[str, s
         title = "mean ± std" + (" of each channel" if len(pairs) > 1 else "")
         lines["values"] = f"{title}: {_listed(pairs, MOST_CHANNELS)}"
     if rows.picture is not None:
-        lines["picture"] = f"{rows.picture.height} × {rows.picture.width}, read line by line"
+        lines["picture"] = f"{rows.picture.height} × {rows.picture.width}"
+        if rows.permutation is None:
+            lines["picture"] += ", read line by line"
     if rows.permutation is not None:
         lines["order"] = f"{rows.permutation.name}: all rows are read in this one random order"
     counts = np.bincount(rows.labels[rows.labels >= 0], minlength=len(rows.classes))
