@@ -262,6 +262,51 @@ def test_pretraining_is_shaded_only_where_no_group_learned_from_labels_meanwhile
     assert "pretraining" in texts_of(curve_figure(results, "reconstruction", "loss")), "of r-lstm alone"
 
 
+def test_data_that_were_named_from_another_folder_are_said_to_be_with_the_run(
+    npz: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(npz.parent)
+    run = train(npz.name, "lstm", tmp_path / "run")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    capsys.readouterr()
+    assert main(["report", run]) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith(
+        f"backcast: {run}: the data that it was trained on: {npz.name}: there is no such file"
+    )
+    assert said.endswith(f"; run this in the folder from which it was trained, if {npz.name} lies there")
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "said"),
+    [
+        ("environment.json", {"rows": None}, "environment.json: is damaged: `rows` are no counts"),
+        ("environment.json", {"rows": {"train": "x"}}, "environment.json: is damaged: `rows` are no counts"),
+        ("environment.json", {"command": 3}, "environment.json: is damaged: `command` is no list"),
+        ("environment.json", [1], "is not a run"),
+        ("metrics.jsonl", [1], "metrics.jsonl: is damaged: entry 1 is no object"),
+        ("metrics.jsonl", {"seconds": None}, "metrics.jsonl: is damaged: entry 1 has no seconds"),
+        ("metrics.jsonl", {"phase": 1}, "metrics.jsonl: is damaged: entry 1 has no phase"),
+        (
+            "metrics.jsonl",
+            {"validation_loss": None},
+            "metrics.jsonl: is damaged: entry 1 has no validation_loss",
+        ),
+    ],
+)
+def test_a_run_with_damaged_files_that_are_still_json_is_refused_in_one_line(
+    name: str, change: object, said: str, npz: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = train(npz, "lstm", tmp_path / "run")
+    file = Path(run) / name
+    found = json.loads(file.read_text().splitlines()[-1] if name == "metrics.jsonl" else file.read_text())
+    file.write_text(json.dumps({**found, **change} if isinstance(change, dict) else change) + "\n")
+    capsys.readouterr()
+    assert main(["report", run]) == 2
+    assert said in capsys.readouterr().err.splitlines()[-1]
+
+
 def test_lines_of_many_groups_are_told_apart(npz: Path, tmp_path: Path) -> None:
     results = collect([Path(train(npz, "lstm", tmp_path / "run"))], None, lambda line: None)
     (group,) = results.groups

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from backcast.build import TrainedModel, load_model
 from backcast.config import FIELDS, READING, Config, as_flag
 from backcast.data.preprocessing import varying
 from backcast.data.sequences import Sequences, Splits, describe_elements
-from backcast.data.sources import identity, load
+from backcast.data.sources import BUILT_IN, identity, load
 from backcast.data.splitting import keep_labels
 from backcast.errors import InputError, plural
 from backcast.history import chosen_by, has_classified, kept_epoch, read_metrics
@@ -27,7 +28,7 @@ from backcast.nn.size import parameters
 from backcast.phases import phases
 from backcast.prepared import CHECKSUM, hold_out, rows_checksum
 from backcast.report.memory import TRUSTED, MemoryCurve, memory_curve
-from backcast.run import METRICS, read_config, read_environment
+from backcast.run import METRICS, read_config, require_environment
 
 IGNORED = ("seed", "data", "data_dir", "device", "checkpoint_minutes")
 
@@ -246,7 +247,7 @@ def collect(paths: list[Path], data_dir: str | None, say: Callable[[str], None])
                 f"{path}: was trained on {config.data}, {paths[0]} on {configs[0].data}; one report is about one data set"
             )
     loaded: dict[tuple[Any, ...], Splits] = {}
-    parts = [_rows(config, data_dir, loaded) for config in configs]
+    parts = [_rows(path, config, data_dir, loaded) for path, config in zip(paths, configs, strict=True)]
     if len({part.split for part in parts}) > 1:
         raise InputError(
             f"{', '.join(map(str, paths))}: some held out rows to choose the epoch, others (--validation 0 or --epochs 0) "
@@ -259,7 +260,7 @@ def collect(paths: list[Path], data_dir: str | None, say: Callable[[str], None])
         raise InputError(f"{', '.join(learned.values())}: learned different classes; report them apart")
     runs = []
     for path, config, part, model in zip(paths, configs, parts, models, strict=True):
-        environment, measured = read_environment(path), part.measured
+        environment, measured = require_environment(path), part.measured
         _require_same_rows(path, config, environment, part)
         epochs = read_metrics(path / METRICS)
         if not epochs:
@@ -304,7 +305,7 @@ class _Rows(NamedTuple):
     split: str
 
 
-def _rows(config: Config, data_dir: str | None, loaded: dict[tuple[Any, ...], Splits]) -> _Rows:
+def _rows(path: Path, config: Config, data_dir: str | None, loaded: dict[tuple[Any, ...], Splits]) -> _Rows:
     """The run's rows, split as `prepared.prepare` does, by the run's seed. Rows with a label go before those without.
 
     `loaded` keeps what was read, for the next run.
@@ -317,7 +318,16 @@ def _rows(config: Config, data_dir: str | None, loaded: dict[tuple[Any, ...], Sp
     }
     key = (where, identity(config.data), *options.values())
     if key not in loaded:
-        loaded[key] = load(config.data, data_dir=where, **options)
+        try:
+            loaded[key] = load(config.data, data_dir=where, **options)
+        except InputError as error:
+            here = config.data in BUILT_IN or os.path.isabs(config.data) or os.path.exists(config.data)
+            hint = (
+                ""
+                if here
+                else f"; run this in the folder from which it was trained, if {config.data} lies there"
+            )
+            raise InputError(f"{path}: the data that it was trained on: {error}{hint}") from None
     splits = loaded[key]
     train, held_out = hold_out(config, splits)
     unseen = [
