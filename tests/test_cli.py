@@ -479,3 +479,27 @@ def test_ls_names_what_there_is(what: str, capsys: pytest.CaptureFixture[str]) -
     assert main(["ls", what]) == 0
     expected = {"methods": "rp-lstm", "datasets": "pmnist", "presets": "paper/cifar10", "demo": "r-lstm-plus"}
     assert expected[what] in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "module", "said"),
+    [
+        (["train", "x.npz"], "train", "a smaller --batch-size, --truncation or --hidden-size needs less"),
+        (["evaluate", "run", "x.npz"], "evaluate", "a smaller --batch-size needs less"),
+        (["report", "run"], "report", "a report of fewer runs needs less"),
+        (["ls", "methods"], "ls", ""),
+    ],
+)
+def test_where_memory_ran_out_only_options_of_the_command_are_named(
+    words: list[str],
+    module: str,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def run(arguments: object) -> int:
+        raise MemoryError
+
+    monkeypatch.setattr(f"backcast.commands.{module}.run", run)
+    assert main(words) == 1
+    assert capsys.readouterr().err == f"backcast: out of memory{said and '; '}{said}\n"

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from matplotlib import rc_context
 
-from backcast import inspection
 from backcast.cli import main
+from backcast.data import preprocessing
 from backcast.data.forms.arrays import from_arrays
 from backcast.data.preprocessing import pieces
 from backcast.data.sequences import Picture, Sequences
@@ -74,6 +74,29 @@ def test_every_part_is_told_and_the_line_it_ends_with_trains(
     assert main([*words[1:], *toy]) == main([*alone[1:], *toy]) == 0
 
 
+@pytest.mark.parametrize("split", ["validation", "test"])
+@pytest.mark.parametrize("labels", [True, False])
+def test_values_missing_outside_of_the_training_rows_are_refused_before_training_and_told_by_inspect(
+    split: str, labels: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    generator = np.random.default_rng(0)
+    (tmp_path / "data").mkdir()
+    for name in ("train", "validation", "test"):
+        x = generator.normal(size=(12, 5))
+        x[3, 2] = np.nan if name == split else 0.0
+        np.savez(tmp_path / "data" / f"{name}.npz", x=x, **({"y": np.arange(12) % 2} if labels else {}))
+    toy = ["--pretrain-epochs", "1", "--hidden-size", "4", "--device", "cpu", "--out", str(tmp_path / "run")]
+    toy += ["--epochs", str(int(labels))]
+    assert main(["train", str(tmp_path / "data"), *toy]) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert f"{split}.npz: row 3, step 2, channel 0 is missing" in said and "--fill-missing" in said
+    assert not (tmp_path / "run").exists()
+    lines = told(capsys, "inspect", tmp_path / "data", "--no-measure")
+    words = shlex.split(lines[-1 if not labels else -3])
+    assert "--fill-missing" in words and main([*words[1:], *toy]) == 0
+    assert main(["report", str(tmp_path / "run")]) == 0
+
+
 def test_unlabelled_rows_get_a_line_that_pretrains(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -99,6 +122,9 @@ def test_splits_are_told_one_by_one_and_measuring_can_be_left_out(
     lines = told(capsys, "inspect", "pmnist", "--data-dir", tmp_path, "--permutation-seed", 3, "--no-measure")
     assert {"pmnist, train", "pmnist, test", "rows 40", "rows 10", "lengths 36 steps each"} <= set(lines)
     assert "order pmnist seed 3: all rows are read in this one random order" in lines
+    assert "picture 6 × 6" in lines, "not line by line"
+    plain = told(capsys, "inspect", "mnist", "--data-dir", tmp_path, "--no-measure")
+    assert "picture 6 × 6, read line by line" in plain
     assert not any(line.startswith("measured") for line in lines)
     (tmp_path / "two").mkdir()
     for split, labels in (("train", "ab"), ("test", "abc")):
@@ -125,11 +151,11 @@ def test_constant_channels_are_found_in_one_pass(
         passes.append(rows)
         return pieces(rows)
 
-    monkeypatch.setattr(inspection, "pieces", counted)
+    monkeypatch.setattr(preprocessing, "pieces", counted)
     np.save(tmp_path / "constant.npy", np.ones((20, 4, 12)))
     lines = told(capsys, "inspect", "constant.npy", "--no-measure")
     assert any("1 ± 0, 1 ± 0" in line for line in lines) and "… and 4 more" in " ".join(lines)
-    assert len(passes) == 1
+    assert len(passes) == 3, "one besides those for mean and spread"
 
 
 def test_names_with_escape_codes_do_not_reach_the_terminal(

@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from backcast.cli import main
 from backcast.errors import InputError
 from backcast.prepared import prepare
 from backcast.report.interactive import data as page_contents
 from backcast.report.interactive import detail as details
-from backcast.report.interactive.answers import ask, by_distance
+from backcast.report.interactive.answers import _judged, ask, by_distance
 from backcast.report.interactive.chosen import shown_rows, shown_runs
 from backcast.report.interactive.data import page_data
 from backcast.report.interactive.detail import MOST_BYTES, Detail, Steps, choose_steps, row_bytes
@@ -88,13 +89,51 @@ def test_probabilities_are_what_the_model_says_of_so_many_steps(recurrent: Resul
     assert places.tolist() == list(range(1, int(row.lengths[0]) + 1)) and shown_row["steps"] == places[-1]
     answer = shown_row["answers"][1]
     found = fractions(answer["probabilities"]).reshape(len(places), 3)
-    names = [data["classes"][number] for number in answer["classes"]]
+    said = np.array(data["classes"])[unpack(answer["classes"])].reshape(len(places), 3)
     for place, steps in enumerate(places):
         expected = run.model.predict_proba(row.cut(int(steps)))[0]
         np.testing.assert_allclose(
-            found[place], expected[[run.model.classes.index(n) for n in names]], atol=3e-3
+            found[place], expected[[run.model.classes.index(n) for n in said[place]]], atol=3e-3
         )
     assert data["classes"][shown_row["label"]] == run.measured.classes[run.measured.labels[which]]
+
+
+@pytest.mark.parametrize("labels", ["known", "missing"])
+def test_of_many_classes_the_likeliest_at_every_place_are_named_and_the_followed_one_is_drawn(
+    labels: str, tmp_path: Path
+) -> None:
+    classes, steps = 30, 25
+    x = np.random.default_rng(0).normal(size=(classes * 2, steps))
+    y = np.array([f"c{i % classes:02}" for i in range(len(x))])
+    tests = y if labels == "known" else np.full(len(x), "")
+    (tmp_path / "data").mkdir()
+    for split, names in (("train", y), ("test", tests)):
+        np.savez(tmp_path / "data" / f"{split}.npz", x=x, y=names)
+    wide = ["--hidden-size", "32", "--feedforward-size", "32"]
+    run = train(tmp_path / "data", "lstm", tmp_path / "run", "--missing-label", "", *wide)
+    results = measured(run)
+    model = results.groups[0].runs[0].model
+    generator = torch.Generator().manual_seed(0)
+    for weights in model.network.parameters():  # or it would name much the same classes everywhere
+        weights.data.normal_(std=1.0, generator=generator)
+    data = data_of(interactive_page(results, "the command"))
+    named = []
+    for shown in data["rows"]:
+        (answer,) = shown["answers"]
+        which = [str(i) for i in results.measured.ids].index(shown["id"])
+        row = results.measured.select(np.array([which]))
+        said = np.array(data["classes"])[unpack(answer["classes"])].reshape(steps, 3)
+        shares, line = fractions(answer["probabilities"]).reshape(steps, 3), fractions(answer["followed"])
+        assert (shown["label"] is None) == (labels == "missing")
+        followed = said[-1, 0] if labels == "missing" else y[which]
+        for place in range(steps):
+            expected = model.predict_proba(row.cut(place + 1))[0]
+            np.testing.assert_allclose(shares[place], np.sort(expected)[::-1][:3], atol=3e-3)
+            own = expected[[model.classes.index(name) for name in said[place]]]
+            np.testing.assert_allclose(shares[place], own, atol=3e-3)
+            assert abs(line[place] - expected[model.classes.index(followed)]) < 3e-3
+        named.append(len(set(said.ravel())))
+    assert max(named) > 10, "ten classes a row would not be enough"
 
 
 def test_reconstructions_and_predictions_are_those_of_the_report_in_the_units_of_the_data(
@@ -129,6 +168,28 @@ def _has(method: str) -> list[str]:
     return {"lstm": [], "r-lstm": ["past"], "p-lstm": ["future"], "rp-lstm": ["past", "future"]}[method]
 
 
+def test_a_value_that_is_missing_at_the_start_of_a_row_is_drawn_as_it_is_read_as_the_mean(
+    tmp_path: Path,
+) -> None:
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(40, 12, 2)) + 5
+    x[::3, 0, 1] = np.nan  # --fill-missing finds nothing before it
+    np.savez(tmp_path / "rows.npz", x=x, y=np.arange(40) % 2)
+    results = measured(train(tmp_path / "rows.npz", "r-lstm", tmp_path / "run", "--fill-missing"))
+    data = data_of(interactive_page(results, "the command"))
+    run = results.groups[0].runs[0]
+    mean = run.model.preprocessing.mean[1]
+    missing = {
+        str(run.measured.ids[i]) for i in range(len(run.measured)) if np.isnan(run.measured.row(i)).any()
+    }
+    shown = [row for row in data["rows"] if row["id"] in missing]
+    assert shown
+    for row in shown:
+        span = np.array(row["high"]) - np.array(row["low"])
+        drawn = fractions(row["truth"]).reshape(-1, 2) * span + row["low"]
+        np.testing.assert_allclose(drawn[0, 1], mean, atol=0.01 * span[1])
+
+
 def test_error_over_distance_is_that_of_its_definition(recurrent: Results) -> None:
     run = recurrent.groups[3].runs[0]
     shown = shown_runs(recurrent)
@@ -150,6 +211,21 @@ def test_error_over_distance_is_that_of_its_definition(recurrent: Results) -> No
                 everything.append(error)
             known = [error for error in everything if not np.isnan(error)]
             np.testing.assert_allclose(answer.overall[i], np.mean(known) if known else np.nan, rtol=1e-9)
+
+
+def test_channels_that_are_constant_do_not_dilute_the_error(tmp_path: Path) -> None:
+    x = np.zeros((40, 12, 4))
+    x[:, :, 0] = np.random.default_rng(0).permuted(np.tile([-1.0, 1.0], (40, 6)), axis=1)
+    (tmp_path / "data").mkdir()
+    for split in ("train", "test"):
+        np.savez(tmp_path / "data" / f"{split}.npz", x=x, y=np.arange(40) % 2)
+    run = measured(train(tmp_path / "data", "r-lstm", tmp_path / "run")).groups[0].runs[0]
+    assert run.model.preprocessing.std == (1.0,) * 4, "which does not tell the first from the others"
+    steps = Steps(*[np.array([12])] * 2, np.arange(12), 12)
+    found = recall(run.model, run.measured, 0, steps.anchors)
+    mean = np.where(np.isnan(found.past), np.nan, np.array(run.model.preprocessing.mean))
+    answer = _judged(run, found, mean, -(np.arange(12) - steps.anchors[:, None]), 12)
+    np.testing.assert_allclose(answer.overall, 1.0, rtol=1e-6)
 
 
 def test_distances_are_put_into_equal_parts() -> None:
@@ -244,6 +320,25 @@ def test_what_cannot_be_looked_into_is_one_line_and_nothing_is_written(
     assert (
         main(["report", str(runs["lstm"]), "--interactive", "--out", str(tmp_path / "no" / "page.html")]) == 2
     )
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 4])
+def test_where_classes_are_too_small_to_hold_rows_out_the_share_that_is_named_does(
+    rows: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    x = np.random.default_rng(0).normal(size=(3 * rows, 12))
+    np.savez(tmp_path / "few.npz", x=x, y=np.arange(3 * rows) % 3)
+    run = train(tmp_path / "few.npz", "lstm", tmp_path / "run")
+    capsys.readouterr()
+    assert main(["report", str(run), "--interactive"]) == 2
+    said = capsys.readouterr().err
+    assert "too few rows for the --validation" in said and "--validation 0.1 " not in said
+    share = re.search(r"train with (--validation) ([\d.]+), or", said)
+    assert (share is None) == (rows == 1)
+    if share is not None:
+        again = train(tmp_path / "few.npz", "lstm", tmp_path / "again", *share.groups())
+        assert main(["report", str(again), "--interactive"]) == 0
+        assert len(measured(again).measured) == 3, "one row of each class"
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from xml.dom import minidom
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from backcast import demo
 from backcast.build import TrainedModel
@@ -20,12 +21,15 @@ from backcast.data.sequences import Sequences
 from backcast.errors import InputError
 from backcast.methods import METHODS
 from backcast.phases import phases
-from backcast.report.figures import accuracy_figure, curve_figure
-from backcast.report.memory import MemoryCurve, memory_curve
+from backcast.prepared import prepare
+from backcast.report.figures import accuracy_figure, curve_figure, draw_memory, memory_figure, with_looks
+from backcast.report.memory import MOST_ERROR, MemoryCurve, memory_curve
 from backcast.report.page import QUANTITIES, _texts
 from backcast.report.reconstructions import Recall
 from backcast.report.results import Group, collect
 from backcast.report.symbols import UNKNOWN
+from backcast.run import train as train_model
+from backcast.trainer import Interrupted
 from test_report import train
 
 
@@ -58,8 +62,9 @@ def texts_of(image: str | None) -> set[str]:
 
 
 def page_of(run: str, *more: str) -> str:
-    assert main(["report", run, *more]) == 0
-    return (Path(run) / ("interactive.html" if "--interactive" in more else "report.html")).read_text()
+    out = "interactive.html" if "--interactive" in more else "report.html"
+    assert main(["report", run, *more, "--out", str(Path(run) / out)]) == 0
+    return (Path(run) / out).read_text()
 
 
 @pytest.mark.parametrize(("rows", "said"), [(29, "29 rows, too few to trust"), (30, "30 rows")])
@@ -118,6 +123,33 @@ def test_runs_that_learned_different_classes_are_not_put_into_one_report(tmp_pat
             collect(runs, None, lambda line: None)
 
 
+@pytest.mark.parametrize(
+    ("steps", "said", "epochs"),
+    [
+        (3, ", stopped after 1 of 2 pretraining + 0 of 9 joint epochs", "1 of 2 + 0 of 9"),
+        (6, ", stopped after 2 pretraining + 1 of 9 joint epochs", "2 + 1 of 9"),
+    ],
+)
+def test_of_a_run_that_was_stopped_both_pages_say_when_and_show_no_score_of_an_untaught_classifier(
+    steps: int, said: str, epochs: str, npz: Path, tmp_path: Path
+) -> None:
+    done: list[int] = []
+    config = Config(
+        data=str(npz), method="r-lstm", hidden_size=6, embedding_size=4, feedforward_size=8, truncation=4,
+        segment_length=4, pretrain_epochs=2, epochs=9, batch_size=32, device="cpu",
+    )  # fmt: skip
+    per_epoch = -(-len(prepare(config).train) // 32)
+    with pytest.raises(Interrupted):
+        train_model(config, tmp_path / "run", on_advance=done.append, stop=lambda: len(done) >= steps * per_epoch / 2)  # fmt: skip
+    page, interactive = page_of(str(tmp_path / "run")), page_of(str(tmp_path / "run"), "--interactive")
+    assert said in page and said in interactive
+    assert f'data-label="epochs">{epochs}<' in page
+    taught = steps > 4
+    for part in ("accuracy of each group", "confusion matrix", "Chance is", ", accuracy "):
+        assert (part in page) == taught
+    assert ('"probabilities":null' in interactive) != taught and ('"accuracy":null' in interactive) != taught
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_every_loss_has_a_curve(method: str) -> None:
     for phase in phases(Config(method=method)):
@@ -140,6 +172,27 @@ def test_truncation_is_named_only_where_there_is_a_gradient_to_truncate(npz: Pat
 def test_a_name_that_is_not_utf_8_is_no_obstacle_to_either_page(npz: Path, tmp_path: Path) -> None:
     run = train(npz.rename(tmp_path / "caf\udce9.npz"), "r-lstm", tmp_path / "run")
     assert "caf?" in page_of(run) and "caf?" in page_of(run, "--interactive")
+
+
+def test_groups_that_were_measured_on_other_rows_are_said_to_be_with_the_count_of_each(
+    npz: Path, tmp_path: Path
+) -> None:
+    few, many, same = (
+        train(npz, method, tmp_path / f"{method}{share}", "--validation", share)
+        for method, share in (("lstm", "0.1"), ("r-lstm", "0.5"), ("r-lstm", "0.1"))
+    )
+    page = page_of(few, many)
+    assert "not measured on the same rows: lstm0.1 on 6 rows; r-lstm0.5 on 30 rows." in page
+    assert "and not all runs held out the same" in page
+    assert "on 6 rows; r-lstm0.5 on 30 rows." in page_of(few, many, "--interactive")
+    page = page_of(few, same)
+    assert "not measured on the same" not in page and "not all runs held out" not in page
+    seeds = [train(npz, "lstm", tmp_path / f"s{seed}", "--seed", seed) for seed in "12"]
+    alike = [train(npz, "r-lstm", tmp_path / f"r{seed}", "--seed", seed) for seed in "12"]
+    page = page_of(seeds[0], seeds[1], *alike)
+    assert "not measured on the same" not in page, "each group has the same two seeds"
+    assert "and not all runs held out the same" in page
+    assert "r-lstm0.1 on 6 rows; lstm on 6 rows, each of 2 seeds." in page_of(same, *seeds)
 
 
 def test_a_group_is_named_by_what_it_has_set_and_long_names_get_room(npz: Path, tmp_path: Path) -> None:
@@ -182,6 +235,93 @@ def test_a_curve_that_hardly_changes_has_its_whole_numbers_beside_it(npz: Path, 
     assert {"1", "2", "3"} <= texts and not any("." in text for text in texts if not text.startswith("1.62"))
 
 
+def test_errors_above_the_limit_lie_at_the_upper_border_and_the_captions_say_so(
+    npz: Path, tmp_path: Path
+) -> None:
+    run = train(npz, "lstm", tmp_path / "run")
+    results = collect([Path(run)], None, lambda line: None)
+    (group,) = results.groups
+    curve = replace(group.runs[0].memory, error=np.where(group.runs[0].memory.distances % 2, 0.5, 9.0))
+    figure = Figure()
+    axes = figure.subplots()
+    draw_memory(axes, replace(results, groups=[replace(group, runs=[replace(group.runs[0], memory=curve)])]))
+    assert axes.get_ylim() == (0, MOST_ERROR)
+    assert set(axes.lines[0].get_ydata()) == {0.5, MOST_ERROR}
+    for page in (page_of(run), page_of(run, "--interactive")):
+        assert f"larger than {MOST_ERROR} lies at the upper border" in page
+
+
+def test_pretraining_is_shaded_only_where_no_group_learned_from_labels_meanwhile(
+    npz: Path, tmp_path: Path
+) -> None:
+    runs = [Path(train(npz, method, tmp_path / method)) for method in ("lstm", "r-lstm", "p-lstm")]
+    for asked, shaded in ((runs, False), (runs[1:], True), (runs[:1], False)):
+        results = collect(asked, None, lambda line: None)
+        assert ("pretraining" in texts_of(curve_figure(results, "classification", "loss"))) == shaded
+    results = collect(runs, None, lambda line: None)
+    assert "pretraining" in texts_of(curve_figure(results, "reconstruction", "loss")), "of r-lstm alone"
+
+
+def test_data_that_were_named_from_another_folder_are_said_to_be_with_the_run(
+    npz: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(npz.parent)
+    run = train(npz.name, "lstm", tmp_path / "run")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    capsys.readouterr()
+    assert main(["report", run]) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith(
+        f"backcast: {run}: the data that it was trained on: {npz.name}: there is no such file"
+    )
+    assert said.endswith(f"; run this in the folder from which it was trained, if {npz.name} lies there")
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "said"),
+    [
+        ("environment.json", {"rows": None}, "environment.json: is damaged: `rows` are no counts"),
+        ("environment.json", {"rows": {"train": "x"}}, "environment.json: is damaged: `rows` are no counts"),
+        ("environment.json", {"command": 3}, "environment.json: is damaged: `command` is no list"),
+        ("environment.json", [1], "is not a run"),
+        ("metrics.jsonl", [1], "metrics.jsonl: is damaged: entry 1 is no object"),
+        ("metrics.jsonl", {"seconds": None}, "metrics.jsonl: is damaged: entry 1 has no seconds"),
+        ("metrics.jsonl", {"phase": 1}, "metrics.jsonl: is damaged: entry 1 has no phase"),
+        (
+            "metrics.jsonl",
+            {"validation_loss": None},
+            "metrics.jsonl: is damaged: entry 1 has no validation_loss",
+        ),
+    ],
+)
+def test_a_run_with_damaged_files_that_are_still_json_is_refused_in_one_line(
+    name: str, change: object, said: str, npz: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = train(npz, "lstm", tmp_path / "run")
+    file = Path(run) / name
+    found = json.loads(file.read_text().splitlines()[-1] if name == "metrics.jsonl" else file.read_text())
+    file.write_text(json.dumps({**found, **change} if isinstance(change, dict) else change) + "\n")
+    capsys.readouterr()
+    assert main(["report", run]) == 2
+    assert said in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_lines_of_many_groups_are_told_apart(npz: Path, tmp_path: Path) -> None:
+    results = collect([Path(train(npz, "lstm", tmp_path / "run"))], None, lambda line: None)
+    (group,) = results.groups
+    many = replace(results, groups=[replace(group, name=f"g{number}") for number in range(56)])
+    assert len({look for look, _ in with_looks(many.groups)}) == 56
+    for image in (memory_figure(many), curve_figure(many, "classification", "loss")):
+        styles = [path.getAttribute("style") for path in drawn(image).getElementsByTagName("path")]
+        looks = {
+            (re.search("stroke: (#.{6})", style)[1], tuple(re.findall("dasharray: (.*?);", style)))  # type: ignore[index]
+            for style in styles
+            if re.search("fill: none.*stroke-width: 1.[58]", style)
+        }
+        assert len(looks) == 56
+
+
 def test_a_folder_with_a_control_character_in_its_name_draws_figures_that_can_be_read(
     npz: Path, tmp_path: Path
 ) -> None:
@@ -215,7 +355,9 @@ def test_of_a_symbol_unknown_to_the_model_no_answer_is_right() -> None:
 
 def test_what_is_counted_once_is_not_said_of_many(npz: Path, tmp_path: Path) -> None:
     run, other = (train(npz, "lstm", tmp_path / seed, "--seed", seed) for seed in "01")
-    assert "each seed holds out its own" not in page_of(run)
-    assert "each seed holds out its own" in page_of(run, other, "--out", str(tmp_path / "0" / "report.html"))
+    assert "not all runs held out the same" not in page_of(run)
+    assert "not all runs held out the same" in page_of(
+        run, other, "--out", str(tmp_path / "0" / "report.html")
+    )
     data = write_splits(tmp_path / "data", train=["a", "b"] * 20, test=["a"] * 5 + [None])
     assert "1 class in the 5 rows with a label" in page_of(train(data, "lstm", tmp_path / "one"))

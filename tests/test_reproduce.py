@@ -524,7 +524,7 @@ def work(argument, advance, stop):
 
 if __name__ == "__main__":
     tasks = [Task(name, work, (Path(sys.argv[1]), name)) for name in ("long", "short")]
-    list(side_by_side(tasks, 2, 1, on_steps=lambda steps: None, stop=lambda: False))
+    list(side_by_side(tasks, 2, 1, on_steps=lambda done, before: None, stop=lambda: False))
 """
 
 
@@ -534,7 +534,7 @@ def test_a_stop_ends_the_workers_and_no_other_process_of_the_caller() -> None:
     try:
         task = Task("wait", wait_for_the_stop, None)
         with pytest.raises(Interrupted):
-            list(side_by_side([task], 1, 1, on_steps=lambda steps: None, stop=lambda: True))
+            list(side_by_side([task], 1, 1, on_steps=lambda done, before: None, stop=lambda: True))
         assert other.is_alive() and multiprocessing.active_children() == [other]
     finally:
         other.kill()

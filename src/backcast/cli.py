@@ -56,6 +56,14 @@ COMMANDS = {
     "ls": (ls, f"what there is: {', '.join(ls.LISTS)}"),
     "doctor": (doctor, "what backcast uses on this machine, and why"),
 }
+OUT_OF_MEMORY = {
+    "train": "out of memory; a smaller --batch-size, --truncation or --hidden-size needs less",
+    "evaluate": "out of memory; a smaller --batch-size needs less",
+    "predict": "out of memory; a smaller --batch-size needs less",
+    "report": "out of memory; a report of fewer runs needs less",
+    "inspect": "out of memory; --no-measure runs no training steps",
+}
+"""What is said when memory ran out, and what of a command's own options would help."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -85,9 +93,11 @@ class _Parser(argparse.ArgumentParser):
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the command; returns its exit status. Without `argv`, the process is taken to be the command's own."""
+    command = ""
     try:
         try:
             arguments = make_parser().parse_args(argv)
+            command = arguments.command
             arguments.own_process = argv is None
             status: int = arguments.run(arguments)
             return status
@@ -106,7 +116,7 @@ def main(argv: list[str] | None = None) -> int:
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        return _complain("out of memory; a smaller --batch-size, --truncation or --hidden-size needs less", 1)
+        return _complain(OUT_OF_MEMORY.get(command, "out of memory"), 1)
     except KeyboardInterrupt:
         return _complain("interrupted", 130)
 

@@ -138,7 +138,7 @@ def run_demo(
                 tasks,
                 min(cores(), len(tasks)),
                 1,
-                on_steps=lambda done: progress.total(total, done),
+                on_steps=lambda done, before: progress.total(total, done, before),
                 stop=stop,
             ):
                 rows[row["name"]] = row

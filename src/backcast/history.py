@@ -25,7 +25,26 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     except ValueError as error:
         raise InputError(f"{path}: is damaged: {error}") from None
+    for number, entry in enumerate(entries, start=1):
+        if not isinstance(entry, dict):
+            raise InputError(f"{path}: is damaged: entry {number} is no object")
+        if entry.get("event") == "epoch" and (wrong := _wrong(entry)):
+            raise InputError(f"{path}: is damaged: entry {number} has no {wrong}")
     return [entry for entry in entries if entry.get("event") == "epoch"]
+
+
+def _wrong(entry: dict[str, Any]) -> str | None:
+    """What an epoch lacks: something that each has, or a number where it has something else."""
+    if not isinstance(entry.get("phase"), str):
+        return "phase"
+    judged = ("validation_loss",) if any(name.startswith("validation_") for name in entry) else ()
+    names = ("epoch", "step", "seconds", *judged, *(set(entry) - {"event", "phase"}))
+    return next((name for name in names if not isinstance(entry.get(name), (int, float))), None)
+
+
+def has_classified(epochs: list[dict[str, Any]]) -> bool:
+    """Has any epoch taught the classifier? None has where a run was only pretrained, or stopped before that."""
+    return any(entry["phase"] != "pretraining" for entry in epochs)
 
 
 def chosen_by(class_weights: str) -> str:

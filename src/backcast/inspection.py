@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from backcast.config import as_flag, resolve
 from backcast.data.describe import kind_hint, new_classes
-from backcast.data.preprocessing import Preprocessing, count_symbols, pieces
+from backcast.data.preprocessing import Preprocessing, count_symbols, varying
 from backcast.data.sequences import Sequences, describe_elements
 from backcast.data.sources import load
 from backcast.errors import plural
@@ -62,7 +61,7 @@ def inspect(
         if train.classes and (new := new_classes(rows, train)):
             yield f"  classes that the training rows have not: {_listed([*map(_name, new)], MOST_CLASSES)}"
         yield ""
-    suggestion = suggest(train, given)
+    suggestion = suggest(train, given, [rows for rows in parts.values() if rows is not train])
     yield "suggested, by rules of thumb"
     yield from _table(
         {as_flag(name, suggestion.settings[name]): why for name, why in suggestion.reasons.items()}
@@ -91,12 +90,14 @@ def _described(rows: Sequences, fitted: Preprocessing, kind: str) -> dict[str, s
     if rows.is_symbols:
         lines["symbols"] = _symbols(rows)
     else:
-        spreads = _spreads(rows, np.array(fitted.std)).tolist()
+        spreads = np.where(varying(rows, fitted), fitted.std, 0.0).tolist()
         pairs = [f"{mean:.4g} ± {std:.4g}" for mean, std in zip(fitted.mean, spreads, strict=True)]
         title = "mean ± std" + (" of each channel" if len(pairs) > 1 else "")
         lines["values"] = f"{title}: {_listed(pairs, MOST_CHANNELS)}"
     if rows.picture is not None:
-        lines["picture"] = f"{rows.picture.height} × {rows.picture.width}, read line by line"
+        lines["picture"] = f"{rows.picture.height} × {rows.picture.width}"
+        if rows.permutation is None:
+            lines["picture"] += ", read line by line"
     if rows.permutation is not None:
         lines["order"] = f"{rows.permutation.name}: all rows are read in this one random order"
     counts = rows.class_counts()
@@ -119,16 +120,6 @@ def _described(rows: Sequences, fitted: Preprocessing, kind: str) -> dict[str, s
         lines["lengths"] = f"{low:,} to {high:,} steps, median {np.median(rows.lengths):,.0f}"
         lines |= _histogram(rows)
     return lines
-
-
-def _spreads(rows: Sequences, stds: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The channels' standard deviations: `Preprocessing` says 1 for a constant one; here it is 0."""
-    if not (stds == 1.0).any():
-        return stds
-    low, high = np.full_like(stds, np.inf), np.full_like(stds, -np.inf)
-    for piece in pieces(rows):
-        low, high = np.fmin(low, np.fmin.reduce(piece)), np.fmax(high, np.fmax.reduce(piece))
-    return np.where((stds == 1.0) & ~(low < high), 0.0, stds)
 
 
 def _symbols(rows: Sequences) -> str:

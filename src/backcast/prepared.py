@@ -75,6 +75,10 @@ def prepare(
             preprocessing.check(part)
             if line := unknown_symbols(preprocessing, part):
                 say(line)
+    if begun is None:  # what goes on has trained already
+        for part in (splits.validation, splits.test):
+            if part is not None:
+                require_no_missing(part)  # else evaluate and report would refuse them afterwards
     return Prepared(
         train=rows,
         validation=held_out,
@@ -127,7 +131,7 @@ def _say_of_labels(splits: Splits, config: Config, say: Callable[[str], None]) -
     train, test = splits.train, splits.test
     if config.missing_label is not None and (train.labels >= 0).all():
         say(f"{train.name}: every row has a label; none is --missing-label {config.missing_label!r}")
-    if np.bincount(train.labels[train.labels >= 0]).max(initial=0) == 1:
+    if train.class_counts().max(initial=0) == 1:
         say(f"{train.name}: every class has one row, so none can be held out; is that the label column?")
     if test is not None and (new := new_classes(test, train)):
         say(

@@ -35,6 +35,7 @@ class TrainingProgress:
         )  # fmt: skip
         self._title = title
         self._task = self._bar.add_task(title, total=None)
+        self._before = 0
 
     def __enter__(self) -> TrainingProgress:
         self._bar.start()
@@ -45,7 +46,12 @@ class TrainingProgress:
     ) -> None:
         self._bar.stop()
 
-    def total(self, total: int, done: int) -> None:
+    def total(self, total: int, done: int, before: int | None = None) -> None:
+        """`before` of the `done` steps were made in an earlier session, and do not count for the speed; None: all."""
+        before = done if before is None else before
+        # Past `update`, which would take them for steps that were just made.
+        self._bar.tasks[0].completed += before - self._before
+        self._before = before
         self._bar.update(self._task, total=total, completed=done)
 
     def advance(self, description: str) -> None:

@@ -340,6 +340,21 @@ def read_environment(out: Path) -> dict[str, Any]:
     return _read(out / ENVIRONMENT)
 
 
+def require_environment(out: Path) -> dict[str, Any]:
+    """The same, where its rows and its command can be read. Raises InputError where they cannot."""
+    found = read_environment(out)
+    rows, words = found.get("rows", {}), found.get("command") or []
+    if not isinstance(rows, dict) or not all(isinstance(rows.get(n, 0), int) for n in ("train", "labelled")):
+        raise InputError(
+            f"{out / ENVIRONMENT}: is damaged: `rows` are no counts; put it back, or train again"
+        )
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise InputError(
+            f"{out / ENVIRONMENT}: is damaged: `command` is no list of words; put it back, or train again"
+        )
+    return found
+
+
 def _description(out: Path) -> dict[str, Any]:
     """What a run folder says of its model, before there are weights; empty where it does not."""
     return _read(out / MODEL / DESCRIPTION)
@@ -347,9 +362,10 @@ def _description(out: Path) -> dict[str, Any]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _remove(path: Path) -> None:

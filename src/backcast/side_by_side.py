@@ -11,7 +11,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -32,14 +32,21 @@ class Killed(RunError):
 class Task:
     """`work(argument, advance, stop)` in another process, once the task called `after` has ended.
 
-    work      a function of a module: calls `advance` with the number of its steps that are done and, once `stop()`
-              is true, soon raises Interrupted, with a checkpoint
+    work      a function of a module: calls `advance` with the number of its steps that are done, first of all with that
+              of an earlier session, and, once `stop()` is true, soon raises Interrupted, with a checkpoint
     """
 
     name: str
     work: Callable[[Any, Callable[[int], None], Callable[[], bool]], Any]
     argument: Any
     after: str | None = None
+
+
+class Counts(NamedTuple):
+    """Where a task's steps are counted, shared between processes: those of earlier sessions, and those made now."""
+
+    before: Any
+    made: Any
 
 
 class StepCount:
@@ -62,21 +69,21 @@ def side_by_side(
     workers: int,
     threads: int,
     *,
-    on_steps: Callable[[int], None],
+    on_steps: Callable[[int, int], None],
     stop: Callable[[], bool],
 ) -> Iterator[tuple[Task, Any]]:
     """Yields each task with its result as it ends; tasks begin in the order given, as soon as they may.
 
     workers, threads  the number of processes, and of torch's threads in each
-    on_steps          told twice a second how many steps of all tasks are done
+    on_steps          told twice a second how many steps of all tasks are done, and how many of these were before now
 
     Raises Interrupted when `stop` says so, Killed where a process is, and whatever a task raises.
     """
     processes = multiprocessing.get_context("spawn")
-    done = {task.name: processes.Value("q", 0) for task in tasks}
+    counts = {task.name: Counts(processes.Value("q", 0), processes.Value("q", 0)) for task in tasks}
     others = set(multiprocessing.active_children())
     waiting, running = list(tasks), dict[Future[Any], Task]()
-    with ProcessPoolExecutor(workers, processes, _begin_worker, (done, threads)) as pool:
+    with ProcessPoolExecutor(workers, processes, _begin_worker, (counts, threads)) as pool:
         try:
             while waiting or running:
                 names = {task.name for task in (*waiting, *running.values())}
@@ -86,7 +93,8 @@ def side_by_side(
                         running[pool.submit(_work, task)] = task
                     waiting.remove(task)
                 finished, _ = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
-                on_steps(sum(counter.value for counter in done.values()))
+                before = sum(each.before.value for each in counts.values())
+                on_steps(before + sum(each.made.value for each in counts.values()), before)
                 broken = [future for future in finished if isinstance(future.exception(), BrokenProcessPool)]
                 for future in finished - {*broken}:
                     yield running.pop(future), future.result()
@@ -116,15 +124,15 @@ def _interrupts_ignored() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-_done: dict[str, Any] = {}  # in a worker: where each task's steps are counted
+_counts: dict[str, Counts] = {}  # in a worker
 _asked_to_stop: list[int] = []
 _at_work = threading.Lock()
 
 
-def _begin_worker(done: dict[str, Any], threads: int) -> None:
+def _begin_worker(counts: dict[str, Counts], threads: int) -> None:
     process.prepare()
     torch.set_num_threads(threads)
-    _done.update(done)
+    _counts.update(counts)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, frame: _asked_to_stop.append(number))
@@ -141,8 +149,13 @@ def _end_with_parent() -> None:
 
 
 def _work(task: Task) -> Any:
+    own, first = _counts[task.name], list[int]()
+
     def advance(steps: int) -> None:
-        _done[task.name].value = steps
+        if not first:
+            first.append(steps)
+            own.before.value = steps
+        own.made.value = steps - first[0]
 
     with _at_work:
         return task.work(task.argument, advance, lambda: bool(_asked_to_stop))

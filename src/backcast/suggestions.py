@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -48,8 +48,11 @@ class Measured:
     steps_per_epoch: int
 
 
-def suggest(rows: Sequences, given: Mapping[str, Any]) -> Suggestion:
-    """The settings that `train` needs besides `given`, with which the training rows were read."""
+def suggest(rows: Sequences, given: Mapping[str, Any], others: Iterable[Sequences] = ()) -> Suggestion:
+    """The settings that `train` needs besides `given`, with which the training rows were read.
+
+    others  DATA's other parts: values that are missing there matter as well
+    """
     longest, median = int(rows.lengths.max()), int(np.median(rows.lengths))
     settings: dict[str, Any] = {"truncation": TRUNCATION}
     if longest > TRUNCATION:
@@ -67,10 +70,11 @@ def suggest(rows: Sequences, given: Mapping[str, Any]) -> Suggestion:
         else f"half of the median row of {median:,} steps; the default is {most}"
     )
     _suggest_for_labels(rows, given, settings, reasons)
-    if rows.missing is not None and not given.get("fill_missing"):
+    incomplete = [part for part in (rows, *others) if part.missing is not None]
+    if incomplete and not given.get("fill_missing"):
         settings["fill_missing"] = True
         reasons["fill_missing"] = "values are missing, which train refuses unless it may fill them"
-        if ends_missing(rows):
+        if all(map(ends_missing, incomplete)):
             reasons["fill_missing"] += (
                 "; all stand at the ends of rows: if they only fill rows up, save `lengths` instead"
             )

@@ -296,6 +296,17 @@ def _mean_and_deviation(rows: Sequences) -> tuple[NDArray[np.float64], NDArray[n
     return mean, std
 
 
+def varying(rows: Sequences, fitted: Preprocessing) -> NDArray[np.bool_]:
+    """(C,) The channels that vary in the rows that `fitted` is of: it says std 1 of a constant one, and of some others."""
+    std = np.array(fitted.std)
+    if not (std == 1.0).any():
+        return std != 1.0
+    low, high = np.full_like(std, np.inf), np.full_like(std, -np.inf)
+    for piece in pieces(rows):
+        low, high = np.fmin(low, np.fmin.reduce(piece)), np.fmax(high, np.fmax.reduce(piece))
+    return (std != 1.0) | (low < high)
+
+
 def require_no_missing(rows: Sequences) -> None:
     if rows.missing is not None:
         total, *place = rows.missing

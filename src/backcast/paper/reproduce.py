@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import torch
@@ -98,7 +98,7 @@ def _run(
     measured, ended = sum(task.argument.measure for task in planned), 0
     without_phase_1: dict[Path | None, str] = {}
     with TrainingProgress(request.name) as progress:
-        found = _results(planned, jobs, threads, lambda done: progress.total(total, done), stop)
+        found = _results(planned, jobs, threads, partial(progress.total, total), stop)
         for task, result in found:
             job: Job = task.argument
             if not job.measure:
@@ -119,7 +119,11 @@ def _run(
 
 
 def _results(
-    planned: list[Task], jobs: int, threads: int, on_steps: Callable[[int], None], stop: Callable[[], bool]
+    planned: list[Task],
+    jobs: int,
+    threads: int,
+    on_steps: Callable[[int, int], None],
+    stop: Callable[[], bool],
 ) -> Iterator[tuple[Task, RunResult]]:
     """Runs tasks side by side; where a process is killed, each it may have run is retried alone; the rest continue."""
     waiting = {task.name: task for task in planned}
@@ -133,7 +137,7 @@ def _results(
         except Killed as error:
             for task in [waiting.pop(name) for name in error.tasks]:
                 try:
-                    yield from side_by_side([task], 1, threads, on_steps=lambda done: None, stop=stop)
+                    yield from side_by_side([task], 1, threads, on_steps=lambda done, before: None, stop=stop)
                 except Killed:
                     reason = "its process was killed, alone on the machine: out of memory, perhaps"
                     yield task, without(task.argument, "failed", reason)

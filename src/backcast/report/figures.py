@@ -7,7 +7,7 @@ import io
 import textwrap
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib import rc_context
@@ -19,12 +19,15 @@ from numpy.typing import NDArray
 
 from backcast.data.sequences import Picture
 from backcast.legible import shortened, visible
-from backcast.report.memory import EXPLAINED
+from backcast.report.memory import EXPLAINED, MOST_ERROR
 from backcast.report.reconstructions import Recall
 from backcast.report.results import Group, Results, RunResult
 
 # After Okabe and Ito.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#5b4b8a", "#666666")
+# In pixels of a line 2 wide: drawn, left out, and so on. Lines are told apart by dashes, too. Colours repeat after eight
+# groups, dashes after seven: the two together do not before 56.
+DASHES = ((), (9, 5), (2, 5), (9, 5, 2, 5), (18, 5), (9, 5, 2, 5, 2, 5), (18, 5, 2, 5))
 LONGEST_CHANNEL = 18
 WIDTH = 5.8  # inches: text of 9 points is then still legible on a phone
 STYLE: dict[str, Any] = {
@@ -32,6 +35,21 @@ STYLE: dict[str, Any] = {
     "axes.titlelocation": "left", "svg.fonttype": "none", "svg.hashsalt": "backcast", "legend.frameon": False,
     "font.family": "sans-serif", "text.parse_math": False, "figure.facecolor": "white", "hatch.linewidth": 0.5,
 }  # fmt: skip
+
+
+class Look(NamedTuple):
+    """How a group's lines are drawn; the colour is `#rrggbb`."""
+
+    colour: str
+    dashes: tuple[int, ...]
+
+    @property
+    def line(self) -> dict[str, Any]:
+        """As matplotlib has it, which counts dashes in widths of the line."""
+        return {
+            "color": self.colour,
+            "ls": (0, tuple(part / 2 for part in self.dashes)) if self.dashes else "-",
+        }
 
 
 HATCHED: dict[str, Any] = {"facecolor": "#f2f5fa", "edgecolor": "#c3cddd", "hatch": "////", "lw": 0}
@@ -51,10 +69,10 @@ def memory_figure(results: Results) -> str:
 
 def draw_memory(axes: Axes, results: Results) -> None:
     """Error of the linear readout against distance into the past, one line per group (its first seed)."""
-    for colour, group in coloured(results.groups):
+    for look, group in with_looks(results.groups):
         curve = group.runs[0].memory
         label = f"{_wrapped(group.name)}: remembers {group.remembers}"
-        axes.plot(curve.distances, curve.error, color=colour, lw=1.8, label=label)
+        axes.plot(curve.distances, np.minimum(curve.error, MOST_ERROR), **look.line, lw=1.8, label=label)
     axes.axhline(1 - EXPLAINED, color="#999", lw=0.8, ls=":")
     axes.text(
         0.005, 1.005 - EXPLAINED, "a quarter explained", color="#666", fontsize=7.5, va="bottom",
@@ -62,19 +80,19 @@ def draw_memory(axes: Axes, results: Results) -> None:
     )  # fmt: skip
     axes.set(xlabel="steps into the past, from the end", ylabel="readout error (1: knows nothing)")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_ylim(0, 1.15)
+    axes.set_ylim(0, MOST_ERROR)
     axes.set_xlim(0, int(max(group.runs[0].memory.distances[-1] for group in results.groups)))
 
 
 def curve_figure(results: Results, quantity: str, label: str) -> str | None:
-    """One quantity over training steps, a colour per group, a line per seed; None where no group measured it.
+    """One quantity over training steps, a look per group, a line per seed; None where no group measured it.
 
-    A ring marks the epoch that a run kept, on the curve that chose it. Pretraining is shaded up to the end of the
-    shortest that any group had; a dotted line marks the end of each group's own.
+    A ring marks the epoch that a run kept, on the curve that chose it. Where all groups were pretrained, that is
+    shaded up to the end of the shortest; a dotted line marks the end of each group's own.
     """
     have = [
-        (colour, group)
-        for colour, group in coloured(results.groups)
+        (look, group)
+        for look, group in with_looks(results.groups)
         if any(quantity in entry for entry in group.runs[0].epochs)
     ]
     if not have:
@@ -82,19 +100,20 @@ def curve_figure(results: Results, quantity: str, label: str) -> str | None:
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        for colour, group in have:
+        for look, group in have:
             for number, run in enumerate(group.runs):
                 entries = [entry for entry in run.epochs if quantity in entry]
                 factor = 100 if "accuracy" in quantity else 1
                 axes.plot(
                     [entry["step"] for entry in entries], [factor * entry[quantity] for entry in entries],
-                    color=colour, lw=1.5 if number == 0 else 0.8, alpha=1.0 if number == 0 else 0.6,
+                    **look.line, lw=1.5 if number == 0 else 0.8, alpha=1.0 if number == 0 else 0.6,
                     marker="." if len(entries) < 5 else None, label=None if number else _wrapped(group.name),
                 )  # fmt: skip
                 if (kept := run.kept_epoch) is not None and quantity == run.chosen_by:
-                    axes.plot(kept["step"], factor * kept[quantity], "o", mfc="none", color=colour, ms=7)
-        ends = [(colour, end) for colour, group in have if (end := _pretraining_end(group))]
-        if ends:
+                    axes.plot(kept["step"], factor * kept[quantity], "o", mfc="none", color=look.colour, ms=7)
+        ends = [(look.colour, end) for look, group in have if (end := _pretraining_end(group))]
+        shaded = len(ends) == len(have)  # else some group was already learning from labels there
+        if shaded:
             axes.axvspan(0, min(end for _, end in ends), color="#eef1f6", lw=0, zorder=0)
             axes.text(
                 0.008, 1.0, "pretraining", fontsize=7.5, color="#666", va="bottom", transform=axes.transAxes
@@ -104,7 +123,7 @@ def curve_figure(results: Results, quantity: str, label: str) -> str | None:
         axes.set(xlabel="training steps", xlim=(0, None))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.ticklabel_format(axis="y", style="plain", useOffset=False)  # else a number stands on the title
-        axes.set_title(label, pad=14 if ends else 6)
+        axes.set_title(label, pad=14 if shaded else 6)
         _legend(figure, axes)
 
     return svg(draw, height=2.6 + _legend_height([group for _, group in have], 2))
@@ -176,7 +195,7 @@ def line_figure(recall: Recall, names: list[str]) -> str:
 
 def accuracy_figure(results: Results) -> str | None:
     """The accuracies of all groups; None where nothing is classified."""
-    scored = [group for group in results.groups if group.runs[0].accuracy is not None]
+    scored = [group for group in results.groups if group.scores]
     if not scored:
         return None
     lines = max(_wrapped(group.name).count("\n") + 1 for group in scored)
@@ -186,7 +205,7 @@ def accuracy_figure(results: Results) -> str | None:
 
 def draw_accuracy(axes: Axes, results: Results) -> None:
     """One bar per group, every seed a dot, chance a dotted line."""
-    scored = [(c, g) for c, g in coloured(results.groups) if g.runs[0].accuracy is not None]
+    scored = [(look.colour, g) for look, g in with_looks(results.groups) if g.scores]
     for place, (colour, group) in enumerate(scored):
         values = [100 * run.accuracy for run in group.runs if run.accuracy is not None]
         axes.barh(place, np.mean(values), color=colour, alpha=0.85, height=0.62)
@@ -233,9 +252,12 @@ def _legend_height(groups: list[Group], columns: int) -> float:
     return 0.17 * sum(_wrapped(group.name).count("\n") + 1 for group in groups) / columns
 
 
-def coloured(groups: list[Group]) -> list[tuple[str, Group]]:
-    """Each group with its colour, `#rrggbb`, which is the same in every figure."""
-    return [(COLOURS[number % len(COLOURS)], group) for number, group in enumerate(groups)]
+def with_looks(groups: list[Group]) -> list[tuple[Look, Group]]:
+    """Each group with its look, which is the same in every figure and on the interactive page."""
+    return [
+        (Look(COLOURS[number % len(COLOURS)], DASHES[number % len(DASHES)]), group)
+        for number, group in enumerate(groups)
+    ]
 
 
 def svg(draw: Callable[[Figure], None], height: float, width: float = WIDTH) -> str:

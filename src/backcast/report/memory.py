@@ -42,6 +42,7 @@ FIT_ROWS, TEST_ROWS, MOST_DISTANCES = 2_000, 1_000, 2_000
 MOST_NUMBERS = 5_000_000  # of targets at a time; 256 symbols over 2,000 steps would not fit in memory
 MOST_SYMBOLS = 300  # that are one-hot; bytes are
 EXPLAINED = 0.25
+MOST_ERROR = 1.25  # that is drawn; a larger one lies at the upper border
 TRUSTED = 30  # rows to measure on; with fewer, other rows would give quite another number
 RIDGES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)  # per row; at least 0.01 squared
 

@@ -14,6 +14,7 @@ from backcast.report import figures
 from backcast.report.confusion import confusion_figure
 from backcast.report.interactive.chosen import require_states
 from backcast.report.interactive.page import interactive_page
+from backcast.report.memory import MOST_ERROR
 from backcast.report.reconstructions import Recall, recall, right
 from backcast.report.results import Group, Results, RunResult, collect, describe_rows
 from backcast.report.symbols import legend, symbol_names
@@ -77,6 +78,7 @@ def write_report(
         commands={run.path: _began_with(run) for group in results.groups for run in group.runs},
         accuracy_figure=figures.accuracy_figure(results),
         confusions=[(group, image) for group in results.groups if (image := confusion_figure(group)) is not None],
+        most_error=MOST_ERROR,
         memory_figure=figures.memory_figure(results),
         memories=[memory for group in results.groups for memory in _memories(group, results)],
         curves=_curves(results),
@@ -175,7 +177,7 @@ def _chance(results: Results) -> str:
     """A guess's accuracy (and balanced accuracy), and the accuracy of always naming the commonest class; percent."""
     classes = len(results.groups[0].runs[0].model.classes)
     counts = results.measured.class_counts()
-    if not classes or not counts.sum():
+    if not any(group.scores for group in results.groups) or not counts.sum():
         return ""
     commonest = 100 * counts.max() / counts.sum()
     return (

@@ -19,6 +19,7 @@ from backcast.data.sequences import Sequences
 from backcast.sweep import State, like, sweep
 
 ANCHORS_PER_ROW = 4
+MOST_NUMBERS = 5_000_000  # of all segments that are decoded together, at one step: 20 MB
 
 
 @dataclass(frozen=True)
@@ -65,10 +66,10 @@ def recall(
         )
         future = None if model.network.predictor is None else _predict(model, x, states, anchors)
     return Recall(
-        _in_units(model, x.cpu().numpy().astype(np.float64)),
+        in_units(model, x.cpu().numpy().astype(np.float64)),
         anchors,
-        None if past is None else _in_units(model, past),
-        None if future is None else _in_units(model, future),
+        None if past is None else in_units(model, past),
+        None if future is None else in_units(model, future),
     )
 
 
@@ -88,10 +89,8 @@ def _reconstruct(
     """The past [0, a) from the state at each anchor a, segments laid end to end: x (T[, C]) to (A, T[, C]).
 
     Segments have the configured length; the last ends at the anchor, so that nothing is fed that the network has
-    not read. All segments of all anchors are one batch.
+    not read. They are decoded many at a time, but not all: memory would grow with the length times the vocabulary.
     """
-    decoder = model.network.decoder
-    assert decoder is not None
     result = np.full((len(anchors), *x.shape), np.nan)
     length = model.config.segment_length
     segments = [
@@ -101,7 +100,19 @@ def _reconstruct(
     ]
     if not segments:
         return result
-    whose, first, last = np.array(segments).T
+    size = max(1, MOST_NUMBERS // max(model.preprocessing.symbols, 4 * model.config.hidden_size))
+    for start in range(0, len(segments), size):
+        _decode(model, x, states, np.array(segments[start : start + size]), result)
+    return result
+
+
+def _decode(
+    model: TrainedModel, x: Tensor, states: State, segments: NDArray[np.int64], result: NDArray[np.float64]
+) -> None:
+    """Puts into `result` (A, T[, C]) what the decoder says of `segments` (n, 3): anchor's number, first and last step."""
+    decoder = model.network.decoder
+    assert decoder is not None
+    whose, first, last = segments.T
     order = np.arange(int((last - first).max()) + 1)
     if model.config.backwards:
         positions = np.maximum(last[:, None] - order, first[:, None])
@@ -117,7 +128,6 @@ def _reconstruct(
         element = _likeliest(model, predicted)
         own = positions[:, step] != positions[:, step - 1]
         result[whose[own], positions[own, step]] = element[:, 0].cpu().numpy()[own]
-    return result
 
 
 def right(truth: NDArray[Any], said: NDArray[Any], unknown: int) -> NDArray[np.bool_]:
@@ -161,7 +171,7 @@ def _likeliest(model: TrainedModel, predicted: Tensor) -> Tensor:
     return predicted.argmax(dim=-1) if model.preprocessing.symbols else predicted
 
 
-def _in_units(model: TrainedModel, x: NDArray[np.float64]) -> NDArray[np.float64]:
+def in_units(model: TrainedModel, x: NDArray[np.float64]) -> NDArray[np.float64]:
     """Standardising undone; symbols as they are."""
     preprocessing = model.preprocessing
     return x if preprocessing.symbols else x * np.array(preprocessing.std) + np.array(preprocessing.mean)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,18 +16,19 @@ from numpy.typing import NDArray
 
 from backcast.build import TrainedModel, load_model
 from backcast.config import FIELDS, Config, as_flag
+from backcast.data.preprocessing import varying
 from backcast.data.sequences import Sequences, Splits, describe_elements
-from backcast.data.sources import identity, load
+from backcast.data.sources import BUILT_IN, identity, load
 from backcast.data.splitting import keep_labels
 from backcast.errors import InputError, plural
-from backcast.history import chosen_by, kept_epoch, read_metrics
+from backcast.history import chosen_by, has_classified, kept_epoch, read_metrics
 from backcast.methods import METHODS
 from backcast.metrics import Scores
 from backcast.nn.size import parameters
 from backcast.phases import phases
 from backcast.prepared import CHECKSUM, hold_out, rows_checksum
 from backcast.report.memory import TRUSTED, MemoryCurve, memory_curve
-from backcast.run import METRICS, read_config, read_environment
+from backcast.run import METRICS, read_config, require_environment
 
 IGNORED = ("seed", "data", "data_dir", "device", "checkpoint_minutes")
 
@@ -36,7 +38,8 @@ class RunResult:
     """One run, measured on rows it was not trained on.
 
     `measured` differs from run to run where the data bring none with a label: each seed holds out its own rows.
-    `scores` is None where the run classifies nothing.
+    `scores` is None where the run classifies nothing, or was stopped before it learned to. `varying` (C,) says which
+    channels vary in the rows it was trained on.
     """
 
     path: Path
@@ -47,6 +50,7 @@ class RunResult:
     measured: Sequences
     scores: Scores | None
     memory: MemoryCurve
+    varying: NDArray[np.bool_]
 
     @property
     def accuracy(self) -> float | None:
@@ -62,6 +66,32 @@ class RunResult:
     def kept_epoch(self) -> dict[str, Any] | None:
         """The epoch whose weights the model has; None where no rows chose it."""
         return kept_epoch(self.epochs, self.config.class_weights)
+
+    @property
+    def rows(self) -> frozenset[Any]:
+        """Tells the rows that it was scored on from those of other runs: their ids, or if some are alike their places.
+
+        Where none has a label there is no score, and these are all rows.
+        """
+        labelled = self.measured.labels >= 0
+        which = labelled if labelled.any() else np.ones_like(labelled)
+        ids, starts = map(str, self.measured.ids[which]), self.measured.starts[which].tolist()
+        return found if len(found := frozenset(ids)) == len(starts) else frozenset(starts)
+
+    @property
+    def classifies(self) -> bool:
+        """Has it a classifier that was trained?"""
+        return bool(self.model.classes) and has_classified(self.epochs)
+
+    @property
+    def epochs_run(self) -> list[int]:
+        """Of each phase that it has. Where a later one has begun all were, be it in another run."""
+        found, ended = [], False
+        for phase in reversed(phases(self.config)):
+            own = [entry["epoch"] for entry in self.epochs if entry["phase"] == phase.name]
+            found.append(phase.epochs if ended else max(own, default=0))
+            ended = ended or bool(own)
+        return found[::-1]
 
     @property
     def parameters(self) -> int:
@@ -120,14 +150,32 @@ class Group:
         """How much it was trained: rows, those of them with a label, and epochs."""
         counts = self.runs[0].environment.get("rows", {})
         rows, labelled = counts.get("train", 0), counts.get("labelled", counts.get("train", 0))
-        unlabelled = f", {labelled:,} of them with a label," if labelled < rows and self.config.epochs else ""
-        epochs = " + ".join(f"{phase.epochs} {phase.name}" for phase in phases(self.config))
-        return f"trained on {rows:,} rows{unlabelled} for {epochs} epochs"
+        unlabelled = f", {labelled:,} of them with a label" if labelled < rows and self.config.epochs else ""
+        names = [phase.name for phase in phases(self.config)]
+        epochs = " + ".join(" ".join(each) for each in zip(self._epochs, names, strict=True))
+        stopped = any(run.epochs_run != self._planned for run in self.runs)
+        how = ", stopped after" if stopped else ", for" if unlabelled else " for"
+        return f"trained on {rows:,} rows{unlabelled}{how} {epochs} epochs"
 
     @property
     def epochs(self) -> str:
-        """The epochs of each phase that it has: "20 + 100"."""
-        return " + ".join(str(phase.epochs) for phase in phases(self.config))
+        """The epochs of each phase that it has: "20 + 100", or where it was stopped "20 + 7 of 100"."""
+        return " + ".join(self._epochs)
+
+    @property
+    def _planned(self) -> list[int]:
+        return [phase.epochs for phase in phases(self.config)]
+
+    @property
+    def _epochs(self) -> list[str]:
+        """For each phase the epochs that were run, and where these are fewer than planned, how many were."""
+        found = []
+        done = zip(*(run.epochs_run for run in self.runs), strict=True)
+        for planned, seeds in zip(self._planned, done, strict=True):
+            least, most = min(seeds), max(seeds)
+            count = f"{least}" if least == most else f"{least} – {most}"
+            found.append(count if least == planned else f"{count} of {planned}")
+        return found
 
     @property
     def truncation(self) -> str:
@@ -148,14 +196,30 @@ class Results:
     """All groups; the rows of the first run, those trained on (with all labels) and those measured.
 
     split  what the latter are called: test, validation or training
-    fixed  the latter are the same for every seed: the data bring them, or there is only one
     """
 
     groups: list[Group]
     train: Sequences
     measured: Sequences
     split: str
-    fixed: bool
+
+    @property
+    def fixed(self) -> bool:
+        """All runs were measured on the same rows."""
+        return len({run.rows for group in self.groups for run in group.runs}) == 1
+
+    @property
+    def unlike(self) -> str:
+        """Where groups were not measured on the same rows, on how many each was; else empty."""
+        if len({frozenset(run.rows for run in group.runs) for group in self.groups}) == 1:
+            return ""
+        counts = []
+        for group in self.groups:
+            least, most = (count(len(run.rows) for run in group.runs) for count in (min, max))
+            rows = f"{least:,}" if least == most else f"{least:,} – {most:,}"
+            seeds = f", each of {len(group.runs)} seeds" if group.runs[1:] else ""
+            counts.append(f"{group.name} on {rows} {plural(most, 'row')}{seeds}")
+        return f"The groups were not measured on the same rows: {'; '.join(counts)}."
 
     @property
     def memory_rows(self) -> str:
@@ -183,7 +247,7 @@ def collect(paths: list[Path], data_dir: str | None, say: Callable[[str], None])
                 f"{path}: was trained on {config.data}, {paths[0]} on {configs[0].data}; one report is about one data set"
             )
     loaded: dict[tuple[Any, ...], Splits] = {}
-    parts = [_rows(config, data_dir, loaded) for config in configs]
+    parts = [_rows(path, config, data_dir, loaded) for path, config in zip(paths, configs, strict=True)]
     if len({part.split for part in parts}) > 1:
         raise InputError(
             f"{', '.join(map(str, paths))}: some held out rows to choose the epoch, others (--validation 0 or --epochs 0) "
@@ -196,7 +260,7 @@ def collect(paths: list[Path], data_dir: str | None, say: Callable[[str], None])
         raise InputError(f"{', '.join(learned.values())}: learned different classes; report them apart")
     runs = []
     for path, config, part, model in zip(paths, configs, parts, models, strict=True):
-        environment, measured = read_environment(path), part.measured
+        environment, measured = require_environment(path), part.measured
         _require_same_rows(path, config, environment, part)
         epochs = read_metrics(path / METRICS)
         if not epochs:
@@ -206,15 +270,14 @@ def collect(paths: list[Path], data_dir: str | None, say: Callable[[str], None])
         model.preprocessing.check(measured)
         if model.classes and measured.classes:
             measured = measured.relabel(model.classes)
-        labelled = bool(model.classes) and bool((measured.labels >= 0).any())
+        labelled = bool(model.classes) and has_classified(epochs) and bool((measured.labels >= 0).any())
         scores = model.evaluate(measured) if labelled else None
         curve = memory_curve(model, part.train, measured)
         if paths[1:]:
             say(f"measured {path}")
-        runs.append(RunResult(path, config, model, environment, epochs, measured, scores, curve))
-    first = parts[0]
-    fixed = first.fixed or len({config.seed for config in configs}) == 1
-    return Results(_groups(runs), first.train, runs[0].measured, first.split, fixed)
+        vary = varying(part.train, model.preprocessing)
+        runs.append(RunResult(path, config, model, environment, epochs, measured, scores, curve, vary))
+    return Results(_groups(runs), parts[0].train, runs[0].measured, parts[0].split)
 
 
 def describe_rows(results: Results) -> list[str]:
@@ -240,10 +303,9 @@ class _Rows(NamedTuple):
     held_out: Sequences | None
     measured: Sequences
     split: str
-    fixed: bool
 
 
-def _rows(config: Config, data_dir: str | None, loaded: dict[tuple[Any, ...], Splits]) -> _Rows:
+def _rows(path: Path, config: Config, data_dir: str | None, loaded: dict[tuple[Any, ...], Splits]) -> _Rows:
     """The run's rows, split as `prepared.prepare` does, by the run's seed. Rows with a label go before those without.
 
     `loaded` keeps what was read, for the next run.
@@ -254,21 +316,30 @@ def _rows(config: Config, data_dir: str | None, loaded: dict[tuple[Any, ...], Sp
         options["data_dir"] = data_dir
     key = (identity(config.data), *options.values())
     if key not in loaded:
-        loaded[key] = load(config.data, **options)
+        try:
+            loaded[key] = load(config.data, **options)
+        except InputError as error:
+            here = config.data in BUILT_IN or os.path.isabs(config.data) or os.path.exists(config.data)
+            hint = (
+                ""
+                if here
+                else f"; run this in the folder from which it was trained, if {config.data} lies there"
+            )
+            raise InputError(f"{path}: the data that it was trained on: {error}{hint}") from None
     splits = loaded[key]
     train, held_out = hold_out(config, splits)
     unseen = [
-        _Rows(train, held_out, rows, split, fixed)
-        for rows, split, fixed in (
-            (splits.test, "test", True),
-            (splits.validation, "validation", True),
-            (held_out, "validation", False),
+        _Rows(train, held_out, rows, split)
+        for rows, split in (
+            (splits.test, "test"),
+            (splits.validation, "validation"),
+            (held_out, "validation"),
         )
         if rows is not None
     ]
     if unseen:
         return next((found for found in unseen if (found.measured.labels >= 0).any()), unseen[0])
-    return _Rows(train, None, keep_labels(train, config.labeled, config.seed), "training", fixed=False)
+    return _Rows(train, None, keep_labels(train, config.labeled, config.seed), "training")
 
 
 def _require_same_rows(path: Path, config: Config, environment: dict[str, Any], rows: _Rows) -> None:

@@ -26,7 +26,7 @@ class Answer:
     overall   (A,) the mean over all that was asked; nan where that is nothing
     reach     the largest distance there is
 
-    An error is squared error in units of the training rows' variance, the mean over channels; for symbols, whether the
+    An error is squared error in units of the training rows' variance, the mean over channels that vary in them; for symbols, whether the
     answer is wrong, as any answer is where the true symbol is unknown to the model.
     From an anchor after a steps, x[a-1] in the past and x[a+1] in the future are at distance 1: x[a] is given.
     """
@@ -39,7 +39,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class RowAnswers:
-    """What a run says of a row; probabilities (P, classes), or None where it classifies nothing."""
+    """What a run says of a row; probabilities (P, classes), or None where it classifies nothing, or has not learned to."""
 
     probabilities: NDArray[np.float32] | None
     past: Answer | None
@@ -49,7 +49,7 @@ class RowAnswers:
 def ask(run: RunResult, which: int, steps: Steps) -> RowAnswers:
     """Row `which` of the run's measured rows."""
     network = run.model.network
-    probabilities = None if network.classifier is None else _probabilities(run, which, steps.places)
+    probabilities = _probabilities(run, which, steps.places) if run.classifies else None
     if network.decoder is None and network.predictor is None:
         return RowAnswers(probabilities, None, None)
     length = run.config.segment_length
@@ -81,7 +81,10 @@ def _judged(run: RunResult, found: Recall, values: Array, distances: NDArray[np.
         unknown = len(run.model.preprocessing.vocabulary)
         wrong = np.where(np.isnan(values), np.nan, ~right(found.truth, values, unknown))
     else:
-        wrong = np.square((values - found.truth) / np.array(run.model.preprocessing.std)).mean(axis=-1)
+        # A constant channel is always about right: with it, knowing nothing would count as less than 1.
+        counted = run.varying if run.varying.any() else ~run.varying
+        squared = np.square((values - found.truth) / np.array(run.model.preprocessing.std))
+        wrong = squared[..., counted].mean(axis=-1)
     return Answer(
         values, by_distance(wrong, distances, reach), by_distance(wrong, distances, reach, 1)[:, 0], reach
     )

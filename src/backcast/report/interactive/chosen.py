@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,17 +12,17 @@ from backcast.config import READING, flag
 from backcast.data.sequences import Sequences
 from backcast.errors import InputError
 from backcast.methods import METHODS
-from backcast.report.figures import coloured
+from backcast.report.figures import Look, with_looks
 from backcast.report.results import Group, Results, RunResult
 from backcast.run import read_config
 
 
 @dataclass(frozen=True)
 class Shown:
-    """One group on the page: its colour as in the report's figures, and the run that is asked."""
+    """One group on the page: its look as in the report's figures, and the run that is asked."""
 
     group: Group
-    colour: str
+    look: Look
     run: RunResult
 
     @property
@@ -49,7 +50,7 @@ def shown_runs(results: Results) -> list[Shown]:
     def asked(group: Group) -> RunResult:
         return next((run for run in group.runs if run.config.seed == seed), group.runs[0])
 
-    return [Shown(group, colour, asked(group)) for colour, group in coloured(results.groups)]
+    return [Shown(group, look, asked(group)) for look, group in with_looks(results.groups)]
 
 
 def shown_rows(results: Results, shown: list[Shown], most: int) -> list[list[int]]:
@@ -59,10 +60,9 @@ def shown_rows(results: Results, shown: list[Shown], most: int) -> list[list[int
     order of the rows. Raises InputError where the runs have no such row in common, or read the rows in different ways.
     """
     if results.split == "training":
-        classify = all(each.run.config.epochs for each in shown)  # else --validation holds nothing out
         raise InputError(
-            "--interactive shows rows that no run was trained on, and here none were held out; train "
-            f"{'with --validation 0.1, or ' if classify else ''}with a test or validation split in DATA"
+            "--interactive shows rows that no run was trained on, and here none were held out"
+            f"{_holding_out(results, shown)}with a test or validation split in DATA"
         )
     first = shown[0].run
     for other in (each.run for each in shown[1:]):
@@ -80,6 +80,21 @@ def shown_rows(results: Results, shown: list[Shown], most: int) -> list[list[int
     rows = [[other[key] for other in places] for key in common]
     turns = _in_turns([int(first.measured.labels[row[0]]) for row in rows])
     return [rows[number] for number in turns[:most]]
+
+
+def _holding_out(results: Results, shown: list[Shown]) -> str:
+    """Why no rows are held out, and what of --validation would do so."""
+    if not all(each.run.config.epochs for each in shown):  # --validation holds nothing out
+        return "; train "
+    if not all(each.run.config.validation for each in shown):
+        return "; train with --validation 0.1, or "
+    counts = np.bincount(results.train.labels[results.train.labels >= 0])
+    why = ": the classes have too few rows for the --validation that was asked for; train "
+    several = counts[counts > 1]
+    if not len(several):
+        return why
+    # The least share, in whole percent, that is half a row of the smallest such class: that is rounded to one.
+    return f"{why}with --validation {math.ceil(50 / several.min()) / 100:g}, or "
 
 
 def _read_differently(first: RunResult, other: RunResult) -> list[str]:

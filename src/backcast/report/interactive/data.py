@@ -14,15 +14,16 @@ from backcast.report.interactive.chosen import Shown
 from backcast.report.interactive.detail import (
     AHEAD,
     CHANNELS,
-    CLASSES,
+    LIKELIEST,
     WINDOW,
     Detail,
     Steps,
     choose_steps,
 )
 from backcast.report.interactive.names import UNKNOWN, Names
-from backcast.report.interactive.packing import MOST_ERROR, pack, pack_codes, pack_errors, pack_scaled
-from backcast.report.memory import EXPLAINED
+from backcast.report.interactive.packing import pack, pack_codes, pack_errors, pack_scaled
+from backcast.report.memory import EXPLAINED, MOST_ERROR
+from backcast.report.reconstructions import in_units
 from backcast.report.results import RunResult
 from backcast.report.symbols import UNKNOWN as UNKNOWN_SIGN
 from backcast.report.symbols import legend, symbol_names
@@ -76,7 +77,8 @@ def _group(shown: Shown) -> dict[str, Any]:
     network, name = run.model.network, _name(shown.group.name)
     return {
         "name": name,
-        "colour": shown.colour,
+        "colour": shown.look.colour,
+        "dashes": " ".join(map(str, shown.look.dashes)) or "none",
         "method": run.config.method,
         "seed": run.config.seed,
         "seeds": len(shown.group.runs),
@@ -136,11 +138,15 @@ def _row(
 
 
 def _truth(shown: Shown, which: int, steps: Steps) -> Array:
-    """The elements that are drawn, in the order in which they are read: (D, C), or (D,) symbols."""
-    order = shown.run.model.preprocessing.permutation
-    drawn = steps.drawn if order is None else np.array(order)[steps.drawn]
-    truth = np.asarray(shown.run.measured.row(which)[drawn], np.float64)
-    return truth if truth.ndim == 1 else truth[:, :CHANNELS]
+    """The elements that are drawn, in the order in which they are read: (D, C) as the network reads them, a missing
+    one as the mean; or (D,) symbols, each by its own name even where the model does not know it."""
+    rows, preprocessing = shown.run.measured, shown.run.model.preprocessing
+    if rows.is_symbols:
+        order = preprocessing.permutation
+        drawn = steps.drawn if order is None else np.array(order)[steps.drawn]
+        return np.asarray(rows.row(which)[drawn], np.float64)
+    read = preprocessing.batch(rows, np.array([which])).take(steps.drawn[None, None])[0]
+    return in_units(shown.run.model, read.numpy().astype(np.float64))[:, :CHANNELS]
 
 
 def _symbols(run: RunResult) -> list[Any]:
@@ -168,17 +174,21 @@ def _elements(values: Array, low: Array, high: Array) -> dict[str, str]:
 def _answers(
     run: RunResult, which: int, steps: Steps, symbols: Names, classes: Names, low: Array, high: Array
 ) -> dict[str, Any]:
-    """A run's classes with their probabilities (P × classes), and its reconstructions and predictions."""
+    """What a run says of one row: the likeliest classes at every place (P × LIKELIEST), the likeliest first, with their
+    probabilities; that of the class whose line is drawn (P); and its reconstructions and predictions.
+
+    Drawn is the line of the true class; of a row without a label, of the one that is named at its end.
+    """
     found = ask(run, which, steps)
-    result: dict[str, Any] = {"classes": [], "probabilities": None, "past": None, "future": None}
+    result: dict[str, Any] = dict.fromkeys(("classes", "probabilities", "followed", "past", "future"))
     if found.probabilities is not None:
         names = [str(name) for name in run.model.classes]
         label = int(run.measured.labels[which])
-        kept = _likeliest(
-            found.probabilities, names.index(str(run.measured.classes[label])) if label >= 0 else None
-        )
-        result["classes"] = [classes.code(names[number]) for number in kept]
-        result["probabilities"] = pack_scaled(found.probabilities[:, kept].astype(np.float64), 0.0, 1.0)
+        said, kept = _likeliest(found.probabilities)
+        followed = names.index(str(run.measured.classes[label])) if label >= 0 else int(said[-1, 0])
+        result["classes"] = pack_codes(classes.codes(said.astype(np.float64), names))
+        result["probabilities"] = pack_scaled(kept, 0.0, 1.0)
+        result["followed"] = pack_scaled(found.probabilities[:, followed].astype(np.float64), 0.0, 1.0)
 
     before = np.searchsorted(steps.drawn, steps.anchors)
     behind = np.searchsorted(steps.drawn, steps.anchors + run.config.segment_length, side="right")
@@ -208,12 +218,10 @@ def _answers(
     return result
 
 
-def _likeliest(probabilities: NDArray[np.float32], label: int | None) -> NDArray[np.int64]:
-    """The classes that are likely at some place, and the true one: at most `CLASSES`, in order."""
-    highest = probabilities.max(axis=0).astype(np.float64)
-    if label is not None:
-        highest[label] = np.inf
-    return np.sort(np.argsort(-highest, kind="stable")[:CLASSES])
+def _likeliest(probabilities: NDArray[np.float32]) -> tuple[NDArray[np.int64], Array]:
+    """The likeliest classes at each place (P, at most LIKELIEST), the likeliest first, and their probabilities."""
+    said = np.argsort(-probabilities, axis=1, kind="stable")[:, :LIKELIEST]
+    return said, np.take_along_axis(probabilities, said, axis=1).astype(np.float64)
 
 
 def _name(text: str) -> str:

@@ -15,7 +15,7 @@ MOST_BYTES = 5_000_000
 FOR_NUMBERS = 4_400_000  # of these, in base64; the rest are names, settings, the page itself
 PLACES = 200
 CHANNELS = 3  # that are drawn; errors are over all
-CLASSES = 10  # per row and method whose probabilities are kept
+LIKELIEST = 3  # classes that are named at a place
 BINS = 48  # of distance
 GROUP_BYTES = 2_500  # its names, settings and memory curve
 WINDOW, AHEAD = 240, 60  # symbols that are shown before and after an anchor
@@ -91,7 +91,8 @@ def row_bytes(shown: list[Shown], row: list[int], detail: Detail) -> int:
     found = drawn * (element + 4) + 4 * (places + anchors)
     for each in shown:
         network, length = each.run.model.network, each.run.config.segment_length
-        found += places * min(CLASSES, len(each.run.model.classes))
+        if classes := len(each.run.model.classes):
+            found += places * (3 * min(LIKELIEST, classes) + 1)
         if network.decoder is not None:
             found += past * element + anchors * (BINS + 12)
         if network.predictor is not None:

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backcast.report.memory import MOST_ERROR
+
 UNKNOWN = {"u1": 255, "u2": 65_535, "u4": 4_294_967_295}
 """What stands for nan."""
-MOST_ERROR = 1.25  # a larger one is drawn as this
 
 
 def pack(values: NDArray[Any], type: str) -> dict[str, str]:

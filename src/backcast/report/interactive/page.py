@@ -16,7 +16,7 @@ from markupsafe import Markup
 from backcast.report.interactive.chosen import require_states, shown_rows, shown_runs
 from backcast.report.interactive.data import page_data
 from backcast.report.interactive.detail import LADDER, MOST_BYTES, details_that_fit, too_much
-from backcast.report.memory import EXPLAINED
+from backcast.report.memory import EXPLAINED, MOST_ERROR
 from backcast.report.results import Results, collect, describe_rows
 from backcast.report.writing import check_place, command, render, write_page
 
@@ -69,8 +69,9 @@ def _filled_in(results: Results, data: dict[str, Any], command: str) -> str:
         groups=data["groups"],
         kind=data["kind"],
         explained=EXPLAINED,
-        # `<` would let a name end the element; in JSON it can be written otherwise.
-        data=Markup(json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")),
+        most_error=MOST_ERROR,
+        # `<` would let a name end the element; in JSON it can be written otherwise. A nan can not, and would end the script.
+        data=Markup(json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")),
         script=Markup(script),
         style=Markup(style),
         script_hash=_hash(script),

@@ -14,14 +14,11 @@ function shape(name, attributes = {}, text = "") {
   return made;
 }
 
-// Lines are told apart by dashes, too. Colours repeat after eight groups, dashes after seven: the two together do not.
-const DASHES = ["none", "9 5", "2 5", "9 5 2 5", "18 5", "9 5 2 5 2 5", "18 5 2 5"];
-
 // In the group's colour and dashes; as it is without a group.
 function styled(made, group) {
   if (group) {
     made.style.setProperty("--c", group.colour);
-    made.style.setProperty("--dashes", DASHES[PAGE.groups.indexOf(group) % DASHES.length]);
+    made.style.setProperty("--dashes", group.dashes);
   }
   return made;
 }

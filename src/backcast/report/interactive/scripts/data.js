@@ -38,8 +38,9 @@ function rowData(number) {
     decoded.set(number, {
       ...row, anchors, places: numbers(row.places), drawn: numbers(row.drawn), truth: numbers(row.truth),
       answers: row.answers.map((found) => ({
-        classes: found.classes,
+        classes: found.classes && numbers(found.classes),
         probabilities: found.probabilities && fractions(found.probabilities),
+        followed: found.followed && fractions(found.followed),
         past: decodeAnswer(found.past, anchors.length),
         future: decodeAnswer(found.future, anchors.length),
       })),

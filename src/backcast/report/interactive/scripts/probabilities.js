@@ -2,37 +2,24 @@
 
 const percent = (share) => `${(100 * share).toFixed(0)} %`;
 
-// The class whose line is drawn: the true one; of a row without a label, the one said at its end.
-function followed(row, found) {
-  if (row.label !== null) return row.label;
-  const last = likeliest(found, row.places.length - 1);
-  return last[0][0];
-}
-
-// [[class, probability]] at a place, the likeliest first.
-function likeliest(found, place) {
-  const count = found.classes.length;
-  return found.classes
-    .map((number, i) => [number, found.probabilities[place * count + i]])
-    .sort((a, b) => b[1] - a[1]);
+// [[class, probability]] of the few that are named at a place, the likeliest first.
+function likeliest(row, found, place) {
+  const count = found.classes.length / row.places.length;
+  return Array.from({ length: count }, (_, i) => [found.classes[place * count + i], found.probabilities[place * count + i]]);
 }
 
 function showProbabilities(row, place) {
   const having = PAGE.groups.map((group, i) => ({ group, found: row.answers[i] })).filter(({ found }) => found.probabilities);
   const host = document.getElementById("says"), caption = document.getElementById("says-caption");
   if (!having.length) {
-    caption.textContent = "These runs have only been pretrained: they classify nothing.";
+    caption.textContent = "These runs have only been pretrained so far: they classify nothing.";
     return;
   }
-  const series = having.flatMap(({ group, found }) => {
-    const count = found.classes.length, which = found.classes.indexOf(followed(row, found));
-    if (which < 0) return []; // it does not know the class
-    const ys = Float32Array.from(row.places, (_, p) => found.probabilities[p * count + which]);
-    return [
-      { xs: row.places, ys, group, role: "faint" },
-      { xs: row.places.subarray(0, place + 1), ys: ys.subarray(0, place + 1), group },
-    ];
-  });
+  // The line of the true class; of a row without a label, of the one said at its end.
+  const series = having.flatMap(({ group, found }) => [
+    { xs: row.places, ys: found.followed, group, role: "faint" },
+    { xs: row.places.subarray(0, place + 1), ys: found.followed.subarray(0, place + 1), group },
+  ]);
   chart(host, {
     label: "probability of the class over the steps read", x: [0, row.steps], y: [0, 1], series, cursor: row.places[place],
     yTicks: [[0, "0 %"], [0.5, "50 %"], [1, "100 %"]], xLabel: "steps read",
@@ -41,7 +28,7 @@ function showProbabilities(row, place) {
     (row.label === null ? "The line: the class that is named at the end (the row has no label). " : `The line: the true class, ${PAGE.classes[row.label]}. `) +
     "Below, the likeliest classes now; underlined: the true one. A classifier was trained at the ends of rows alone.";
   const lines = having.map(({ group, found }) => {
-    const cells = likeliest(found, place).slice(0, 3).map(([number, share]) => {
+    const cells = likeliest(row, found, place).map(([number, share]) => {
       const bar = styled(create("span", { class: "bar" }), group);
       bar.style.width = `calc(${(100 * share).toFixed(1)}% - .4rem)`;
       const text = create("span", number === row.label ? { class: "right" } : {}, PAGE.classes[number]);
