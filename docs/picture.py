@@ -7,8 +7,8 @@ from pathlib import Path
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from backcast.report.collect import collect
 from backcast.report.figures import STYLE, draw_accuracy, draw_memory
-from backcast.report.results import collect
 
 demo, out = Path(sys.argv[1]), Path(sys.argv[2])
 runs = [demo / row["name"] for row in json.loads((demo / "summary.json").read_text())]

@@ -17,6 +17,7 @@ import torch
 from backcast.cli import main
 from backcast.errors import InputError
 from backcast.prepared import prepare
+from backcast.report.collect import collect
 from backcast.report.interactive import data as page_contents
 from backcast.report.interactive import detail as details
 from backcast.report.interactive.answers import _judged, ask, by_distance
@@ -25,7 +26,7 @@ from backcast.report.interactive.data import page_data
 from backcast.report.interactive.detail import MOST_BYTES, Detail, Steps, choose_steps, row_bytes
 from backcast.report.interactive.page import SCRIPTS, interactive_page
 from backcast.report.reconstructions import recall
-from backcast.report.results import Group, Results, RunResult, collect
+from backcast.report.results import Group, Results, RunResult
 from backcast.run import read_config
 
 TINY = [

@@ -30,11 +30,11 @@ from backcast.legible import shortened
 from backcast.nn.model import Model
 from backcast.prepared import prepare
 from backcast.report import memory
+from backcast.report.collect import collect
 from backcast.report.confusion import confusion_figure
 from backcast.report.memory import class_curve, memory_curve, symbol_vectors
 from backcast.report.page import write_report
 from backcast.report.reconstructions import recall
-from backcast.report.results import collect
 from backcast.report.symbols import UNKNOWN, symbol_names
 from test_data import write_pictures
 

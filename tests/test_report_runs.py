@@ -22,11 +22,12 @@ from backcast.errors import InputError
 from backcast.methods import METHODS
 from backcast.phases import phases
 from backcast.prepared import prepare
+from backcast.report.collect import collect
 from backcast.report.figures import accuracy_figure, curve_figure, draw_memory, memory_figure, with_looks
 from backcast.report.memory import MOST_ERROR, MemoryCurve, memory_curve
 from backcast.report.page import QUANTITIES, _texts
 from backcast.report.reconstructions import Recall
-from backcast.report.results import Group, collect
+from backcast.report.results import Group
 from backcast.report.symbols import UNKNOWN
 from backcast.run import train as train_model
 from backcast.trainer import Interrupted
@@ -249,6 +250,7 @@ def test_errors_above_the_limit_lie_at_the_upper_border_and_the_captions_say_so(
     assert set(axes.lines[0].get_ydata()) == {0.5, MOST_ERROR}
     for page in (page_of(run), page_of(run, "--interactive")):
         assert f"larger than {MOST_ERROR} lies at the upper border" in page
+        assert "the class" in page and "neighbouring elements tell of each other" in page
 
 
 def test_pretraining_is_shaded_only_where_no_group_learned_from_labels_meanwhile(
@@ -337,7 +339,7 @@ def test_the_demo_measures_memory_as_the_report_does(tmp_path: Path, monkeypatch
         fitted_on.append(fit_rows.starts)
         return memory_curve(model, fit_rows.select(np.arange(9)), test_rows.select(np.arange(9)))
 
-    for place in ("backcast.demo", "backcast.report.results"):
+    for place in ("backcast.demo", "backcast.report.collect"):
         monkeypatch.setattr(f"{place}.memory_curve", measure)
     job = demo._Job("lstm", tmp_path / "run", seed=0, scale=0.001, resume=False, overwrite=False)
     demo._run_job(job, lambda steps: None, lambda: False)

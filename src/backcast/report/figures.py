@@ -64,7 +64,7 @@ def memory_figure(results: Results) -> str:
         draw_memory(axes, results)
         _legend(figure, axes)
 
-    return svg(draw, height=3.2 + _legend_height(results.groups, 1))
+    return svg(draw, height=3.4 + _legend_height(results.groups, 1))
 
 
 def draw_memory(axes: Axes, results: Results) -> None:
@@ -73,6 +73,9 @@ def draw_memory(axes: Axes, results: Results) -> None:
         curve = group.runs[0].memory
         label = f"{_wrapped(group.name)}: remembers {group.remembers}"
         axes.plot(curve.distances, np.minimum(curve.error, MOST_ERROR), **look.line, lw=1.8, label=label)
+    if (known := results.of_class) is not None:
+        label = f"the class alone: {known.remembers_steps}"
+        axes.plot(known.distances, np.minimum(known.error, MOST_ERROR), color="#999", lw=1.2, label=label)
     axes.axhline(1 - EXPLAINED, color="#999", lw=0.8, ls=":")
     axes.text(
         0.005, 1.005 - EXPLAINED, "a quarter explained", color="#666", fontsize=7.5, va="bottom",

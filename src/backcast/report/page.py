@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from backcast.report import figures
+from backcast.report.collect import collect
 from backcast.report.confusion import confusion_figure
 from backcast.report.interactive.chosen import require_states
 from backcast.report.interactive.page import interactive_page
 from backcast.report.memory import MOST_ERROR
 from backcast.report.reconstructions import Recall, recall, right
-from backcast.report.results import Group, Results, RunResult, collect, describe_rows
+from backcast.report.results import Group, Results, RunResult, describe_rows
 from backcast.report.symbols import legend, symbol_names
 from backcast.report.writing import check_place, command, render, write_page
 

@@ -13,11 +13,12 @@ from typing import Any
 
 from markupsafe import Markup
 
+from backcast.report.collect import collect
 from backcast.report.interactive.chosen import require_states, shown_rows, shown_runs
 from backcast.report.interactive.data import page_data
 from backcast.report.interactive.detail import LADDER, MOST_BYTES, details_that_fit, too_much
 from backcast.report.memory import EXPLAINED, MOST_ERROR
-from backcast.report.results import Results, collect, describe_rows
+from backcast.report.results import Results, describe_rows
 from backcast.report.writing import check_place, command, render, write_page
 
 PACKAGE = "backcast.report.interactive"
