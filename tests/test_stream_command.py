@@ -326,6 +326,8 @@ def start(run: Path, *options: str) -> subprocess.Popen[str]:
 def test_answers_come_at_once_and_signals_end_quietly(
     number: signal.Signals, run: Path, tmp_path: Path
 ) -> None:
+    if signal.getsignal(number) == signal.SIG_IGN:
+        pytest.skip("these tests were started by nohup, as the command would be")
     state = tmp_path / "state"
     with start(run, "--state", str(state)) as process:
         assert process.stdin is not None and process.stdout is not None and process.stderr is not None
