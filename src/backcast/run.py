@@ -286,7 +286,8 @@ def _skip_pretraining(
 
 
 def _require_same_settings(saved: Config, given: Config, out: Path) -> None:
-    for name in _differing(saved, given):
+    if differing := _differing(saved, given):
+        name = differing[0]
         before, now = getattr(saved, name), getattr(given, name)
         raise InputError(f"--resume: the run in {out} was begun with {flag(name)} {before}, not {now}")
 

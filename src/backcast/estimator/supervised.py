@@ -41,9 +41,8 @@ class SupervisedEstimator(BackcastEstimator):
 
         It also fixes the statistics and the symbols. `clone` forgets all this. Raises InputError.
         """
-        self.pretrained_, _ = self._phase_1(
-            X
-        )  # what is fitted already goes on reading the rows it was fitted on
+        # What is fitted already goes on reading the rows it was fitted on.
+        self.pretrained_, _ = self._phase_1(X)
         return self
 
     def _phase_2(

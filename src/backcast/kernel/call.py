@@ -59,6 +59,21 @@ def require_symbols(x: Tensor, count: int) -> None:
         raise IndexError(f"symbols must be 0 .. {count - 1}, not {int(x.min())} .. {int(x.max())}")
 
 
+def require_layer(
+    name: str, maps: tuple[Tensor | None, Tensor, Tensor], hidden: int, inputs: int | None
+) -> None:
+    """Raises ValueError where a layer's input map, recurrent map and base do not fit together; `name` goes before theirs.
+
+    inputs  the numbers in an element; None: symbols, whose base is a table and which need no input map
+    """
+    input_map, recurrent_map, base = maps
+    if inputs is not None:
+        assert input_map is not None, "symbols alone need none"
+        require_shape(f"{name}input_map", input_map, (4 * hidden, inputs))
+    require_shape(f"{name}recurrent_map", recurrent_map, (4 * hidden, hidden))
+    require_shape(f"{name}base", base, (4 * hidden,) if inputs is not None else (len(base), 4 * hidden))
+
+
 def require_shape(name: str, tensor: Tensor, shape: tuple[int, ...]) -> None:
     """Raises ValueError where a tensor is not what the kernel would take it to be: float32, of this shape."""
     if tuple(tensor.shape) != shape or tensor.dtype != torch.float32:

@@ -12,6 +12,7 @@ from backcast.kernel.call import (
     addresses,
     fields,
     functions,
+    require_layer,
     require_shape,
     require_symbols,
     run,
@@ -54,6 +55,8 @@ def decode(
     h, c         (N, H), the bottom layer's first state
     cue          (N, L) int64 and (cues, 4H): which of the cues is added to the bottom layer's gates at a step; or None
     feedforward  weight and bias of each of its three layers
+
+    Raises ValueError for weights that do not fit together.
     """
     symbols = truth.ndim == 2
     rows, length = truth.shape[:2]
@@ -80,16 +83,10 @@ def _require_shapes(
     truth: Tensor, h: Tensor, bottom: Maps, top: Maps | None, feedforward: list[Tensor]
 ) -> None:
     """Raises ValueError for weights that do not fit together, which the kernel does not check."""
-    hidden, symbols = h.shape[1], truth.ndim == 2
-    require_shape("bottom.recurrent", bottom.recurrent, (4 * hidden, hidden))
-    require_shape("bottom.base", bottom.base, (len(bottom.base), 4 * hidden) if symbols else (4 * hidden,))
-    if bottom.input is not None:
-        require_shape("bottom.input", bottom.input, (4 * hidden, truth.shape[-1]))
+    hidden = h.shape[1]
+    require_layer("bottom.", bottom, hidden, None if truth.ndim == 2 else truth.shape[2])
     if top is not None:
-        require_shape("top.recurrent", top.recurrent, (4 * hidden, hidden))
-        require_shape("top.base", top.base, (4 * hidden,))
-        assert top.input is not None, "it reads states"
-        require_shape("top.input", top.input, (4 * hidden, hidden))
+        require_layer("top.", top, hidden, hidden)
     first, first_bias, second, second_bias, last, last_bias = feedforward
     wide, outputs = len(first), len(last)
     require_shape("first", first, (wide, hidden))

@@ -15,6 +15,7 @@ from backcast.kernel.call import (
     addresses,
     fields,
     functions,
+    require_layer,
     require_shape,
     require_symbols,
     run,
@@ -166,10 +167,7 @@ def _call(
         require_symbols(x, len(base))
     else:
         require_shape("x", x, (rows, steps, x.shape[2]))
-        assert input_map is not None, "symbols alone need none"
-        require_shape("input_map", input_map, (4 * hidden, x.shape[2]))
-    require_shape("recurrent_map", recurrent_map, (4 * hidden, hidden))
-    require_shape("base", base, (len(base), 4 * hidden) if symbols else (4 * hidden,))
+    require_layer("", (input_map, recurrent_map, base), hidden, None if symbols else x.shape[2])
     require_shape("h", h, (rows, hidden))
     require_shape("c", c, (rows, hidden))
     if lengths is not None and (

@@ -84,9 +84,8 @@ def memory_curve(model: TrainedModel, fit_rows: Sequences, test_rows: Sequences)
 
 def class_curve(model: TrainedModel, fit_rows: Sequences, test_rows: Sequences) -> MemoryCurve:
     """The same of a readout of the row's class in the network's place (nothing of a row without a label)."""
-    one_hot = torch.eye(len(model.classes) + 1, device=model.device)[
-        :, :-1
-    ]  # -1, no label, is the last row: zeros
+    # The last row is that of -1, no label: zeros.
+    one_hot = torch.eye(len(model.classes) + 1, device=model.device)[:, :-1]
     return _curve(model, fit_rows, test_rows, lambda batch: one_hot[batch.labels])
 
 

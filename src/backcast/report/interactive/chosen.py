@@ -88,7 +88,7 @@ def _holding_out(results: Results, shown: list[Shown]) -> str:
         return "; train "
     if not all(each.run.config.validation for each in shown):
         return "; train with --validation 0.1, or "
-    counts = np.bincount(results.train.labels[results.train.labels >= 0])
+    counts = results.train.class_counts()
     why = ": the classes have too few rows for the --validation that was asked for; train "
     several = counts[counts > 1]
     if not len(several):
