@@ -17,9 +17,11 @@ import pytest
 from backcast.errors import InputError
 from backcast.paper import published
 from backcast.paper.captions import caption, warning
+from backcast.paper.claims import all_claims, write_claims
+from backcast.paper.claims_figure import LOOKS, PAPER
 from backcast.paper.csv_form import csv_text
 from backcast.paper.data_sets import DataSet, data_set_csv, data_set_table, read_data_sets
-from backcast.paper.documents import document, write_claims, write_data_sets, write_experiment
+from backcast.paper.documents import document, write_data_sets, write_experiment
 from backcast.paper.experiment import Cell, Claim, CurvePoint, Experiment, Published, RunResult
 from backcast.paper.experiments import EXPERIMENTS
 from backcast.paper.figures import experiment_figure, file_content
@@ -370,7 +372,7 @@ def test_a_small_data_set_cannot_pass_for_the_papers(tmp_path: Path) -> None:
         results = {cell.checksum: (replace(one, train_rows=rows if cell == cells[1] else 60_000),) for cell, one in zip(cells, runs, strict=True)}  # fmt: skip
         what = document(experiment, results, "backcast reproduce table2")
         write_experiment(what, tmp_path)
-        write_claims([what], tmp_path, "backcast reproduce all")
+        write_claims(all_claims([what]), [what.warning], tmp_path, "backcast reproduce all")
         write_data_sets([DataSet("MNIST", 784, 10, 60_000, 10_000), DataSet("DBpedia", 300, 14, rows, 70)], tmp_path, "…", "paper")  # fmt: skip
         for name in ("table2.md", "claims.md", "table1.md"):
             assert said in (tmp_path / name).read_text(), (name, rows)
@@ -493,14 +495,14 @@ def test_the_page_stands_alone_and_has_every_experiment(tmp_path: Path) -> None:
     found = {key: runs for one in experiments for key, runs in make_results(one).items()}
     sets = [DataSet("MNIST, 1,000 rows", 784.0, 10, 1000, 200)]
     documents = [document(one, found, f"backcast reproduce {one.name}") for one in experiments]
-    path = write_page(documents, tmp_path, "backcast reproduce all", sets)
+    path = write_page(documents, all_claims(documents), tmp_path, "backcast reproduce all", sets)
     page = path.read_text()
     assert path.name == "report.html" and list(path.parent.iterdir()) == [path]
     assert not re.search(r"""(src|href|url)\s*[=(]\s*["']?(http|//|file)""", page)
     assert "prefers-color-scheme: dark" in page
     for experiment in experiments:
         assert f'id="{experiment.name}"' in page and f'href="#{experiment.name}"' in page
-    assert page.count('src="data:image/svg+xml;base64,') == len(experiments)
+    assert page.count('src="data:image/svg+xml;base64,') == len(experiments) + 1  # of the claims
     assert "r &lt;beats&gt; p" in page and "Of 1 claims" in page and "loss |nan| at step 3" in page
     assert "<code>backcast reproduce table2</code>" in page
     assert page.count("Scale small: not the paper&#39;s setting.") == 1 + len(experiments)
@@ -521,6 +523,43 @@ def test_an_experiment_is_three_files(tmp_path: Path) -> None:
     blocked = tmp_path / "extension.md"
     with pytest.raises(InputError, match="cannot be written"):
         write_experiment(what, blocked)
+
+
+def test_the_claims_are_one_picture_of_what_was_compared(tmp_path: Path) -> None:
+    """An answer has its own colour; the paper's number is there where it has one; what has no pair is left out."""
+
+    def drawn(experiment: Experiment, results: Results) -> str | None:
+        what = document(experiment, results, "…")
+        (claims,) = all_claims([what])
+        write_claims([claims], [what.warning], tmp_path, "…")
+        return claims.figure and file_content(claims.figure).decode()
+
+    below, above = [0.50, 0.51, 0.52], [0.60, 0.62, 0.61]
+    pictures = {
+        "agrees": drawn(*compare(above, below)),
+        "disagrees": drawn(*compare(below, above)),
+        "not decided at this scale": drawn(*compare(above, [0.7, 0.5, 0.6])),
+    }
+    for answer, picture in pictures.items():
+        assert picture is not None and "one beats other" in picture and "not the paper" in picture
+        assert [one for one, other in pictures.items() if LOOKS[answer]["color"] in (other or "")] == [answer]
+    assert "(claims.svg)" in (tmp_path / "claims.md").read_text()
+    assert (tmp_path / "claims.svg").read_text() == pictures["not decided at this scale"]
+
+    experiment, results = compare(above, below)
+    cells = tuple(replace(cell, published=Published(50.0)) for cell in experiment.cells)
+    with_paper, without = drawn(replace(experiment, cells=cells), results), pictures["agrees"]
+    assert with_paper is not None and without is not None
+    assert with_paper.count(PAPER["color"]) > without.count(PAPER["color"])
+
+    assert drawn(experiment, {}) is None and "(claims.svg)" not in (tmp_path / "claims.md").read_text()
+    ours = replace(experiment, claims=(replace(experiment.claims[0], ours=True),))
+    asked = drawn(ours, results)
+    assert (
+        asked == (tmp_path / "questions.svg").read_text()
+        and ">yes<" in asked
+        and ">agrees<" in (without or "")
+    )
 
 
 def test_the_data_sets_stand_beside_the_papers(tmp_path: Path) -> None:
@@ -549,7 +588,9 @@ def test_the_caption_has_the_note_and_says_where_seeds_had_other_data(tmp_path: 
     write_experiment(what, tmp_path)
     text = (tmp_path / "table2.md").read_text()
     assert "A copy, re-encoded." in text and "not all have the same rows" not in text
-    write_claims([what], tmp_path, "backcast reproduce all", "A copy, re-encoded.")
+    write_claims(
+        all_claims([what]), [what.warning], tmp_path, "backcast reproduce all", "A copy, re-encoded."
+    )
     assert "A copy, re-encoded." in (tmp_path / "claims.md").read_text()
     several = {experiment.cells[0].checksum: (runs[0], replace(runs[1], data_sha256="other", jobs=2))}
     write_experiment(document(experiment, several, "backcast reproduce table2"), tmp_path)

@@ -1,4 +1,4 @@
-"""The files written for each experiment, NAME.md, NAME.csv and NAME.svg, and for all of them, claims.md."""
+"""The files written for each experiment: NAME.md, NAME.csv and NAME.svg; for table 1, which has no runs, table1.md and .csv."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ from backcast.paper.experiment import Experiment, Found
 from backcast.paper.figures import experiment_figure, file_content
 from backcast.paper.outcomes import outcomes
 from backcast.paper.tables import Table, markdown, reasons, tables
-from backcast.paper.verdicts import Verdict, counts, verdicts
-
-CLAIMS_TITLE = "What our runs say of the paper's claims"
+from backcast.paper.verdicts import Verdict, verdicts
 
 
 @dataclass(frozen=True)
@@ -65,24 +63,6 @@ def write_experiment(what: Document, folder: Path) -> None:
     write_into(folder, f"{name}.md", _markdown(what).encode())
 
 
-def write_claims(documents: Sequence[Document], folder: Path, command: str, note: str | None = None) -> None:
-    """Writes claims.md into the folder: every claim with its answer, below its experiment. Raises InputError."""
-    every = [verdict for one in documents for verdict in one.verdicts]
-    parts = [f"# {CLAIMS_TITLE}", _first_words([one.warning for one in documents], note), counts(every)]
-    for ours, title in ((False, "The paper's claims"), (True, "Our own questions")):
-        lines = ["| | the paper | ours | |", "|---|---:|---:|---|"]
-        for one in documents:
-            shown = [verdict for verdict in one.verdicts if verdict.claim.ours == ours]
-            if shown:
-                lines.append(f"| **[{one.experiment.title}]({one.experiment.name}.md)** | | | |")
-            for verdict in shown:
-                text = verdict.claim.text.replace("|", "\\|")
-                lines.append(f"| {text} | {verdict.theirs} | {verdict.ours} | {verdict.said} |")
-        if len(lines) > 2:
-            parts += [f"## {title}", "\n".join(lines)]
-    write_into(folder, "claims.md", ("\n\n".join([*parts, f"Made by `{command}`."]) + "\n").encode())
-
-
 def write_data_sets(
     sets: Sequence[DataSet], folder: Path, command: str, scale: str, note: str | None = None
 ) -> None:
@@ -90,7 +70,7 @@ def write_data_sets(
     write_into(folder, "table1.csv", data_set_csv(sets, scale).encode())
     words = warning(scale, [(paper_name(one), one.train_rows) for one in sets])
     table = markdown(data_set_table(sets))
-    parts = [f"# {TITLE}", _first_words([words], note), table, f"Made by `{command}`."]
+    parts = [f"# {TITLE}", first_words([words], note), table, f"Made by `{command}`."]
     write_into(folder, "table1.md", ("\n\n".join(parts) + "\n").encode())
 
 
@@ -99,7 +79,7 @@ def write_into(folder: Path, name: str, content: bytes) -> None:
     write_or_refuse(folder / name, content, str(folder / name))
 
 
-def _first_words(warnings: Sequence[str], note: str | None) -> str:
+def first_words(warnings: Sequence[str], note: str | None) -> str:
     """What no number may be read without: each warning once, and the note."""
     return " ".join([*dict.fromkeys(f"**{one}**" for one in warnings), *([note] if note else [])])
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+from backcast.paper.claims import Claims
 from backcast.paper.data_sets import DataSet, data_set_table
 from backcast.paper.documents import Document, write_into
 from backcast.paper.verdicts import counts
@@ -15,7 +16,11 @@ NAME = "report.html"
 
 
 def write_page(
-    documents: Sequence[Document], folder: Path, command: str, data_sets: Sequence[DataSet] = ()
+    documents: Sequence[Document],
+    claims: Sequence[Claims],
+    folder: Path,
+    command: str,
+    data_sets: Sequence[DataSet] = (),
 ) -> Path:
     """`report.html` in the folder; returns its path. Raises InputError where it cannot be written.
 
@@ -28,6 +33,7 @@ def write_page(
         warnings=list(dict.fromkeys(one.warning for one in documents)),
         data_sets=data_set_table(data_sets) if data_sets else None,
         documents=documents,
+        claims=claims,
         counts=counts([verdict for one in documents for verdict in one.verdicts]),
         command=command,
         version=version("backcast"),

@@ -16,8 +16,9 @@ from backcast.config import resolve
 from backcast.data.sources import load
 from backcast.errors import InputError
 from backcast.machine import cores
+from backcast.paper.claims import all_claims, write_claims
 from backcast.paper.data_sets import DataSet, read_data_sets
-from backcast.paper.documents import document, write_claims, write_data_sets, write_experiment
+from backcast.paper.documents import document, write_data_sets, write_experiment
 from backcast.paper.experiment import Experiment, RunResult
 from backcast.paper.experiments import EXPERIMENTS, choose
 from backcast.paper.job import Job, without
@@ -241,8 +242,9 @@ def _write(
         sets, read = _data_sets(request, of, say), replace(request, note=made.note)
     if sets:
         write_data_sets(sets, request.out, read.command("table1", ()), request.scale, made.note)
-    write_claims(documents, request.out, made.command("all", ()), made.note)
-    page = write_page(documents, request.out, made.command("all", ()), sets)
+    claims, warnings = all_claims(documents), [one.warning for one in documents]
+    write_claims(claims, warnings, request.out, made.command("all", ()), made.note)
+    page = write_page(documents, claims, request.out, made.command("all", ()), sets)
     print(f"report in {page}")
 
 
