@@ -11,7 +11,7 @@ PAPER: dict[str, Any] = {
     "truncation": 300,
     "anchors": 1,
     "segment_length": 600,
-    "decoder_truncation": 300,  # ours: with it MNIST was learned faster than without (docs/results.md)
+    "decoder_truncation": 300,  # ours: with it MNIST was learned faster than without (docs/measurements.md)
     "decoder_input": "scheduled",
     "position_cue": False,
     "optimizer": "rmsprop",
