@@ -19,7 +19,7 @@ import pytest
 
 import backcast
 from backcast.cli import main, make_parser
-from test_data import write_pictures
+from test_data import write_pictures, write_zhang
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("**/*.md"))]
@@ -89,6 +89,57 @@ def test_the_blocks_of_a_page_run_in_order(
             if {"mnist", "reproduce"} & set(words) or (words[0] == "report" and "runs/lstm" in words):
                 words += ["--data-dir", str(tmp_path / "data")]
             assert main(words) == 0, line
+
+
+@pytest.mark.parametrize("name", ["results", "measurements"])
+def test_the_commands_of_the_results_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At toy size, on data of the same names and forms; each block in a folder of its own, with the variables so far."""
+    for pictures in ("mnist", "cifar10"):
+        write_pictures(tmp_path / "data", pictures)
+    write_zhang(tmp_path / "data" / "dbpedia", 56)
+    variables: dict[str, str] = {}
+    for number, block in enumerate(blocks(ROOT / "docs" / f"{name}.md", "bash")):
+        folder = tmp_path / str(number) / "main"
+        folder.mkdir(parents=True)
+        (folder.parent / "shared").mkdir()
+        (folder.parent / "shared" / "data").symlink_to(tmp_path / "data")
+        for archived in set(re.findall(r"^backcast train ([A-Z]\w+)", block, flags=re.MULTILINE)):
+            write_archive(folder / archived)
+        monkeypatch.chdir(folder)
+        for line in block.splitlines():
+            if assigned := re.fullmatch(r'([A-Z]+)="(.*)"', line):
+                variables[assigned[1]] = expanded(assigned[2], variables)
+                continue
+            command, *words = shlex.split(expanded(line, variables))
+            if words[0] in ("train", "evaluate"):
+                assert main(toy(words)) == 0, line
+            else:  # the demo and the examples have tests of their own
+                assert command == "python" or make_parser().parse_args(words), line
+
+
+def expanded(line: str, variables: dict[str, str]) -> str:
+    return re.sub(r"\$([A-Z]+)", lambda found: variables[found[1]], line)
+
+
+def toy(words: list[str]) -> list[str]:
+    """The command with at most one epoch a phase, four cells and 40 rows; of two values of a flag the last one counts."""
+    if words[0] != "train":
+        return words
+    given = [*words]
+    for flag in ("--epochs", "--pretrain-epochs"):
+        if flag in words and words[words.index(flag) + 1] != "0":
+            given += [flag, "1"]
+    return [*given, "--hidden-size", "4", "--feedforward-size", "4", "--limit", "40", "--device", "cpu"]
+
+
+def write_archive(folder: Path) -> None:
+    """A data set in two .ts files, as the archive has them."""
+    folder.mkdir()
+    generator = np.random.default_rng(0)
+    for split in ("TRAIN", "TEST"):
+        rows = [",".join(f"{x:.2f}" for x in generator.normal(size=30)) + f":{row % 2}" for row in range(20)]
+        header = ["@univariate true", "@classLabel true 0 1", "@data"]
+        (folder / f"{folder.name}_{split}.ts").write_text("\n".join([*header, *rows]) + "\n")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

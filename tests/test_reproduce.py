@@ -36,13 +36,11 @@ from backcast.paper.scales import SCALES, scale
 from backcast.run import locked
 from backcast.side_by_side import Task, side_by_side
 from backcast.trainer import Interrupted
-from test_data import write_pictures
+from test_data import write_pictures, write_zhang
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "docs"))
 import fill_results  # noqa: E402
-
-WORDS = "river village album school species company building film plant athlete"
 
 
 def every_experiment(name: str) -> list[Experiment]:
@@ -55,11 +53,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
     for name in ("mnist", "cifar10"):
         write_pictures(folder, name)
-    (folder / "dbpedia").mkdir()
-    for split, rows in (("train", 56), ("test", 28)):
-        each = rows // 14  # class by class, as the original is
-        lines = [f'{row // each + 1},"Title {row}","The {WORDS} number {row}."' for row in range(rows)]
-        (folder / "dbpedia" / f"{split}.csv").write_text("\n".join(lines) + "\n")
+    write_zhang(folder / "dbpedia", 56)
     return folder
 
 
