@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -117,6 +118,15 @@ def test_a_split_is_by_class_and_seed_and_keeps_rows_without_a_label_in_training
     assert again is not None and other is not None
     assert (again.ids == held.ids).all() and not (other.ids == held.ids).all()
     assert split_validation(rows, 0.0, seed=0)[1] is None
+
+
+def test_a_split_of_as_many_classes_as_rows_takes_memory_for_the_rows_only() -> None:
+    rows = from_arrays(np.zeros((5_000, 1)), np.arange(5_000) / 2)
+    tracemalloc.start()
+    split_validation(rows, 0.1, seed=0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5_000 * 1_000
 
 
 @pytest.mark.parametrize(
