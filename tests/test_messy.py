@@ -105,11 +105,21 @@ def test_what_python_prints_is_no_list(tmp_path: Path) -> None:
 
 
 def test_timestamps_of_a_ts_file_may_have_blanks_and_must_ascend(tmp_path: Path) -> None:
-    head = "@problemName a\n@timeStamps true\n@univariate true\n@classLabel true a b\n@data\n"
+    head = "@problemName a\n@timeStamps true\n@classLabel true a b\n@data\n"
     path = tmp_path / "a.ts"
     path.write_text(head + "(0,1.5), (1,2.5) ,(2,3.5):a\n(0,1.0),(1,2.0):b\n")
     assert load(path).train.values[:, 0].tolist() == [1.5, 2.5, 3.5, 1.0, 2.0]
-    for row, said in (("(2,3.0),(0,1.0)", "step 1 is not later"), ("(0,1.0) (1,2.0)", "no list of"), ("(1.0),(2.0)", "no list of")):  # fmt: skip
+    path.write_text(head + "(2026-01-01 23:00:00,1.5), (2026-01-02 01:00:00 ,2.5):a\n")
+    assert load(path).train.values[:, 0].tolist() == [1.5, 2.5]
+    for row, said in (
+        ("(2,3.0),(0,1.0)", "step 1 is not later"),
+        ("(2026-01-02 01:00:00,1.5),(2026-01-01 23:00:00,2.5)", "step 1 is not later"),
+        ("(soon,1.0),(later,2.0)", "neither numbers nor dates"),
+        ("(?,1.0),(1,2.0)", "neither numbers nor dates"),
+        ("(0,1.0) (1,2.0)", "no list of"),
+        ("(1.0),(2.0)", "no list of"),
+        ("(0,1.0),(1,2.0):(0,1.0),(2,2.0)", "dimension 2 has other times"),
+    ):
         path.write_text(f"{head}{row}:a\n")
         with pytest.raises(InputError, match=said):
             load(path)

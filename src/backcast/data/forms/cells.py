@@ -42,6 +42,16 @@ def numbers(words: Sequence[str]) -> NDArray[Any] | None:
     return whole.to_numpy(zero_copy_only=False)
 
 
+def dates(words: list[str]) -> tuple[str, NDArray[np.int64] | None]:
+    """Whether dates have a time zone, and their microseconds; None where they are no dates, or mixed."""
+    for name, kind in (("date", pa.timestamp("us")), ("date with a time zone", pa.timestamp("us", "UTC"))):
+        try:
+            return name, pa.array(words).cast(kind).cast(pa.int64()).to_numpy(zero_copy_only=False)
+        except (pa.ArrowInvalid, UnicodeEncodeError):
+            continue
+    return "", None
+
+
 def first_no_number(words: Sequence[str]) -> int:
     """The place of the first word that is no number."""
     return next(i for i, word in enumerate(words) if numbers([word]) is None)

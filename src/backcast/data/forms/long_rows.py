@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from backcast.data.forms.cells import first_no_number, numbers, shown
+from backcast.data.forms.cells import dates, first_no_number, numbers, shown
 from backcast.data.forms.frames import Frame, Table
 from backcast.data.forms.table_rows import counted, named_labels, plain
 from backcast.data.reading import Reading, features, label_column, require
@@ -144,9 +144,9 @@ class LongRows:
             values = _floats(column, table)
         if values is None:
             words = ["" if cell is None else str(cell).strip() for cell in plain(column, table)]
-            kind, values = _dates(words)
+            kind, values = dates(words)
             if values is None:
-                zoned = [_dates([word])[1] is not None for word in words]
+                zoned = [dates([word])[1] is not None for word in words]
                 row = zoned.index(False) if False in zoned else 0
                 hint = "" if False in zoned else ", and a time zone in all rows or in none"
                 raise InputError(
@@ -233,16 +233,6 @@ def _floats(column: Any, table: str) -> NDArray[Any] | None:
         if values.dtype != object:  # whole numbers beyond 64 bits continue as words
             return values
     return numbers(["" if cell is None else str(cell) for cell in column])
-
-
-def _dates(words: list[str]) -> tuple[str, NDArray[np.int64] | None]:
-    """Whether dates have a time zone, and their microseconds; None where they are no dates, or mixed."""
-    for name, kind in (("date", pa.timestamp("us")), ("date with a time zone", pa.timestamp("us", "UTC"))):
-        try:
-            return name, pa.array(words).cast(kind).cast(pa.int64()).to_numpy(zero_copy_only=False)
-        except (pa.ArrowInvalid, UnicodeEncodeError):
-            continue
-    return "", None
 
 
 def _joined(pieces: list[NDArray[Any]]) -> NDArray[Any]:
