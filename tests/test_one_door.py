@@ -254,6 +254,14 @@ def test_nothing_that_is_given_is_left_out_in_silence(tmp_path: Path) -> None:
         backcast.load(str(tmp_path / "splits"))
 
 
+def test_two_forms_of_a_table_exclude_each_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(tmp_path / "a.csv", "id,t,v,label", "0,0,1.5,x", "1,0,2.5,y")
+    for options in (["--wide", "--time", "t"], ["--wide", "--text", "v"], ["--time", "t", "--text", "v"]):
+        assert "exclude each other" in refused(capsys, "inspect", path, *options)
+    with pytest.raises(backcast.InputError, match="--wide and --time exclude each other"):
+        backcast.load(path, wide=True, time="t")
+
+
 def test_files_of_any_ending_are_texts_if_that_is_said(tmp_path: Path) -> None:
     for name, text in (("a/1.log", "größer"), ("a/2.txt", "plain"), ("b/3", "{}"), ("b/4.json", "[1]")):
         write(tmp_path / "logs" / name, text)

@@ -46,7 +46,7 @@ class Reading:
     labels: bool = True
 
     def __post_init__(self) -> None:
-        """Raises InputError for an unknown kind, an option that names no column, and a side below 1."""
+        """Raises InputError for an unknown kind, an option that names no column, two that exclude each other, and a side below 1."""
         object.__setattr__(self, "x", joined(self.x))
         if self.kind not in KINDS:
             raise InputError(f"--kind {self.kind}: it must be one of {', '.join(KINDS)}")
@@ -54,6 +54,9 @@ class Reading:
             given = getattr(self, option)
             if given is not None and (not isinstance(given, str) or not split(given)):
                 raise InputError(f"--{option} {given!r} names no column")
+        for one, other in (("x", "text"), ("wide", "text"), ("wide", "time"), ("time", "text")):
+            if getattr(self, one) and getattr(self, other):
+                raise InputError(f"--{one} and --{other} exclude each other")
         if self.side is not None and self.side < 1:
             raise InputError(f"--side {self.side}: pictures need at least one pixel")
 
@@ -90,8 +93,6 @@ def choose_columns(reading: Reading, names: Sequence[str], table: str) -> Column
         id = None  # a column called `id` that is something else
     if reading.wide:
         return Columns(id, label, features(reading, names, (id, label), table), False)
-    if reading.x is not None and reading.text is not None:
-        raise InputError("--x and --text exclude each other")
     if reading.text is not None:
         text = require(reading.text, "--text", names, table)
         require_one_role((id, label, text), table)
