@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from backcast.errors import InputError, nearest
 X_COLUMNS, TEXT_COLUMNS = ("x", "image", "img", "audio"), ("text",)
 LABEL, ID = "label", "id"
 INDEX = re.compile(r"|Unnamed: \d+|__index_level_\d+__")  # what pandas makes of an index that has no name
+COLUMN_OPTIONS = ("id", "x", "text", "label", "time", "wide", "header")
 KINDS = ("auto", "real", "symbols", "characters", "bytes")
 
 
@@ -59,6 +60,13 @@ class Reading:
                 raise InputError(f"--{one} and --{other} exclude each other")
         if self.side is not None and self.side < 1:
             raise InputError(f"--side {self.side}: pictures need at least one pixel")
+
+    def require_table(self, data: str, is_table: Callable[[], bool] = lambda: False) -> None:
+        """Raises InputError where an option is only for tables, and `data` is none."""
+        for option in COLUMN_OPTIONS:
+            if getattr(self, option) not in (None, getattr(Reading, option)) and not is_table():
+                flag = "--no-header" if option == "header" else f"--{option}"
+                raise InputError(f"{data}: {flag} is for tables, and this is none; leave it out")
 
     def chooses(self, name: str) -> bool:
         """Whether a column of this name would be read, or asked about, without being named."""

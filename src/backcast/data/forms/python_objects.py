@@ -54,6 +54,7 @@ def from_python(data: Any, reading: Reading, y: Any = None, ids: Any = None) -> 
     if table is not None:
         _require_in_columns("a table", y, ids)
         return Splits(_from_table(ArrowTable(table, type(data).__name__), reading))
+    reading.require_table("x")
     if isinstance(data, np.ndarray) and not (data.ndim == 1 and data.dtype.kind in "OU"):
         rows = from_arrays(data, y, ids=ids, name="x", kind=reading.kind, fill_missing=reading.fill_missing)
         return Splits(rows)
