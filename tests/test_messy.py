@@ -91,6 +91,26 @@ def test_a_missing_word_is_refused(tmp_path: Path) -> None:
     )
 
 
+def test_a_row_of_words_may_begin_with_one_that_elsewhere_means_none(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("x\nview none scroll\nnone view\n? view\n")
+    assert load(tmp_path / "a.csv").train.symbols == ("?", "none", "scroll", "view")
+    (tmp_path / "a.csv").write_text("x\nnone 1 view\n")
+    with pytest.raises(InputError, match="step 2 is 'view', not a number"):
+        load(tmp_path / "a.csv")
+
+
+def test_numbers_with_decimal_commas_are_no_words(tmp_path: Path) -> None:
+    wide, long = tmp_path / "wide.tsv", tmp_path / "long.tsv"
+    wide.write_text("a\tb\n1,5\t2,5\n2,5\t3\n")
+    with pytest.raises(InputError, match="step 0 is '1,5', not a number"):
+        load(wide, wide=True)
+    assert load(wide, wide=True, kind="symbols").train.symbols == ("1,5", "2,5", "3")
+    long.write_text("id\tt\tv\n1\t0\t2\n1\t1\t1,5\n")
+    with pytest.raises(InputError, match="`v` is '1,5', not a number"):
+        load(long, time="t")
+    assert load(long, time="t", kind="symbols").train.symbols == ("1,5", "2")
+
+
 def test_what_python_prints_is_no_list(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     for printed in ("[np.float64(1.5), np.float64(2.0)]", "array([1.0, 2.0])", "tensor([1., 2.])"):

@@ -8,6 +8,7 @@ import re
 import reprlib
 import warnings
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,11 @@ def dates(words: list[str]) -> tuple[str, NDArray[np.int64] | None]:
     return "", None
 
 
+def have_decimal_commas(words: Sequence[str]) -> bool:
+    """Whether words would all be numbers (or missing) if their commas were points."""
+    return numbers([word.replace(",", ".") for word in words]) is not None
+
+
 def first_no_number(words: Sequence[str]) -> int:
     """The place of the first word that is no number."""
     return next(i for i, word in enumerate(words) if numbers([word]) is None)
@@ -82,11 +88,17 @@ def parse_list(text: str, kind: str, table: str, place: str) -> Elements:
 
 
 def from_words(words: list[str], kind: str, table: str, place: str) -> Elements:
-    """Numbers if the first word is one (then all must be), else the words themselves; always words for `symbols`."""
+    """Numbers if the first word that is not missing is one (then all must be), else the words themselves.
+
+    Always words for `symbols`; never if only decimal commas keep them from being numbers.
+    """
     found = None if kind == "symbols" else numbers(words)
     if found is not None:
         return found
-    if kind != "symbols" and (kind == "real" or numbers(words[:1]) is not None):
+    known = (word for word in words if word.strip().lower() not in MISSING_WORDS)
+    if kind != "symbols" and (
+        kind == "real" or numbers([*islice(known, 1)]) is not None or have_decimal_commas(words)
+    ):
         step = first_no_number(words)
         raise InputError(f"{table}: {place}, step {step} is {words[step][:40]!r}, not a number")
     if "" in words:
