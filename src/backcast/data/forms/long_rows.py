@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from backcast.data.forms.cells import dates, first_no_number, have_decimal_commas, numbers, shown
 from backcast.data.forms.frames import Frame, Table
-from backcast.data.forms.table_rows import counted, named_labels, plain
+from backcast.data.forms.table_rows import counted, named_labels, names_of, plain
 from backcast.data.reading import Reading, features, label_column, require
 from backcast.data.store.labels import is_missing
 from backcast.data.store.writer import MOST_SYMBOLS, RowWriter
@@ -61,7 +61,7 @@ class LongRows:
         with tempfile.TemporaryFile(dir=self.folder) as store:
             count = 0
             for frame in self.table.frames(columns):
-                ids = plain(frame.columns[self.id], self.table.name)
+                ids = names_of(frame.columns[self.id], self.table)
                 owner = np.empty(frame.rows, np.int64)
                 given = [None] * frame.rows
                 if self.label is not None and self.needs_labels:

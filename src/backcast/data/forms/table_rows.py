@@ -67,7 +67,7 @@ class TableRows:
             labels: list[Any] = [None] * frame.rows
             if self.columns.label is not None and self.reading.labels:
                 labels = named_labels(frame.columns[self.columns.label], names, self.table, frame.place)
-            ids = None if self.columns.id is None else plain(frame.columns[self.columns.id], self.table.name)
+            ids = None if self.columns.id is None else names_of(frame.columns[self.columns.id], self.table)
             for i, found in enumerate(elements):
                 place = frame.place(i)
                 if ids is not None and ids[i] in (None, ""):
@@ -169,15 +169,21 @@ def named_labels(
     column: Any, names: Sequence[Any] | None, table: Table, place: Callable[[int], str]
 ) -> list[Any]:
     """A column of labels; where they are numbers into `names` (-1: none), the names. Raises InputError."""
-    labels = plain(column, table.name)
+    labels = names_of(column, table)
     if names is None:
-        return [label.strip() for label in labels] if table.from_text else labels
+        return labels
     for i, label in enumerate(labels):
         if label is not None and not (isinstance(label, int) and -1 <= label < len(names)):
             raise InputError(
                 f"{table.name}: {place(i)} has the label {shown(label)}, but there are {len(names)} classes"
             )
     return [None if label is None or label < 0 else names[label] for label in labels]
+
+
+def names_of(column: Any, table: Table) -> list[Any]:
+    """A column of labels or ids; blanks around what was read from text belong to the text's layout."""
+    found = plain(column, table.name)
+    return [name.strip() for name in found] if table.from_text else found
 
 
 def plain(column: Any, table: str) -> list[Any]:
