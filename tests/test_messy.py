@@ -255,6 +255,21 @@ def test_pictures_that_would_lose_something_are_refused() -> None:
         )
 
 
+def test_bytes_that_are_texts_are_labels_and_ids_as_such() -> None:
+    for kind in (pa.binary(), pa.large_binary(), pa.binary(2)):
+        names = pa.array([b"up", "à".encode()], kind)
+        rows = load(pa.table({"x": [[1.5], [2.5]], "label": names, "id": names})).train
+        assert rows.classes == ("up", "à") and rows.ids.tolist() == ["up", "à"]
+    with pytest.raises(InputError, match="a column of binary holds bytes that are no text"):
+        load(pa.table({"x": [[1.5]], "label": [b"\xff"]}))
+
+
+def test_a_batch_of_arrow_is_a_table_and_no_list_of_columns() -> None:
+    batch = pa.record_batch({"a": [1.5, 2.5], "label": [0, 1]})
+    rows = load(batch, wide=True).train
+    assert rows.columns == ("a",) and rows.classes == (0, 1)
+
+
 def test_an_empty_chunk_of_a_table_is_no_row() -> None:
     chunks = pa.chunked_array([pa.array([], pa.list_(pa.float64())), pa.array([[1.5, 2.0]])])
     assert len(load(pa.table({"x": chunks})).train) == 1

@@ -77,8 +77,8 @@ def _from_table(table: ArrowTable, reading: Reading) -> Sequences:
 
 def _table(data: Any) -> pa.Table | None:
     """A DataFrame or a `datasets.Dataset` as Arrow's table; None for what is neither."""
-    if isinstance(data, pa.Table):
-        return data
+    if isinstance(data, (pa.Table, pa.RecordBatch)):
+        return pa.table(data)
     if hasattr(data, "with_format") and hasattr(data, "column_names"):
         return data.with_format("arrow")[:]
     if hasattr(data, "columns") and hasattr(data, "iloc"):

@@ -192,8 +192,14 @@ def plain(column: Any, table: str) -> list[Any]:
         return list(column)
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
-    if pa.types.is_temporal(column.type) and not pa.types.is_interval(column.type):
+    kind = column.type
+    if pa.types.is_temporal(kind) and not pa.types.is_interval(kind):
         column = column.cast(pa.string())  # Python has no nanoseconds, and no year after 9999
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
+        try:
+            column = column.cast(pa.string())  # some programs write texts without marking them as such
+        except pa.ArrowInvalid:
+            raise InputError(f"{table}: a column of {kind} holds bytes that are no text in UTF-8") from None
     return [
         value if value is None or isinstance(value, (int, float, str, bool)) else str(value)
         for value in _objects(column, table)
