@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import tracemalloc
 from pathlib import Path
 
@@ -142,6 +143,15 @@ def test_a_split_of_as_many_classes_as_rows_takes_memory_for_the_rows_only() -> 
 def test_labels_of_any_type_keep_their_names(y: list[object], classes: tuple[object, ...]) -> None:
     rows = from_arrays(np.zeros((3, 2)), y)
     assert rows.classes == classes and rows.labels.tolist() == [1, 0, 1]
+
+
+def test_numbers_of_more_than_64_bits_are_read_as_doubles(tmp_path: Path) -> None:
+    x = np.array([[0.1, 2.0], [3.0, 4.0]], np.longdouble)
+    np.savez(tmp_path / "x.npz", x=x)
+    for data in (x, [*x], tmp_path / "x.npz"):
+        rows = load(data).train
+        assert rows.values.dtype == np.float64 and rows.values[:, 0].tolist() == [0.1, 2, 3, 4]
+        json.dumps(Preprocessing.fit(rows).to_json())
 
 
 def test_digits_then_silence() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from backcast.data.forms.arrays import from_arrays, require_unmasked
+from backcast.data.forms.arrays import from_arrays, require_unmasked, stored
 from backcast.data.forms.cells import from_list
 from backcast.data.forms.frames import ArrowTable
 from backcast.data.forms.long_rows import LongRows
@@ -106,7 +106,7 @@ def _from_list(data: list[Any], reading: Reading, y: Any, ids: Any) -> Sequences
         )
     rows = [_row(row, reading.kind, f"row {i}") for i, row in enumerate(data)]
     arrays = [row for row in rows if isinstance(row, np.ndarray)]
-    dtype = np.result_type(*(row.dtype for row in arrays)) if arrays else np.float64
+    dtype = stored(np.result_type(*(row.dtype for row in arrays))) if arrays else np.float64
 
     def read(writer: RowWriter) -> None:
         for i, row in enumerate(rows):
