@@ -7,6 +7,7 @@ import os
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,9 +16,12 @@ import pytest
 from PIL import Image
 
 from backcast import Config, InputError, load, train
+from backcast.data.forms import frames
 from backcast.data.forms.cells import Pictures
 from backcast.data.forms.table_rows import TableRows
+from backcast.data.reading import Reading
 from backcast.data.store import stored
+from backcast.data.store.writer import RowWriter
 from backcast.evaluation import rows_for
 
 
@@ -268,6 +272,35 @@ def test_a_batch_of_arrow_is_a_table_and_no_list_of_columns() -> None:
     batch = pa.record_batch({"a": [1.5, 2.5], "label": [0, 1]})
     rows = load(batch, wide=True).train
     assert rows.columns == ("a",) and rows.classes == (0, 1)
+
+
+def test_a_table_is_read_some_rows_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table, path = pa.table({"x": [[1.5]] * 10, "label": range(10)}), tmp_path / "a.arrow"
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as out:
+        out.write_table(table)  # one batch
+    monkeypatch.setattr(frames, "ROWS_AT_A_TIME", 4)
+    assert [frame.rows for frame in frames.open_table(path).frames(["x"])] == [4, 4, 2]
+    assert load(path).train.labels.tolist() == [*range(10)]
+
+    pending: list[int] = []
+    decode, add = Pictures.decode, RowWriter.add
+
+    def decoded(pictures: Pictures, *where: Any) -> Any:
+        pending.append(0)
+        return decode(pictures, *where)
+
+    def added(writer: RowWriter, *row: Any) -> None:
+        assert len(pending) == 1
+        pending.clear()
+        add(writer, *row)
+
+    content = io.BytesIO()
+    Image.new("L", (2, 2)).save(content, "PNG")
+    pictures = pa.table({"image": [{"bytes": content.getvalue()}] * 3})
+    reader = TableRows(frames.ArrowTable(pictures, "pictures"), Reading())
+    monkeypatch.setattr(Pictures, "decode", decoded)
+    monkeypatch.setattr(RowWriter, "add", added)
+    reader.read(RowWriter(io.BytesIO(), "pictures", dtype="u1"))
 
 
 def test_an_empty_chunk_of_a_table_is_no_row() -> None:

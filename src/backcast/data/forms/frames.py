@@ -353,7 +353,9 @@ class _Arrow(_Batches):
             for batch in batches:
                 batch = batch.select(columns)
                 batch.validate(full=True)  # offsets of a damaged file could point outside its memory
-                yield batch
+                # One batch may be the whole file, and what is read of it becomes Python's objects.
+                for start in range(0, len(batch), ROWS_AT_A_TIME):
+                    yield batch.slice(start, ROWS_AT_A_TIME)
 
     @contextmanager
     def _opened(self) -> Iterator[tuple[pa.Schema, Iterator[pa.RecordBatch]]]:

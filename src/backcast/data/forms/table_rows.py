@@ -63,12 +63,12 @@ class TableRows:
         if self.columns.label is not None and self.reading.labels:
             names = self.table.class_names(self.columns.label)
         for frame in self.table.frames(self.columns.all):
-            elements = list(self._elements(frame.columns, frame.rows, frame.place))
             labels: list[Any] = [None] * frame.rows
             if self.columns.label is not None and self.reading.labels:
                 labels = named_labels(frame.columns[self.columns.label], names, self.table, frame.place)
             ids = None if self.columns.id is None else names_of(frame.columns[self.columns.id], self.table)
-            for i, found in enumerate(elements):
+            # One after the other: decoded, the pictures of a frame take many times its size.
+            for i, found in enumerate(self._elements(frame.columns, frame.rows, frame.place)):
                 place = frame.place(i)
                 if ids is not None and ids[i] in (None, ""):
                     raise InputError(f"{self.table.name}: {place} has no id")
