@@ -20,6 +20,7 @@ from backcast.data.forms import frames
 from backcast.data.forms.cells import Pictures
 from backcast.data.forms.table_rows import TableRows
 from backcast.data.reading import Reading
+from backcast.data.sequences import Picture
 from backcast.data.store import stored
 from backcast.data.store.writer import RowWriter
 from backcast.evaluation import rows_for
@@ -301,6 +302,15 @@ def test_a_table_is_read_some_rows_at_a_time(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(Pictures, "decode", decoded)
     monkeypatch.setattr(RowWriter, "add", added)
     reader.read(RowWriter(io.BytesIO(), "pictures", dtype="u1"))
+
+
+def test_pictures_are_read_upright() -> None:
+    content, turned = io.BytesIO(), Image.Exif()
+    turned[274] = 6  # the orientation of a telephone held upright: the first line is the right border
+    Image.fromarray(np.array([[0, 1, 2], [3, 4, 5]], np.uint8)).save(content, "PNG", exif=turned)
+    pictures = Pictures(None)
+    assert pictures.decode(content.getvalue(), "t", "row 0")[:, 0].tolist() == [3, 0, 4, 1, 5, 2]
+    assert pictures.picture == Picture(3, 2)
 
 
 def test_an_empty_chunk_of_a_table_is_no_row() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from backcast.data.sequences import Picture
 from backcast.data.store.writer import Elements
@@ -169,7 +169,8 @@ class Pictures:
                         raise ValueError("more than 8 bits a channel; save it with 8, or as .npy")
                     _require_whole(image)
                     grey = not self.rgb and image.mode in ("1", "L")
-                    converted = image.convert("L" if grey else "RGB")
+                    upright = ImageOps.exif_transpose(image)  # cameras say how a picture is to be turned
+                    converted = upright.convert("L" if grey else "RGB")
                     if self.side is not None:
                         converted = converted.resize((self.side, self.side), Image.Resampling.LANCZOS)
                     pixels = np.asarray(converted)
