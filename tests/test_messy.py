@@ -313,6 +313,14 @@ def test_pictures_are_read_upright() -> None:
     assert pictures.picture == Picture(3, 2)
 
 
+def test_tensors_of_arrow_keep_their_channels(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(2, 3, 2))
+    table = pa.table({"x": pa.FixedShapeTensorArray.from_numpy_ndarray(x), "label": [0, 1]})
+    pq.write_table(table, tmp_path / "x.parquet")
+    for data in (table, tmp_path / "x.parquet"):
+        assert load(data).train.row(1).tolist() == x[1].tolist()
+
+
 def test_an_empty_chunk_of_a_table_is_no_row() -> None:
     chunks = pa.chunked_array([pa.array([], pa.list_(pa.float64())), pa.array([[1.5, 2.0]])])
     assert len(load(pa.table({"x": chunks})).train) == 1

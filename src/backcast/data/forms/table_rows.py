@@ -221,6 +221,8 @@ def cells(column: Any, table: str) -> Any:
     if pa.types.is_dictionary(kind):
         column = column.dictionary_decode()
         kind = column.type
+    if isinstance(column, pa.FixedShapeTensorArray) and not column.null_count:
+        return list(column.to_numpy_ndarray())
     lists = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
     if lists and (pa.types.is_integer(kind.value_type) or pa.types.is_floating(kind.value_type)):
         return [None if not cell.is_valid else _array(cell.values) for cell in column]
