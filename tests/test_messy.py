@@ -321,6 +321,19 @@ def test_tensors_of_arrow_keep_their_channels(tmp_path: Path) -> None:
         assert load(data).train.row(1).tolist() == x[1].tolist()
 
 
+def test_what_another_program_saved_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    rows, path = "label,x\na,1 2\nb,2 3\n", tmp_path / "a.csv"
+    for content, said in (
+        (rows.encode("utf-16"), "line 1 holds a NUL byte; it is not text, or not saved as UTF-8"),
+        (rows.replace("\n", "\r").encode(), "line 1 ends in CR alone.*save the file with LF"),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=said):
+            load(path)
+    with pytest.raises(InputError, match=r"row 0 is no picture .* and no WAV sound"):
+        load(pa.table({"audio": [{"bytes": b"fLaC", "path": "a.flac"}]}))
+
+
 def test_an_empty_chunk_of_a_table_is_no_row() -> None:
     chunks = pa.chunked_array([pa.array([], pa.list_(pa.float64())), pa.array([[1.5, 2.0]])])
     assert len(load(pa.table({"x": chunks})).train) == 1

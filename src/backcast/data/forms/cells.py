@@ -175,7 +175,9 @@ class Pictures:
                         converted = converted.resize((self.side, self.side), Image.Resampling.LANCZOS)
                     pixels = np.asarray(converted)
         except UnidentifiedImageError:
-            raise InputError(f"{table}: {place} is no picture ({', '.join(PICTURES)})") from None
+            raise InputError(
+                f"{table}: {place} is no picture ({', '.join(PICTURES)}) and no WAV sound"
+            ) from None
         except Exception as error:  # Pillow's readers raise all kinds of errors for damaged files
             raise InputError(f"{table}: {place} holds no readable picture ({str(error)[:120]})") from None
         shape = Picture(*pixels.shape[:2])
