@@ -106,20 +106,21 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
 
 def _series(text: str, timestamps: bool, place: str) -> tuple[NDArray[Any], NDArray[Any]]:
     """One dimension's steps, as float64; `?` and NaN are missing. With timestamps, `(time,value),…`, also their times."""
-    order: NDArray[Any] | None = np.empty(0)
+    times: NDArray[Any] = np.empty(0)
     if timestamps:
         pairs = re.split(r"\)\s*,\s*\(", text.strip().removeprefix("(").removesuffix(")"))
         words = [pair.rpartition(",")[2] for pair in pairs]
-        times = [pair.rpartition(",")[0].strip() for pair in pairs]
-        if any("(" in pair or ")" in pair for pair in pairs) or not all(times):
+        said = [pair.rpartition(",")[0].strip() for pair in pairs]
+        if any("(" in pair or ")" in pair for pair in pairs) or not all(said):
             raise InputError(f"{place} is no list of (time,value), as the header's @timeStamps says")
-        order = numbers(times)
-        order = dates(times)[1] if order is None else order
-        if order is None or not np.isfinite(order).all():
+        found = numbers(said)
+        found = dates(said)[1] if found is None else found
+        if found is None or not np.isfinite(found).all():
             raise InputError(
                 f"{place}: its times are neither numbers nor dates and times as 2026-01-31 12:00:00"
             )
-        if (back := np.flatnonzero(np.diff(order) <= 0)).size:
+        times = found
+        if (back := np.flatnonzero(np.diff(times) <= 0)).size:
             raise InputError(
                 f"{place}, step {back[0] + 1} is not later than the one before it; sort the steps by time"
             )
@@ -131,4 +132,4 @@ def _series(text: str, timestamps: bool, place: str) -> tuple[NDArray[Any], NDAr
     if found is None:
         step = first_no_number(words)
         raise InputError(f"{place}, step {step} is {words[step].strip()[:40]!r}, not a number")
-    return found.astype(np.float64), order
+    return found.astype(np.float64), times
