@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -129,6 +131,15 @@ def test_a_split_is_by_class_and_seed_and_keeps_rows_without_a_label_in_training
     assert split_validation(rows, 0.0, seed=0)[1] is None
 
 
+def test_a_split_of_as_many_classes_as_rows_takes_memory_for_the_rows_only() -> None:
+    rows = from_arrays(np.zeros((5_000, 1)), np.arange(5_000) / 2)
+    tracemalloc.start()
+    split_validation(rows, 0.1, seed=0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5_000 * 1_000
+
+
 @pytest.mark.parametrize(
     ("y", "classes"),
     [
@@ -142,6 +153,15 @@ def test_a_split_is_by_class_and_seed_and_keeps_rows_without_a_label_in_training
 def test_labels_of_any_type_keep_their_names(y: list[object], classes: tuple[object, ...]) -> None:
     rows = from_arrays(np.zeros((3, 2)), y)
     assert rows.classes == classes and rows.labels.tolist() == [1, 0, 1]
+
+
+def test_numbers_of_more_than_64_bits_are_read_as_doubles(tmp_path: Path) -> None:
+    x = np.array([[0.1, 2.0], [3.0, 4.0]], np.longdouble)
+    np.savez(tmp_path / "x.npz", x=x)
+    for data in (x, [*x], tmp_path / "x.npz"):
+        rows = load(data).train
+        assert rows.values.dtype == np.float64 and rows.values[:, 0].tolist() == [0.1, 2, 3, 4]
+        json.dumps(Preprocessing.fit(rows).to_json())
 
 
 def test_digits_then_silence() -> None:

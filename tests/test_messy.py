@@ -7,6 +7,7 @@ import os
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,9 +16,13 @@ import pytest
 from PIL import Image
 
 from backcast import Config, InputError, load, train
+from backcast.data.forms import frames
 from backcast.data.forms.cells import Pictures
 from backcast.data.forms.table_rows import TableRows
+from backcast.data.reading import Reading
+from backcast.data.sequences import Picture
 from backcast.data.store import stored
+from backcast.data.store.writer import RowWriter
 from backcast.evaluation import rows_for
 
 
@@ -91,6 +96,26 @@ def test_a_missing_word_is_refused(tmp_path: Path) -> None:
     )
 
 
+def test_a_row_of_words_may_begin_with_one_that_elsewhere_means_none(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("x\nview none scroll\nnone view\n? view\n")
+    assert load(tmp_path / "a.csv").train.symbols == ("?", "none", "scroll", "view")
+    (tmp_path / "a.csv").write_text("x\nnone 1 view\n")
+    with pytest.raises(InputError, match="step 2 is 'view', not a number"):
+        load(tmp_path / "a.csv")
+
+
+def test_numbers_with_decimal_commas_are_no_words(tmp_path: Path) -> None:
+    wide, long = tmp_path / "wide.tsv", tmp_path / "long.tsv"
+    wide.write_text("a\tb\n1,5\t2,5\n2,5\t3\n")
+    with pytest.raises(InputError, match="step 0 is '1,5', not a number"):
+        load(wide, wide=True)
+    assert load(wide, wide=True, kind="symbols").train.symbols == ("1,5", "2,5", "3")
+    long.write_text("id\tt\tv\n1\t0\t2\n1\t1\t1,5\n")
+    with pytest.raises(InputError, match="`v` is '1,5', not a number"):
+        load(long, time="t")
+    assert load(long, time="t", kind="symbols").train.symbols == ("1,5", "2")
+
+
 def test_what_python_prints_is_no_list(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     for printed in ("[np.float64(1.5), np.float64(2.0)]", "array([1.0, 2.0])", "tensor([1., 2.])"):
@@ -105,11 +130,21 @@ def test_what_python_prints_is_no_list(tmp_path: Path) -> None:
 
 
 def test_timestamps_of_a_ts_file_may_have_blanks_and_must_ascend(tmp_path: Path) -> None:
-    head = "@problemName a\n@timeStamps true\n@univariate true\n@classLabel true a b\n@data\n"
+    head = "@problemName a\n@timeStamps true\n@classLabel true a b\n@data\n"
     path = tmp_path / "a.ts"
     path.write_text(head + "(0,1.5), (1,2.5) ,(2,3.5):a\n(0,1.0),(1,2.0):b\n")
     assert load(path).train.values[:, 0].tolist() == [1.5, 2.5, 3.5, 1.0, 2.0]
-    for row, said in (("(2,3.0),(0,1.0)", "step 1 is not later"), ("(0,1.0) (1,2.0)", "no list of"), ("(1.0),(2.0)", "no list of")):  # fmt: skip
+    path.write_text(head + "(2026-01-01 23:00:00,1.5), (2026-01-02 01:00:00 ,2.5):a\n")
+    assert load(path).train.values[:, 0].tolist() == [1.5, 2.5]
+    for row, said in (
+        ("(2,3.0),(0,1.0)", "step 1 is not later"),
+        ("(2026-01-02 01:00:00,1.5),(2026-01-01 23:00:00,2.5)", "step 1 is not later"),
+        ("(soon,1.0),(later,2.0)", "neither numbers nor dates"),
+        ("(?,1.0),(1,2.0)", "neither numbers nor dates"),
+        ("(0,1.0) (1,2.0)", "no list of"),
+        ("(1.0),(2.0)", "no list of"),
+        ("(0,1.0),(1,2.0):(0,1.0),(2,2.0)", "dimension 2 has other times"),
+    ):
         path.write_text(f"{head}{row}:a\n")
         with pytest.raises(InputError, match=said):
             load(path)
@@ -223,6 +258,80 @@ def test_pictures_that_would_lose_something_are_refused() -> None:
         Pictures(None).decode(
             b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", lines) + chunk(b"IEND", b""), "t", "p"
         )
+
+
+def test_bytes_that_are_texts_are_labels_and_ids_as_such() -> None:
+    for kind in (pa.binary(), pa.large_binary(), pa.binary(2)):
+        names = pa.array([b"up", "à".encode()], kind)
+        rows = load(pa.table({"x": [[1.5], [2.5]], "label": names, "id": names})).train
+        assert rows.classes == ("up", "à") and rows.ids.tolist() == ["up", "à"]
+    with pytest.raises(InputError, match="a column of binary holds bytes that are no text"):
+        load(pa.table({"x": [[1.5]], "label": [b"\xff"]}))
+
+
+def test_a_batch_of_arrow_is_a_table_and_no_list_of_columns() -> None:
+    batch = pa.record_batch({"a": [1.5, 2.5], "label": [0, 1]})
+    rows = load(batch, wide=True).train
+    assert rows.columns == ("a",) and rows.classes == (0, 1)
+
+
+def test_a_table_is_read_some_rows_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table, path = pa.table({"x": [[1.5]] * 10, "label": range(10)}), tmp_path / "a.arrow"
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as out:
+        out.write_table(table)  # one batch
+    monkeypatch.setattr(frames, "ROWS_AT_A_TIME", 4)
+    assert [frame.rows for frame in frames.open_table(path).frames(["x"])] == [4, 4, 2]
+    assert load(path).train.labels.tolist() == [*range(10)]
+
+    pending: list[int] = []
+    decode, add = Pictures.decode, RowWriter.add
+
+    def decoded(pictures: Pictures, *where: Any) -> Any:
+        pending.append(0)
+        return decode(pictures, *where)
+
+    def added(writer: RowWriter, *row: Any) -> None:
+        assert len(pending) == 1
+        pending.clear()
+        add(writer, *row)
+
+    content = io.BytesIO()
+    Image.new("L", (2, 2)).save(content, "PNG")
+    pictures = pa.table({"image": [{"bytes": content.getvalue()}] * 3})
+    reader = TableRows(frames.ArrowTable(pictures, "pictures"), Reading())
+    monkeypatch.setattr(Pictures, "decode", decoded)
+    monkeypatch.setattr(RowWriter, "add", added)
+    reader.read(RowWriter(io.BytesIO(), "pictures", dtype="u1"))
+
+
+def test_pictures_are_read_upright() -> None:
+    content, turned = io.BytesIO(), Image.Exif()
+    turned[274] = 6  # the orientation of a telephone held upright: the first line is the right border
+    Image.fromarray(np.array([[0, 1, 2], [3, 4, 5]], np.uint8)).save(content, "PNG", exif=turned)
+    pictures = Pictures(None)
+    assert pictures.decode(content.getvalue(), "t", "row 0")[:, 0].tolist() == [3, 0, 4, 1, 5, 2]
+    assert pictures.picture == Picture(3, 2)
+
+
+def test_tensors_of_arrow_keep_their_channels(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(2, 3, 2))
+    table = pa.table({"x": pa.FixedShapeTensorArray.from_numpy_ndarray(x), "label": [0, 1]})
+    pq.write_table(table, tmp_path / "x.parquet")
+    for data in (table, tmp_path / "x.parquet"):
+        assert load(data).train.row(1).tolist() == x[1].tolist()
+
+
+def test_what_another_program_saved_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    rows, path = "label,x\na,1 2\nb,2 3\n", tmp_path / "a.csv"
+    for content, said in (
+        (rows.encode("utf-16"), "line 1 holds a NUL byte; it is not text, or not saved as UTF-8"),
+        (rows.replace("\n", "\r").encode(), "line 1 ends in CR alone.*save the file with LF"),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=said):
+            load(path)
+    with pytest.raises(InputError, match=r"row 0 is no picture .* and no WAV sound"):
+        load(pa.table({"audio": [{"bytes": b"fLaC", "path": "a.flac"}]}))
 
 
 def test_an_empty_chunk_of_a_table_is_no_row() -> None:

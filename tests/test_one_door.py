@@ -254,6 +254,39 @@ def test_nothing_that_is_given_is_left_out_in_silence(tmp_path: Path) -> None:
         backcast.load(str(tmp_path / "splits"))
 
 
+def test_what_chooses_columns_is_refused_where_there_are_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    x, y = np.random.default_rng(0).normal(size=(8, 4, 1)), np.arange(8) % 2
+    np.savez(tmp_path / "new.npz", x=x, y=y, state=1 - y)
+    new = str(tmp_path / "new.npz")
+    write(tmp_path / "sounds" / "a" / "1.txt", "some text")
+    ts = write(tmp_path / "a.ts", "@univariate true", "@classLabel true a b", "@data", "1,2:a", "3,2:b")
+    for data in (new, ts, str(tmp_path / "sounds"), "digits-silence"):
+        for options in (["--label", "state"], ["--time", "t"], ["--wide"], ["--no-header"]):
+            assert f"{options[0]} is for tables, and this is none" in refused(
+                capsys, "inspect", data, *options
+            )
+    for rows in (x, list(x)):
+        with pytest.raises(backcast.InputError, match="x: --label is for tables"):
+            backcast.load(rows, label="state")
+    # What a run says of its own table is nothing that was said of another file.
+    rows = [f"{i},{t},{i}.5,{i % 2}" for i in range(8) for t in range(4)]
+    table = write(tmp_path / "long.csv", "machine,t,v,state", *rows)
+    columns, run = ["--id", "machine", "--time", "t", "--label", "state"], str(tmp_path / "run")
+    assert main(["train", table, *columns, "--unlabeled", new, *QUICK, "--out", run]) == 0
+    assert main(["evaluate", run, new]) == 0
+    assert "--label is for tables" in refused(capsys, "evaluate", run, new, "--label", "state")
+
+
+def test_two_forms_of_a_table_exclude_each_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(tmp_path / "a.csv", "id,t,v,label", "0,0,1.5,x", "1,0,2.5,y")
+    for options in (["--wide", "--time", "t"], ["--wide", "--text", "v"], ["--time", "t", "--text", "v"]):
+        assert "exclude each other" in refused(capsys, "inspect", path, *options)
+    with pytest.raises(backcast.InputError, match="--wide and --time exclude each other"):
+        backcast.load(path, wide=True, time="t")
+
+
 def test_files_of_any_ending_are_texts_if_that_is_said(tmp_path: Path) -> None:
     for name, text in (("a/1.log", "größer"), ("a/2.txt", "plain"), ("b/3", "{}"), ("b/4.json", "[1]")):
         write(tmp_path / "logs" / name, text)

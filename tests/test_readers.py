@@ -1492,16 +1492,17 @@ def test_words_before_numbers_in_a_wide_table_are_symbols_if_that_is_said(place:
     assert row_of(backcast.load(path, wide=True).train, 1) == ["look", "1", "2"]
 
 
-def test_blanks_behind_commas_belong_to_no_time_and_no_label(place: Any) -> None:
+def test_blanks_behind_commas_belong_to_no_time_label_or_id(place: Any) -> None:
     path = place() / "long.csv"
     path.write_text(
-        "id, time, v, label\na, 2020-01-02, 2.5, up\na, 2020-01-01 10:00:00, 1.5,\nb, 2020-01-01, 3.5, down \n"
+        "id, time, v, label\na, 2020-01-02, 2.5, up\na , 2020-01-01 10:00:00, 1.5,\nb, 2020-01-01, 3.5, down \n"
     )
     found = backcast.load(path, time="time").train
     assert found.row(0).tolist() == [[1.5], [2.5]] and found.classes == ("down", "up")
     path = path.with_name("rows.csv")
-    path.write_text("x, label\n1 2, 1\n2 3, 0\n3 4, nan\n")
+    path.write_text("x, label, id\n1 2, 1, 7\n2 3, 0, 8\n3 4, nan, 9\n")
     assert labels_of(backcast.load(path).train) == [1, 0, None]
+    assert backcast.load(path).train.ids.tolist() == [7, 8, 9]
 
 
 def test_events_by_name_put_together_from_a_log(place: Any) -> None:

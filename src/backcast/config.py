@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from backcast.data.reading import KINDS, joined
+from backcast.data.reading import KINDS, Reading, joined
 from backcast.errors import InputError, nearest
 from backcast.methods import METHODS
 
@@ -224,10 +224,7 @@ class Config:
             raise InputError(
                 f"--unlabeled: rows without labels train the auxiliary loss, which {self.method} has not; choose another --method"
             )
-        if self.x is not None and self.text is not None:
-            raise InputError("--x and --text exclude each other")
-        if self.wide and self.time is not None:
-            raise InputError("--wide (one column per step) and --time (one row per step) exclude each other")
+        Reading(**{name: getattr(self, name) for name in READING})  # which refuses what excludes each other
         if not self.epochs and not (method.auxiliary and self.pretrain_epochs):
             raise InputError(
                 "--epochs 0 leaves nothing to train; with an auxiliary loss, --pretrain-epochs may stand alone"

@@ -14,7 +14,7 @@ from backcast.data.describe import unknown_symbols
 from backcast.data.reading import NoColumn
 from backcast.data.reading import split as split_names
 from backcast.data.sequences import Sequences, concatenate, some
-from backcast.data.sources import load
+from backcast.data.sources import fitting, load
 from backcast.errors import InputError
 
 
@@ -35,10 +35,11 @@ def rows_for(
     symbols that the model does not know.
     """
     config = resolve([model.config.to_dict(), given])
-    options = config.data_options() | {"kind": model.preprocessing.reads}
+    options = fitting(data, config.data_options(), given) | {"kind": model.preprocessing.reads}
     columns = model.preprocessing.columns
     named = ",".join(columns)
-    trained_on = columns and config.time is not None and config.x is None and split_names(named) == [*columns]
+    by_time = config.time is not None and "time" in options
+    trained_on = columns and by_time and config.x is None and split_names(named) == [*columns]
     if trained_on:
         options["x"] = named  # another file may have its columns in another order
     try:

@@ -14,7 +14,7 @@ from backcast.config import Config
 from backcast.data.describe import describe, new_classes, unknown_symbols
 from backcast.data.preprocessing import Preprocessing, require_no_missing
 from backcast.data.sequences import Sequences, Splits, concatenate, read_as, some
-from backcast.data.sources import load
+from backcast.data.sources import fitting, load
 from backcast.data.splitting import keep_labels, split_validation
 from backcast.data.store.writer import values_checksum
 from backcast.errors import InputError
@@ -54,7 +54,7 @@ def prepare(
     elif config.data is None:
         raise InputError("which DATA? Name a built-in set (`backcast ls datasets`), a file or a folder")
     else:
-        splits = _load(config, config.data, say=say)
+        splits = load(config.data, limit=config.limit, say=say, **config.data_options())
     if config.epochs:
         _check_labels(splits.train, config)
         _say_of_labels(splits, config, say)
@@ -104,10 +104,6 @@ def hold_out(config: Config, splits: Splits) -> tuple[Sequences, Sequences | Non
     return splits.train, splits.validation.relabel(splits.train.classes)
 
 
-def _load(config: Config, data: str, *, labels: bool = True, say: Callable[[str], None]) -> Splits:
-    return load(data, limit=config.limit, labels=labels, say=say, **config.data_options())
-
-
 def _check_labels(rows: Sequences, config: Config) -> None:
     if not rows.classes:
         raise InputError(
@@ -144,8 +140,8 @@ def _with_unlabeled(
     rows: Sequences, config: Config, data: str, say: Callable[[str], None]
 ) -> tuple[Sequences, Sequences]:
     """The rows and those of `data`, read like them; and the latter alone."""
-    like_train = replace(config, limit=None, kind=read_as(rows.kind))
-    more = _load(like_train, data, labels=False, say=say).train
+    options = fitting(data, config.data_options()) | {"kind": read_as(rows.kind)}
+    more = load(data, labels=False, say=say, **options).train
     require_no_missing(more)
     return replace(concatenate(rows, more), name=f"{rows.name} and {more.name}"), more
 

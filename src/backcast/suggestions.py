@@ -19,6 +19,7 @@ from backcast.data.batching import epoch_batches
 from backcast.data.preprocessing import Preprocessing, ends_missing
 from backcast.data.sequences import Sequences
 from backcast.data.splitting import split_validation
+from backcast.errors import plural
 from backcast.objectives import Draw, Term
 
 TRUNCATION = 300  # the paper's
@@ -67,7 +68,7 @@ def suggest(rows: Sequences, given: Mapping[str, Any], others: Iterable[Sequence
     reasons["segment_length"] = (
         f"the default; the median row has {median:,} steps"
         if settings["segment_length"] == most
-        else f"half of the median row of {median:,} steps; the default is {most}"
+        else f"half of the median row of {median:,} {plural(median, 'step')}; the default is {most}"
     )
     _suggest_for_labels(rows, given, settings, reasons)
     incomplete = [part for part in (rows, *others) if part.missing is not None]

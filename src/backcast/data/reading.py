@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from backcast.errors import InputError, nearest
 X_COLUMNS, TEXT_COLUMNS = ("x", "image", "img", "audio"), ("text",)
 LABEL, ID = "label", "id"
 INDEX = re.compile(r"|Unnamed: \d+|__index_level_\d+__")  # what pandas makes of an index that has no name
+COLUMN_OPTIONS = ("id", "x", "text", "label", "time", "wide", "header")
 KINDS = ("auto", "real", "symbols", "characters", "bytes")
 
 
@@ -46,7 +47,7 @@ class Reading:
     labels: bool = True
 
     def __post_init__(self) -> None:
-        """Raises InputError for an unknown kind, an option that names no column, and a side below 1."""
+        """Raises InputError for an unknown kind, an option that names no column, two that exclude each other, and a side below 1."""
         object.__setattr__(self, "x", joined(self.x))
         if self.kind not in KINDS:
             raise InputError(f"--kind {self.kind}: it must be one of {', '.join(KINDS)}")
@@ -54,8 +55,18 @@ class Reading:
             given = getattr(self, option)
             if given is not None and (not isinstance(given, str) or not split(given)):
                 raise InputError(f"--{option} {given!r} names no column")
+        for one, other in (("x", "text"), ("wide", "text"), ("wide", "time"), ("time", "text")):
+            if getattr(self, one) and getattr(self, other):
+                raise InputError(f"--{one} and --{other} exclude each other")
         if self.side is not None and self.side < 1:
             raise InputError(f"--side {self.side}: pictures need at least one pixel")
+
+    def require_table(self, data: str, is_table: Callable[[], bool] = lambda: False) -> None:
+        """Raises InputError where an option is only for tables, and `data` is none."""
+        for option in COLUMN_OPTIONS:
+            if getattr(self, option) not in (None, getattr(Reading, option)) and not is_table():
+                flag = "--no-header" if option == "header" else f"--{option}"
+                raise InputError(f"{data}: {flag} is for tables, and this is none; leave it out")
 
     def chooses(self, name: str) -> bool:
         """Whether a column of this name would be read, or asked about, without being named."""
@@ -90,8 +101,6 @@ def choose_columns(reading: Reading, names: Sequence[str], table: str) -> Column
         id = None  # a column called `id` that is something else
     if reading.wide:
         return Columns(id, label, features(reading, names, (id, label), table), False)
-    if reading.x is not None and reading.text is not None:
-        raise InputError("--x and --text exclude each other")
     if reading.text is not None:
         text = require(reading.text, "--text", names, table)
         require_one_role((id, label, text), table)

@@ -15,7 +15,7 @@ from backcast.data.forms.folders import files_of, has_files, read_folder
 from backcast.data.forms.frames import table_suffix
 from backcast.data.forms.splits import SPLITS, split_files, split_word
 from backcast.data.forms.table_files import FILE_SUFFIXES, read_files
-from backcast.data.reading import Reading
+from backcast.data.reading import COLUMN_OPTIONS, Reading
 from backcast.data.sequences import Sequences, Splits, read_as
 from backcast.data.splitting import draw_rows
 from backcast.errors import InputError, nearest
@@ -137,6 +137,7 @@ def load(
     if isinstance(data, (str, Path)):
         if y is not None or ids is not None:
             raise InputError(f"{data} brings its labels and ids; name their columns by label= and id=")
+        how.require_table(str(data), lambda: _is_table(str(data)))
         request = Request(None if data_dir is None else Path(data_dir), how.side, permutation_seed)
         try:
             splits, default = _named(str(data), how, request)
@@ -151,6 +152,23 @@ def load(
     if limit is not None:
         parts["train"] = draw_rows(parts["train"], limit)
     return Splits(**parts if labels else {name: part.without_labels() for name, part in parts.items()})
+
+
+def fitting(data: str, options: dict[str, Any], given: Collection[str] = ()) -> dict[str, Any]:
+    """The options of a run for other DATA: where that is no table, none that is for tables, unless it was `given`."""
+    if _is_table(data):
+        return options
+    return {name: value for name, value in options.items() if name in given or name not in COLUMN_OPTIONS}
+
+
+def _is_table(data: str) -> bool:
+    """Whether DATA, as far as names tell, is a table, or tables in a folder."""
+    path = Path(data)
+    if data in BUILT_IN or path.suffix.lower() in (".npz", ".npy", ".ts"):
+        return False
+    return not path.is_dir() or any(
+        table_suffix(file) for files in split_files(path).values() for file in files
+    )
 
 
 def _finished(rows: Sequences, missing_label: str | None, max_length: int | None, say: Say) -> Sequences:

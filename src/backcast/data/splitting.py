@@ -46,11 +46,17 @@ def _of_each_class(
 ) -> NDArray[np.int64]:
     """`share` of each class: at least `least` of its rows, at most all but `keep`; in the rows' order."""
     found: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
-    of_classes = [rows.labels == number for number in range(len(rows.classes))]
-    for number, members in enumerate(
-        map(np.flatnonzero, of_classes if rows.targets is None else [rows.labelled])
-    ):
+    for number, members in enumerate(_members(rows)):
         order = members[rng.permutation(len(members), seed, purpose, number)]
         count = max(int(np.floor(len(members) * share + 0.5)), least)
         found.append(order[: max(min(count, len(members) - keep), 0)])
     return np.sort(np.concatenate(found))
+
+
+def _members(rows: Sequences) -> list[NDArray[np.int64]]:
+    """The rows of each class in order, sorted once: there may be as many classes as rows. Those with targets are one class."""
+    if rows.targets is not None:
+        return [np.flatnonzero(rows.labelled)]
+    by_class = np.argsort(rows.labels, kind="stable")
+    borders = np.searchsorted(rows.labels[by_class], np.arange(len(rows.classes) + 1))
+    return np.split(by_class, borders)[1:-1]

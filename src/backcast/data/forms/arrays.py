@@ -300,10 +300,12 @@ def _checked_shape(shape: tuple[int, ...], dtype: np.dtype[Any], name: str) -> t
 
 
 def stored(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """The type in which values are kept: their own, except for halves, booleans and other byte orders."""
+    """The type in which values are kept: their own, except for halves, more than doubles, booleans and other byte orders."""
     if dtype.kind == "b":
         return np.dtype(np.uint8)
-    return np.dtype(np.float32) if dtype.itemsize == 2 and dtype.kind == "f" else dtype.newbyteorder("=")
+    if dtype.kind == "f" and dtype.itemsize not in (4, 8):
+        return np.dtype(np.float32 if dtype.itemsize == 2 else np.float64)
+    return dtype.newbyteorder("=")
 
 
 def _lengths(lengths: ArrayLike | None, count: int, steps: int, name: str) -> NDArray[np.int64]:

@@ -8,12 +8,13 @@ import re
 import reprlib
 import warnings
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from backcast.data.sequences import Picture
 from backcast.data.store.writer import Elements
@@ -40,6 +41,21 @@ def numbers(words: Sequence[str]) -> NDArray[Any] | None:
     except pa.ArrowInvalid:
         whole = found
     return whole.to_numpy(zero_copy_only=False)
+
+
+def dates(words: list[str]) -> tuple[str, NDArray[np.int64] | None]:
+    """Whether dates have a time zone, and their microseconds; None where they are no dates, or mixed."""
+    for name, kind in (("date", pa.timestamp("us")), ("date with a time zone", pa.timestamp("us", "UTC"))):
+        try:
+            return name, pa.array(words).cast(kind).cast(pa.int64()).to_numpy(zero_copy_only=False)
+        except (pa.ArrowInvalid, UnicodeEncodeError):
+            continue
+    return "", None
+
+
+def have_decimal_commas(words: Sequence[str]) -> bool:
+    """Whether words would all be numbers (or missing) if their commas were points."""
+    return numbers([word.replace(",", ".") for word in words]) is not None
 
 
 def first_no_number(words: Sequence[str]) -> int:
@@ -72,11 +88,17 @@ def parse_list(text: str, kind: str, table: str, place: str) -> Elements:
 
 
 def from_words(words: list[str], kind: str, table: str, place: str) -> Elements:
-    """Numbers if the first word is one (then all must be), else the words themselves; always words for `symbols`."""
+    """Numbers if the first word that is not missing is one (then all must be), else the words themselves.
+
+    Always words for `symbols`; never if only decimal commas keep them from being numbers.
+    """
     found = None if kind == "symbols" else numbers(words)
     if found is not None:
         return found
-    if kind != "symbols" and (kind == "real" or numbers(words[:1]) is not None):
+    known = (word for word in words if word.strip().lower() not in MISSING_WORDS)
+    if kind != "symbols" and (
+        kind == "real" or numbers([*islice(known, 1)]) is not None or have_decimal_commas(words)
+    ):
         step = first_no_number(words)
         raise InputError(f"{table}: {place}, step {step} is {words[step][:40]!r}, not a number")
     if "" in words:
@@ -147,12 +169,15 @@ class Pictures:
                         raise ValueError("more than 8 bits a channel; save it with 8, or as .npy")
                     _require_whole(image)
                     grey = not self.rgb and image.mode in ("1", "L")
-                    converted = image.convert("L" if grey else "RGB")
+                    upright = ImageOps.exif_transpose(image)  # cameras say how a picture is to be turned
+                    converted = upright.convert("L" if grey else "RGB")
                     if self.side is not None:
                         converted = converted.resize((self.side, self.side), Image.Resampling.LANCZOS)
                     pixels = np.asarray(converted)
         except UnidentifiedImageError:
-            raise InputError(f"{table}: {place} is no picture ({', '.join(PICTURES)})") from None
+            raise InputError(
+                f"{table}: {place} is no picture ({', '.join(PICTURES)}) and no WAV sound"
+            ) from None
         except Exception as error:  # Pillow's readers raise all kinds of errors for damaged files
             raise InputError(f"{table}: {place} holds no readable picture ({str(error)[:120]})") from None
         shape = Picture(*pixels.shape[:2])

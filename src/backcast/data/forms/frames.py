@@ -99,7 +99,9 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
                         f"{path}: expands more than {BOMB_RATIO} times; unpack it first if that is right"
                     )
                 if b"\0" in content:
-                    raise InputError(f"{path}: line {number} holds a NUL byte; it is not text")
+                    raise InputError(
+                        f"{path}: line {number} holds a NUL byte; it is not text, or not saved as UTF-8"
+                    )
                 try:
                     yield number, content.decode("utf-8-sig" if number == 1 else "utf-8")
                 except UnicodeDecodeError as error:
@@ -204,8 +206,11 @@ class _Delimited:
                 except StopIteration:
                     return
                 except csv.Error as error:
-                    unclosed = "unexpected end" in str(error)
-                    reason = "opens a quote that is not closed" if unclosed else f"cannot be read: {error}"
+                    reason = f"cannot be read: {error}"
+                    if "unexpected end" in str(error):
+                        reason = "opens a quote that is not closed"
+                    elif "new-line character" in str(error):
+                        reason = "ends in CR alone, as old Macs wrote; save the file with LF or CR LF"
                     raise InputError(f"{self.path}: line {begun} {reason}") from None
                 if fields:
                     yield begun, fields
@@ -353,7 +358,9 @@ class _Arrow(_Batches):
             for batch in batches:
                 batch = batch.select(columns)
                 batch.validate(full=True)  # offsets of a damaged file could point outside its memory
-                yield batch
+                # One batch may be the whole file, and what is read of it becomes Python's objects.
+                for start in range(0, len(batch), ROWS_AT_A_TIME):
+                    yield batch.slice(start, ROWS_AT_A_TIME)
 
     @contextmanager
     def _opened(self) -> Iterator[tuple[pa.Schema, Iterator[pa.RecordBatch]]]:

@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from backcast.data.forms.cells import first_no_number, numbers, shown
+from backcast.data.forms.cells import dates, first_no_number, have_decimal_commas, numbers, shown
 from backcast.data.forms.frames import Frame, Table
-from backcast.data.forms.table_rows import counted, named_labels, plain
+from backcast.data.forms.table_rows import counted, named_labels, names_of, plain
 from backcast.data.reading import Reading, features, label_column, require
 from backcast.data.store.labels import is_missing
 from backcast.data.store.writer import MOST_SYMBOLS, RowWriter
@@ -61,7 +61,7 @@ class LongRows:
         with tempfile.TemporaryFile(dir=self.folder) as store:
             count = 0
             for frame in self.table.frames(columns):
-                ids = plain(frame.columns[self.id], self.table.name)
+                ids = names_of(frame.columns[self.id], self.table)
                 owner = np.empty(frame.rows, np.int64)
                 given = [None] * frame.rows
                 if self.label is not None and self.needs_labels:
@@ -143,10 +143,10 @@ class LongRows:
         else:
             values = _floats(column, table)
         if values is None:
-            words = ["" if cell is None else str(cell).strip() for cell in plain(column, table)]
-            kind, values = _dates(words)
+            words = [word.strip() for word in _words(column, table)]
+            kind, values = dates(words)
             if values is None:
-                zoned = [_dates([word])[1] is not None for word in words]
+                zoned = [dates([word])[1] is not None for word in words]
                 row = zoned.index(False) if False in zoned else 0
                 hint = "" if False in zoned else ", and a time zone in all rows or in none"
                 raise InputError(
@@ -176,7 +176,8 @@ class LongRows:
                     f"{self.table.name}: {place(nested)}: `{name}` holds a list; with --time a row is one step"
                 )
             values = _floats(column, self.table.name)
-            if values is None and not self._begun and len(self.features) == 1 and self.kind != "real":
+            may_be_words = not self._begun and len(self.features) == 1 and self.kind != "real"
+            if values is None and may_be_words and not have_decimal_commas(_words(column, self.table.name)):
                 self._words = {}
             self._begun = True
             if self._words is not None:
@@ -194,7 +195,7 @@ class LongRows:
                     )
                 continue
             if values is None:
-                words = ["" if cell is None else str(cell) for cell in plain(column, self.table.name)]
+                words = _words(column, self.table.name)
                 row = first_no_number(words)
                 hint = "--x chooses the features, --kind symbols reads words"
                 if len(self.features) > 1:
@@ -232,17 +233,11 @@ def _floats(column: Any, table: str) -> NDArray[Any] | None:
         values = np.array([np.nan if cell is None else cell for cell in column])
         if values.dtype != object:  # whole numbers beyond 64 bits continue as words
             return values
-    return numbers(["" if cell is None else str(cell) for cell in column])
+    return numbers(_words(column, table))
 
 
-def _dates(words: list[str]) -> tuple[str, NDArray[np.int64] | None]:
-    """Whether dates have a time zone, and their microseconds; None where they are no dates, or mixed."""
-    for name, kind in (("date", pa.timestamp("us")), ("date with a time zone", pa.timestamp("us", "UTC"))):
-        try:
-            return name, pa.array(words).cast(kind).cast(pa.int64()).to_numpy(zero_copy_only=False)
-        except (pa.ArrowInvalid, UnicodeEncodeError):
-            continue
-    return "", None
+def _words(column: Any, table: str) -> list[str]:
+    return ["" if cell is None else str(cell) for cell in plain(column, table)]
 
 
 def _joined(pieces: list[NDArray[Any]]) -> NDArray[Any]:

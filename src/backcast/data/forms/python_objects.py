@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from backcast.data.forms.arrays import from_arrays, require_unmasked
+from backcast.data.forms.arrays import from_arrays, require_unmasked, stored
 from backcast.data.forms.cells import from_list
 from backcast.data.forms.frames import ArrowTable
 from backcast.data.forms.long_rows import LongRows
@@ -54,6 +54,7 @@ def from_python(data: Any, reading: Reading, y: Any = None, ids: Any = None) -> 
     if table is not None:
         _require_in_columns("a table", y, ids)
         return Splits(_from_table(ArrowTable(table, type(data).__name__), reading))
+    reading.require_table("x")
     if isinstance(data, np.ndarray) and not (data.ndim == 1 and data.dtype.kind in "OU"):
         rows = from_arrays(data, y, ids=ids, name="x", kind=reading.kind, fill_missing=reading.fill_missing)
         return Splits(rows)
@@ -76,8 +77,8 @@ def _from_table(table: ArrowTable, reading: Reading) -> Sequences:
 
 def _table(data: Any) -> pa.Table | None:
     """A DataFrame or a `datasets.Dataset` as Arrow's table; None for what is neither."""
-    if isinstance(data, pa.Table):
-        return data
+    if isinstance(data, (pa.Table, pa.RecordBatch)):
+        return pa.table(data)
     if hasattr(data, "with_format") and hasattr(data, "column_names"):
         return data.with_format("arrow")[:]
     if hasattr(data, "columns") and hasattr(data, "iloc"):
@@ -105,7 +106,7 @@ def _from_list(data: list[Any], reading: Reading, y: Any, ids: Any) -> Sequences
         )
     rows = [_row(row, reading.kind, f"row {i}") for i, row in enumerate(data)]
     arrays = [row for row in rows if isinstance(row, np.ndarray)]
-    dtype = np.result_type(*(row.dtype for row in arrays)) if arrays else np.float64
+    dtype = stored(np.result_type(*(row.dtype for row in arrays))) if arrays else np.float64
 
     def read(writer: RowWriter) -> None:
         for i, row in enumerate(rows):

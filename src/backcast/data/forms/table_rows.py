@@ -63,12 +63,12 @@ class TableRows:
         if self.columns.label is not None and self.reading.labels:
             names = self.table.class_names(self.columns.label)
         for frame in self.table.frames(self.columns.all):
-            elements = list(self._elements(frame.columns, frame.rows, frame.place))
             labels: list[Any] = [None] * frame.rows
             if self.columns.label is not None and self.reading.labels:
                 labels = named_labels(frame.columns[self.columns.label], names, self.table, frame.place)
-            ids = None if self.columns.id is None else plain(frame.columns[self.columns.id], self.table.name)
-            for i, found in enumerate(elements):
+            ids = None if self.columns.id is None else names_of(frame.columns[self.columns.id], self.table)
+            # One after the other: decoded, the pictures of a frame take many times its size.
+            for i, found in enumerate(self._elements(frame.columns, frame.rows, frame.place)):
                 place = frame.place(i)
                 if ids is not None and ids[i] in (None, ""):
                     raise InputError(f"{self.table.name}: {place} has no id")
@@ -169,9 +169,9 @@ def named_labels(
     column: Any, names: Sequence[Any] | None, table: Table, place: Callable[[int], str]
 ) -> list[Any]:
     """A column of labels; where they are numbers into `names` (-1: none), the names. Raises InputError."""
-    labels = plain(column, table.name)
+    labels = names_of(column, table)
     if names is None:
-        return [label.strip() for label in labels] if table.from_text else labels
+        return labels
     for i, label in enumerate(labels):
         if label is not None and not (isinstance(label, int) and -1 <= label < len(names)):
             raise InputError(
@@ -180,14 +180,26 @@ def named_labels(
     return [None if label is None or label < 0 else names[label] for label in labels]
 
 
+def names_of(column: Any, table: Table) -> list[Any]:
+    """A column of labels or ids; blanks around what was read from text belong to the text's layout."""
+    found = plain(column, table.name)
+    return [name.strip() for name in found] if table.from_text else found
+
+
 def plain(column: Any, table: str) -> list[Any]:
     """A column as Python numbers, booleans and texts; anything else as text."""
     if not isinstance(column, (pa.Array, pa.ChunkedArray)):
         return list(column)
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
-    if pa.types.is_temporal(column.type) and not pa.types.is_interval(column.type):
+    kind = column.type
+    if pa.types.is_temporal(kind) and not pa.types.is_interval(kind):
         column = column.cast(pa.string())  # Python has no nanoseconds, and no year after 9999
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
+        try:
+            column = column.cast(pa.string())  # some programs write texts without marking them as such
+        except pa.ArrowInvalid:
+            raise InputError(f"{table}: a column of {kind} holds bytes that are no text in UTF-8") from None
     return [
         value if value is None or isinstance(value, (int, float, str, bool)) else str(value)
         for value in _objects(column, table)
@@ -209,6 +221,8 @@ def cells(column: Any, table: str) -> Any:
     if pa.types.is_dictionary(kind):
         column = column.dictionary_decode()
         kind = column.type
+    if isinstance(column, pa.FixedShapeTensorArray) and not column.null_count:
+        return list(column.to_numpy_ndarray())
     lists = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
     if lists and (pa.types.is_integer(kind.value_type) or pa.types.is_floating(kind.value_type)):
         return [None if not cell.is_valid else _array(cell.values) for cell in column]

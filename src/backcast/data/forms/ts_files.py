@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from backcast.data.forms.cells import first_no_number, numbers
+from backcast.data.forms.cells import dates, first_no_number, numbers
 from backcast.data.forms.frames import lines
 from backcast.data.store.writer import RowWriter
 from backcast.errors import InputError
@@ -50,16 +50,17 @@ def read_ts(path: Path, writer: RowWriter) -> None:
         series = [
             _series(part, timestamps, f"{path}: {place}, dimension {i + 1}") for i, part in enumerate(parts)
         ]
-        for i, one in enumerate(series):
-            if len(one) != len(series[0]):
+        first, times = series[0]
+        for i, (one, own) in enumerate(series):
+            if len(one) != len(first):
                 raise InputError(
-                    f"{path}: {place}: dimension {i + 1} has {len(one)} steps, the first has {len(series[0])}"
+                    f"{path}: {place}: dimension {i + 1} has {len(one)} steps, the first has {len(first)}"
                 )
-        if steps is not None and len(series[0]) != steps:
-            raise InputError(
-                f"{path}: {place} has {len(series[0])} steps, the header says {steps} in every row"
-            )
-        writer.add(np.stack(series, axis=1), label, place=place)
+            if not np.array_equal(own, times):
+                raise InputError(f"{path}: {place}: dimension {i + 1} has other times than the first")
+        if steps is not None and len(first) != steps:
+            raise InputError(f"{path}: {place} has {len(first)} steps, the header says {steps} in every row")
+        writer.add(np.stack([one for one, _ in series], axis=1), label, place=place)
 
 
 def _read_header(path: Path, rows: Iterator[tuple[int, str]]) -> _Header:
@@ -103,16 +104,23 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
             yield number, stripped
 
 
-def _series(text: str, timestamps: bool, place: str) -> NDArray[Any]:
-    """One dimension's steps, as float64; `?` and NaN are missing. With timestamps, `(time,value),…`: only values."""
+def _series(text: str, timestamps: bool, place: str) -> tuple[NDArray[Any], NDArray[Any]]:
+    """One dimension's steps, as float64; `?` and NaN are missing. With timestamps, `(time,value),…`, also their times."""
+    times: NDArray[Any] = np.empty(0)
     if timestamps:
         pairs = re.split(r"\)\s*,\s*\(", text.strip().removeprefix("(").removesuffix(")"))
         words = [pair.rpartition(",")[2] for pair in pairs]
-        times = [pair.rpartition(",")[0] for pair in pairs]
-        order = numbers(times)
-        if any("(" in pair or ")" in pair for pair in pairs) or not all(one.strip() for one in times):
+        said = [pair.rpartition(",")[0].strip() for pair in pairs]
+        if any("(" in pair or ")" in pair for pair in pairs) or not all(said):
             raise InputError(f"{place} is no list of (time,value), as the header's @timeStamps says")
-        if order is not None and (back := np.flatnonzero(np.diff(order) <= 0)).size:
+        found = numbers(said)
+        found = dates(said)[1] if found is None else found
+        if found is None or not np.isfinite(found).all():
+            raise InputError(
+                f"{place}: its times are neither numbers nor dates and times as 2026-01-31 12:00:00"
+            )
+        times = found
+        if (back := np.flatnonzero(np.diff(times) <= 0)).size:
             raise InputError(
                 f"{place}, step {back[0] + 1} is not later than the one before it; sort the steps by time"
             )
@@ -124,4 +132,4 @@ def _series(text: str, timestamps: bool, place: str) -> NDArray[Any]:
     if found is None:
         step = first_no_number(words)
         raise InputError(f"{place}, step {step} is {words[step].strip()[:40]!r}, not a number")
-    return found.astype(np.float64)
+    return found.astype(np.float64), times

@@ -16,7 +16,7 @@ from backcast.data.sequences import Missing, Picture, Sequences
 from backcast.data.store.writer import RowWriter, Written, values_checksum
 from backcast.files import file_checksum, write_json
 
-FORMAT = 5  # goes up, too, when the same file would be read as other rows
+FORMAT = 6  # goes up, too, when the same file would be read as other rows
 VALUES, ROWS, META = "values.bin", "rows.arrow", "meta.json"
 
 

@@ -204,6 +204,8 @@ class RowWriter:
 
     def _checked(self, values: NDArray[Any], place: str, start: int, last: NDArray[Any]) -> NDArray[Any]:
         """Part of a row, from step `start`, in the writer's type; `last` (1, C) is the step before it."""
+        if values.dtype.itemsize > 8:
+            values = values.astype(np.float64)  # what it loses, no network could read
         if values.dtype.kind == "f":
             self._whole = False
             if not np.isfinite(values).all():
