@@ -458,6 +458,12 @@ def test_a_closed_pipe_ends_quietly(command: str) -> None:
         assert (process.wait(60), process.stderr.read()) == (0, "")
 
 
+def test_closed_streams_are_as_good_as_nowhere(npz: Path, tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "backcast", "train", str(npz), *QUICK, "--out", str(tmp_path / "run")]
+    done = subprocess.run(["bash", "-c", '"$@" >&- 2>&-', "bash", *words], check=False)
+    assert done.returncode == 0 and (tmp_path / "run" / "model" / "model.safetensors").exists()
+
+
 def test_python_dash_m_works() -> None:
     began = time.monotonic()
     found = subprocess.run(
