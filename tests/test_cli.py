@@ -403,6 +403,23 @@ def test_a_damaged_model_is_refused(run: Path, npz: Path, capsys: pytest.Capture
     assert "no trained model" in refuse(["evaluate", str(run / "checkpoints"), str(npz)], capsys)
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("anchor: 2", "unknown setting 'anchor'; did you mean 'anchors'?"),
+        ("anchors: [", "is not YAML"),
+        ("anchors: many", "--anchors many: must be"),
+    ],
+)
+def test_a_damaged_config_is_named_by_its_file(
+    line: str, said: str, run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run / "config.yaml").write_text(f"{line}\n")
+    capsys.readouterr()
+    for words in (["report", str(run)], ["train", "--resume", "--out", str(run)]):
+        assert f"backcast: {run / 'config.yaml'}: {said}" in refuse(words, capsys)
+
+
 def test_two_processes_in_one_folder_are_refused(
     npz: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
