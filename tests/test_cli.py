@@ -206,7 +206,11 @@ def test_a_run_that_is_there_is_not_touched_unless_asked(
     train = ["train", str(npz), *QUICK, "--out", str(run)]
     capsys.readouterr()
     assert "--resume, --overwrite or another folder" in refuse(train, capsys)
-    assert "--seed 0, not 1" in refuse([*train, "--resume", "--seed", "1"], capsys)
+    assert "--seed 0, not --seed 1" in refuse([*train, "--resume", "--seed", "1"], capsys)
+    assert "--truncation 4, not --truncation none" in refuse(
+        [*train, "--resume", "--truncation", "none"], capsys
+    )
+    assert "--joint, not --no-joint" in refuse([*train, "--resume", "--no-joint"], capsys)
     assert "exclude each other" in refuse([*train, "--resume", "--overwrite"], capsys)
     np.savez(tmp_path / "mine.npz", x=np.zeros((4, 3, 2)), y=[0, 1, 0, 1])
     assert "are not those" in refuse([*train, "--resume"], capsys)

@@ -40,7 +40,7 @@ from backcast.build import (
     weights_file,
 )
 from backcast.checkpoint import Checkpoint, checkpoint_files, load_last, save_checkpoint
-from backcast.config import FIELDS, Config, flag, read_yaml, resolve
+from backcast.config import FIELDS, Config, as_flag, flag, read_yaml, resolve
 from backcast.data.preprocessing import Preprocessing
 from backcast.data.sequences import Sequences
 from backcast.errors import InputError, RunError
@@ -288,8 +288,8 @@ def _skip_pretraining(
 def _require_same_settings(saved: Config, given: Config, out: Path) -> None:
     if differing := _differing(saved, given):
         name = differing[0]
-        before, now = getattr(saved, name), getattr(given, name)
-        raise InputError(f"--resume: the run in {out} was begun with {flag(name)} {before}, not {now}")
+        before, now = (as_flag(name, getattr(settings, name)) for settings in (saved, given))
+        raise InputError(f"--resume: the run in {out} was begun with {before}, not {now}")
 
 
 def _differing(one: Config, other: Config) -> list[str]:
