@@ -23,6 +23,7 @@ from safetensors.torch import load_file
 import backcast.run as run_module
 from backcast.build import build_network, build_trainer, load_model
 from backcast.checkpoint import Checkpoint, load_last, save_checkpoint
+from backcast.commands import terminal
 from backcast.config import Config, resolve
 from backcast.errors import InputError, RunError
 from backcast.files import write_atomically
@@ -198,6 +199,27 @@ def test_a_stop_always_leaves_its_checkpoint(npz: Path, tmp_path: Path, asked: i
         train(config(npz, checkpoint_minutes=60), tmp_path / "run", on_advance=advanced.append, stop=lambda: next(answers, True))  # fmt: skip
     last = max((tmp_path / "run" / "checkpoints").iterdir())
     assert last.name == f"step-{len(advanced):010d}.safetensors"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no SIGHUP")
+def test_a_closing_terminal_stops_a_run_as_ctrl_c_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(line: str) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(terminal, "say", gone)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    signal.signal(signal.SIGHUP, lambda number, frame: None)  # tests may run behind nohup
+    try:
+        stop = terminal.stop_on_signals()
+        assert not stop()
+        for _ in range(2):  # as a closing terminal does
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert stop()
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def test_attention_judges_as_many_rows_at_once_as_it_trains_on(npz: Path, tmp_path: Path) -> None:
