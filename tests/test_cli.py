@@ -357,6 +357,11 @@ def test_output_that_cannot_be_written_is_refused_before_the_work(
     assert "there is no folder" in refuse([*predict, str(tmp_path / "none" / "p.csv")], capsys)
     evaluate = ["evaluate", str(run), str(npz), "--json"]
     assert f"--json {tmp_path}: is a folder" in refuse([*evaluate, str(tmp_path)], capsys)
+    table = tmp_path / "rows.csv"
+    table.write_text("x,label\n1 2,0\n")
+    for option, command in (("--out", "predict"), ("--json", "evaluate")):
+        words = [command, str(run), str(table), option, str(table)]
+        assert f"{option} {table}: holds the rows that are to be read" in refuse(words, capsys)
 
     def read_only(dir: Path) -> None:
         raise PermissionError(13, "Permission denied")
