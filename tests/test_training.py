@@ -150,6 +150,23 @@ def test_resume_of_a_finished_run_does_nothing_and_without_a_checkpoint_starts_o
     assert_same_run(run, tmp_path / "new")
 
 
+def test_a_run_whose_metrics_lack_what_its_checkpoint_counts_does_not_go_on(
+    npz: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    train(config(npz), run)
+    metrics = run / "metrics.jsonl"
+    whole = metrics.read_bytes()
+    for left in (whole[: len(whole) // 2], b"", None):
+        metrics.unlink()
+        if left is not None:
+            metrics.write_bytes(left)
+        with pytest.raises(InputError, match=r"metrics\.jsonl: is damaged: it is shorter than at the last"):
+            train(config(npz), run, resume=True)
+        metrics.write_bytes(whole)
+    train(config(npz), run, resume=True)
+
+
 @pytest.mark.parametrize("damage", ["cut", "flipped", "foreign", "empty"])
 def test_a_damaged_checkpoint_is_said_and_the_one_before_it_used(
     npz: Path, tmp_path: Path, damage: str

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
 import shutil
 import sys
@@ -75,7 +76,9 @@ class RunFolder(Recorder):
 
     def checkpoint(self, checkpoint: Checkpoint) -> None:
         with self._writing():
-            written = (self.path / METRICS).stat().st_size if (self.path / METRICS).exists() else 0
+            with (self.path / METRICS).open("ab") as metrics:
+                os.fsync(metrics.fileno())  # what the checkpoint counts must be there after a power cut, too
+                written = metrics.tell()
             meta = {**checkpoint.meta, "fingerprint": self.fingerprint, "metrics_bytes": written}
             save_checkpoint(self.path / CHECKPOINTS, Checkpoint(checkpoint.tensors, meta))
 
@@ -98,7 +101,12 @@ class RunFolder(Recorder):
         checkpoint = load_last(self.path / CHECKPOINTS, self.fingerprint, warn)
         kept = 0 if checkpoint is None else int(checkpoint.meta["metrics_bytes"])
         metrics = self.path / METRICS
-        if metrics.exists() and metrics.stat().st_size > kept:
+        there = metrics.stat().st_size if metrics.exists() else 0
+        if there < kept:
+            raise InputError(
+                f"{metrics}: is damaged: it is shorter than at the last checkpoint; put it back, or say --overwrite to start over"
+            )
+        if there > kept:
             with self._writing(), metrics.open("r+b") as file:
                 file.truncate(kept)
         return checkpoint
