@@ -167,6 +167,15 @@ def test_a_run_whose_metrics_lack_what_its_checkpoint_counts_does_not_go_on(
     train(config(npz), run, resume=True)
 
 
+def test_data_that_moved_are_found_there_from_then_on(npz: Path, tmp_path: Path) -> None:
+    with pytest.raises(Killed):
+        train(config(npz), tmp_path / "run", on_advance=_die_after(5))
+    moved = npz.rename(tmp_path / "moved.npz")
+    train(config(moved), tmp_path / "run", resume=True)
+    assert read_config(tmp_path / "run") == config(moved)
+    assert load_model(tmp_path / "run").config.data == str(moved)
+
+
 @pytest.mark.parametrize("damage", ["cut", "flipped", "foreign", "empty"])
 def test_a_damaged_checkpoint_is_said_and_the_one_before_it_used(
     npz: Path, tmp_path: Path, damage: str

@@ -123,14 +123,21 @@ class RunFolder(Recorder):
             write_json(self.path / ENVIRONMENT, _environment(prepared, device))
             for folder in (CHECKPOINTS, MODEL):
                 (self.path / folder).mkdir(parents=True)
-            description = describe_model(
-                config, prepared.preprocessing, prepared.classes, prepared.train.picture
-            )
-            write_json(self.path / MODEL / DESCRIPTION, description)
-            text = yaml.safe_dump(config.to_dict(), sort_keys=False)
-            write_atomically(self.path / CONFIG, text.encode())
+            self._describe(config, prepared)
         except OSError as error:
             raise InputError(f"--out {self.path}: cannot be written: {error.strerror}") from None
+
+    def go_on(self, config: Config, prepared: Prepared) -> None:
+        """Notes the settings that differ from those the run began with: DATA may have moved."""
+        if read_config(self.path) != config:
+            with self._writing():
+                self._describe(config, prepared)
+
+    def _describe(self, config: Config, prepared: Prepared) -> None:
+        description = describe_model(config, prepared.preprocessing, prepared.classes, prepared.train.picture)
+        write_json(self.path / MODEL / DESCRIPTION, description)
+        text = yaml.safe_dump(config.to_dict(), sort_keys=False)
+        write_atomically(self.path / CONFIG, text.encode())
 
     @contextmanager
     def _writing(self) -> Any:
@@ -212,6 +219,7 @@ def train(
         checkpoint = folder.last_checkpoint(say) if going_on else None
         if checkpoint is not None:
             trainer.restore(checkpoint)
+            folder.go_on(config, prepared)
         else:
             say(prepared.description)
             if going_on:
