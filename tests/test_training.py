@@ -176,6 +176,15 @@ def test_data_that_moved_are_found_there_from_then_on(npz: Path, tmp_path: Path)
     assert load_model(tmp_path / "run").config.data == str(moved)
 
 
+def test_a_link_in_a_run_that_is_replaced_goes_without_what_it_points_to(npz: Path, tmp_path: Path) -> None:
+    run, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
+    train(config(npz), run)
+    (run / "checkpoints").rename(elsewhere)
+    (run / "checkpoints").symlink_to(elsewhere)
+    train(config(npz, seed=1), run, overwrite=True)
+    assert list(elsewhere.iterdir()) and not (run / "checkpoints").is_symlink()
+
+
 @pytest.mark.parametrize("damage", ["cut", "flipped", "foreign", "empty"])
 def test_a_damaged_checkpoint_is_said_and_the_one_before_it_used(
     npz: Path, tmp_path: Path, damage: str
