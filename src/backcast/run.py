@@ -160,7 +160,7 @@ def holds_run(out: Path) -> bool:
 def read_config(run: Path) -> Config:
     """The settings of a run folder. Raises InputError where it is not one."""
     if not holds_run(run):
-        raise InputError(f"{run}: is not a run (there is no {CONFIG} in it)")
+        raise InputError(f"{run}: is not a run (there is no {CONFIG} in it, or no {ENVIRONMENT} of ours)")
     return resolve([read_yaml(run / CONFIG)])
 
 
