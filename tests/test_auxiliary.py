@@ -193,11 +193,11 @@ def test_lengths_that_are_none_are_refused(lengths: list[int]) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"decoder_layers": 3}, "--decoder-layers 3"),
-        ({"dropconnect": 1.0}, "--dropconnect 1.0"),
-        ({"embedding_size": -1}, "--embedding-size -1"),
-        ({"embedding_size": 0}, "--no-position-cue"),
-        ({"hidden_size": -4}, "--decoder-hidden-size -4"),
+        ({"decoder_layers": 3}, "^decoder_layers 3: must be"),
+        ({"dropconnect": 1.0}, "^dropconnect 1.0: must be"),
+        ({"embedding_size": -1}, "^embedding_size -1: must be"),
+        ({"embedding_size": 0}, "so embedding_size must not be 0; say position_cue=False"),
+        ({"hidden_size": -4}, "^hidden_size -4: must be"),
         ({"objective": Classification(10)}, "needs no labels"),
         ({"objective": "reconstruction"}, "needs no labels"),
     ],

@@ -206,7 +206,11 @@ def test_a_run_that_is_there_is_not_touched_unless_asked(
     train = ["train", str(npz), *QUICK, "--out", str(run)]
     capsys.readouterr()
     assert "--resume, --overwrite or another folder" in refuse(train, capsys)
-    assert "--seed 0, not 1" in refuse([*train, "--resume", "--seed", "1"], capsys)
+    assert "--seed 0, not --seed 1" in refuse([*train, "--resume", "--seed", "1"], capsys)
+    assert "--truncation 4, not --truncation none" in refuse(
+        [*train, "--resume", "--truncation", "none"], capsys
+    )
+    assert "--joint, not --no-joint" in refuse([*train, "--resume", "--no-joint"], capsys)
     assert "exclude each other" in refuse([*train, "--resume", "--overwrite"], capsys)
     np.savez(tmp_path / "mine.npz", x=np.zeros((4, 3, 2)), y=[0, 1, 0, 1])
     assert "are not those" in refuse([*train, "--resume"], capsys)
@@ -353,6 +357,11 @@ def test_output_that_cannot_be_written_is_refused_before_the_work(
     assert "there is no folder" in refuse([*predict, str(tmp_path / "none" / "p.csv")], capsys)
     evaluate = ["evaluate", str(run), str(npz), "--json"]
     assert f"--json {tmp_path}: is a folder" in refuse([*evaluate, str(tmp_path)], capsys)
+    table = tmp_path / "rows.csv"
+    table.write_text("x,label\n1 2,0\n")
+    for option, command in (("--out", "predict"), ("--json", "evaluate")):
+        words = [command, str(run), str(table), option, str(table)]
+        assert f"{option} {table}: holds the rows that are to be read" in refuse(words, capsys)
 
     def read_only(dir: Path) -> None:
         raise PermissionError(13, "Permission denied")
@@ -401,6 +410,23 @@ def test_a_damaged_model_is_refused(run: Path, npz: Path, capsys: pytest.Capture
     (run / "model" / "config.json").write_text("{")
     assert "cannot be read" in refuse(["evaluate", str(run), str(npz)], capsys)
     assert "no trained model" in refuse(["evaluate", str(run / "checkpoints"), str(npz)], capsys)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("anchor: 2", "unknown setting 'anchor'; did you mean 'anchors'?"),
+        ("anchors: [", "is not YAML"),
+        ("anchors: many", "--anchors many: must be"),
+    ],
+)
+def test_a_damaged_config_is_named_by_its_file(
+    line: str, said: str, run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run / "config.yaml").write_text(f"{line}\n")
+    capsys.readouterr()
+    for words in (["report", str(run)], ["train", "--resume", "--out", str(run)]):
+        assert f"backcast: {run / 'config.yaml'}: {said}" in refuse(words, capsys)
 
 
 def test_two_processes_in_one_folder_are_refused(
@@ -456,6 +482,12 @@ def test_a_closed_pipe_ends_quietly(command: str) -> None:
     with subprocess.Popen(words, env=environment, text=True, **pipes) as process:
         process.stdout.close()
         assert (process.wait(60), process.stderr.read()) == (0, "")
+
+
+def test_closed_streams_are_as_good_as_nowhere(npz: Path, tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "backcast", "train", str(npz), *QUICK, "--out", str(tmp_path / "run")]
+    done = subprocess.run(["bash", "-c", '"$@" >&- 2>&-', "bash", *words], check=False)
+    assert done.returncode == 0 and (tmp_path / "run" / "model" / "model.safetensors").exists()
 
 
 def test_python_dash_m_works() -> None:

@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -143,6 +144,27 @@ def test_a_network_of_own_parts_is_exported_if_exporters_know_its_layer(ending: 
         InputError, match="a Other cannot be exported; the networks of lstm, gru, irnn, urnn can"
     ):
         export(own_parts(Other()), tmp_path / f"other.{ending}")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_classifier_that_torch_cannot_trace_is_refused_in_one_line(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    class Chooses(torch.nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x) if float(x.sum()) > 0 else x[:, :3]
+
+    own = own_parts(EmbeddedLSTM.around(torch.nn.LSTM(2, 6, batch_first=True)))
+    own.network.classifier = Chooses(6, 3)
+    for ending in ("onnx", "pt2"):
+        if ending == "onnx" and find_spec("onnxscript") is None:
+            continue
+        with pytest.raises(
+            InputError, match=r"cannot trace the classifier, a Chooses \(.*data-dependent"
+        ) as refused:
+            export(own, tmp_path / f"m.{ending}")
+        assert len(str(refused.value)) < 500
+    assert not list(tmp_path.iterdir()) and capfd.readouterr().err == ""
 
 
 def test_a_folder_that_load_model_could_not_read_is_not_written(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 import reference
 from backcast import kernel
@@ -214,6 +215,30 @@ def test_scheduled_sampling_in_two_passes_equals_sampling_on_the_way(symbols: bo
                 feed_truth=coins[row, n, :length].tolist(), uniform=uniform[row, n, :length].tolist(),
             )  # fmt: skip
     assert_same(model, total, expected)
+
+
+class Waits(TorchFunctionMode):
+    """Notes what would wait for a GPU: a tensor's values asked for on the host."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = getattr(function, "__name__", "")
+        if name in ("item", "tolist", "nonzero", "unique", "__bool__", "__int__", "__float__", "__index__"):
+            self.found.append(name)
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("decoder_input", ["fed", "scheduled", "unfed"])
+@pytest.mark.parametrize("symbols", [False, True])
+def test_no_auxiliary_loss_waits_for_a_gpu(symbols: bool, decoder_input: str) -> None:
+    model, batch = make_model(symbols=symbols), make_batch([12, 9, 5], symbols)
+    objective = Reconstruction(2, 6, truncation=4, sampling_steps=10, decoder_input=decoder_input)
+    with kernel.using("off"), Waits() as waits:
+        losses(model, [objective, Prediction(2, 6)], batch, Draw(0, 0, 6))
+    assert waits.found == []
 
 
 def test_coins_are_drawn_for_what_the_rows_hold_and_not_for_the_setting() -> None:

@@ -286,7 +286,11 @@ def test_data_that_were_named_from_another_folder_are_said_to_be_with_the_run(
         ("environment.json", {"rows": None}, "environment.json: is damaged: `rows` are no counts"),
         ("environment.json", {"rows": {"train": "x"}}, "environment.json: is damaged: `rows` are no counts"),
         ("environment.json", {"command": 3}, "environment.json: is damaged: `command` is no list"),
-        ("environment.json", [1], "is not a run"),
+        (
+            "environment.json",
+            [1],
+            "is not a run (there is no config.yaml in it, or no environment.json of ours)",
+        ),
         ("metrics.jsonl", [1], "metrics.jsonl: is damaged: entry 1 is no object"),
         ("metrics.jsonl", {"seconds": None}, "metrics.jsonl: is damaged: entry 1 has no seconds"),
         ("metrics.jsonl", {"phase": 1}, "metrics.jsonl: is damaged: entry 1 has no phase"),

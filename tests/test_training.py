@@ -23,6 +23,7 @@ from safetensors.torch import load_file
 import backcast.run as run_module
 from backcast.build import build_network, build_trainer, load_model
 from backcast.checkpoint import Checkpoint, load_last, save_checkpoint
+from backcast.commands import terminal
 from backcast.config import Config, resolve
 from backcast.errors import InputError, RunError
 from backcast.files import write_atomically
@@ -149,6 +150,41 @@ def test_resume_of_a_finished_run_does_nothing_and_without_a_checkpoint_starts_o
     assert_same_run(run, tmp_path / "new")
 
 
+def test_a_run_whose_metrics_lack_what_its_checkpoint_counts_does_not_go_on(
+    npz: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    train(config(npz), run)
+    metrics = run / "metrics.jsonl"
+    whole = metrics.read_bytes()
+    for left in (whole[: len(whole) // 2], b"", None):
+        metrics.unlink()
+        if left is not None:
+            metrics.write_bytes(left)
+        with pytest.raises(InputError, match=r"metrics\.jsonl: is damaged: it is shorter than at the last"):
+            train(config(npz), run, resume=True)
+        metrics.write_bytes(whole)
+    train(config(npz), run, resume=True)
+
+
+def test_data_that_moved_are_found_there_from_then_on(npz: Path, tmp_path: Path) -> None:
+    with pytest.raises(Killed):
+        train(config(npz), tmp_path / "run", on_advance=_die_after(5))
+    moved = npz.rename(tmp_path / "moved.npz")
+    train(config(moved), tmp_path / "run", resume=True)
+    assert read_config(tmp_path / "run") == config(moved)
+    assert load_model(tmp_path / "run").config.data == str(moved)
+
+
+def test_a_link_in_a_run_that_is_replaced_goes_without_what_it_points_to(npz: Path, tmp_path: Path) -> None:
+    run, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
+    train(config(npz), run)
+    (run / "checkpoints").rename(elsewhere)
+    (run / "checkpoints").symlink_to(elsewhere)
+    train(config(npz, seed=1), run, overwrite=True)
+    assert list(elsewhere.iterdir()) and not (run / "checkpoints").is_symlink()
+
+
 @pytest.mark.parametrize("damage", ["cut", "flipped", "foreign", "empty"])
 def test_a_damaged_checkpoint_is_said_and_the_one_before_it_used(
     npz: Path, tmp_path: Path, damage: str
@@ -198,6 +234,27 @@ def test_a_stop_always_leaves_its_checkpoint(npz: Path, tmp_path: Path, asked: i
         train(config(npz, checkpoint_minutes=60), tmp_path / "run", on_advance=advanced.append, stop=lambda: next(answers, True))  # fmt: skip
     last = max((tmp_path / "run" / "checkpoints").iterdir())
     assert last.name == f"step-{len(advanced):010d}.safetensors"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no SIGHUP")
+def test_a_closing_terminal_stops_a_run_as_ctrl_c_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(line: str) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(terminal, "say", gone)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    signal.signal(signal.SIGHUP, lambda number, frame: None)  # tests may run behind nohup
+    try:
+        stop = terminal.stop_on_signals()
+        assert not stop()
+        for _ in range(2):  # as a closing terminal does
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert stop()
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def test_attention_judges_as_many_rows_at_once_as_it_trains_on(npz: Path, tmp_path: Path) -> None:

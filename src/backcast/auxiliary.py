@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from backcast.batch import Batch
 from backcast.config import Config
-from backcast.errors import InputError
+from backcast.errors import InputError, python_words
 from backcast.nn.decoder import Decoder, Predictor
 from backcast.nn.embedding import Embedding
 from backcast.nn.initialise import initialise
@@ -63,12 +63,13 @@ class AuxiliaryLoss(nn.Module):
             raise InputError(
                 f"the objective is {objective!r}; it must be one that needs no labels: Reconstruction or Prediction, say"
             )
-        # Config refuses what is out of range.
-        Config(
-            method="p-lstm" if isinstance(objective, Prediction) else "r-lstm", decoder_hidden_size=hidden_size,
-            embedding_size=embedding_size, decoder_layers=decoder_layers, feedforward_size=feedforward_size,
-            dropconnect=dropconnect, position_cue=position_cue, seed=seed,
-        )  # fmt: skip
+        with python_words():  # Config refuses what is out of range
+            Config(
+                method="p-lstm" if isinstance(objective, Prediction) else "r-lstm",
+                hidden_size=1 if hidden_size is None else hidden_size,
+                embedding_size=embedding_size, decoder_layers=decoder_layers, feedforward_size=feedforward_size,
+                dropconnect=dropconnect, position_cue=position_cue, seed=seed,
+            )  # fmt: skip
         self.objective, self.seed, self.channels = objective, seed, channels
         # torch draws initial weights from its global generator; they are replaced, and the generator is restored.
         with torch.random.fork_rng(devices=[]):

@@ -94,6 +94,9 @@ class _Parser(argparse.ArgumentParser):
 def main(argv: list[str] | None = None) -> int:
     """Runs the command; returns its exit status. Without `argv`, the process is taken to be the command's own."""
     command = ""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # the shell's >&-
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 (open to the end)
     try:
         try:
             arguments = make_parser().parse_args(argv)

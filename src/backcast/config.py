@@ -290,23 +290,27 @@ def resolve(layers: Iterable[Mapping[str, Any]]) -> Config:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The settings in a YAML file; names may use _ or -."""
+    """The settings in a YAML file, each within its range; names may use _ or -. Raises InputError, which names the file."""
     import yaml
 
     try:
         loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(f"--config {path}: cannot be read: {error.strerror}") from None
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"--config {path}: is not YAML: {' '.join(str(error).split())}") from None
+        raise InputError(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
     if loaded is None:
         return {}
     if not isinstance(loaded, dict):
-        raise InputError(f"--config {path}: must hold `name: value` lines, not a {type(loaded).__name__}")
+        raise InputError(f"{path}: must hold `name: value` lines, not a {type(loaded).__name__}")
     settings = {str(name).replace("-", "_"): value for name, value in loaded.items()}
-    for name in settings:
+    for name, value in settings.items():
         if name not in FIELDS:
-            raise InputError(f"--config {path}: unknown setting '{name}'{nearest(name, FIELDS)}")
+            raise InputError(f"{path}: unknown setting '{name}'{nearest(name, FIELDS)}")
+        try:
+            _checked(FIELDS[name], value)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
     return settings
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import operator
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 LONGEST = 1000  # characters of a message
@@ -57,3 +59,18 @@ def nearest(word: str, known: Iterable[str], cutoff: float = 0.5) -> str:
     """'; did you mean X?' if a known word is close, else nothing; `cutoff` is from 0, all, to 1, the same."""
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)
     return f"; did you mean '{near[0]}'?" if near else ""
+
+
+@contextmanager
+def python_words() -> Iterator[None]:
+    """For callers from Python: turns flags in the command's messages into parameters, `--fill-missing` into `fill_missing`."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(in_python(str(error))) from None
+
+
+def in_python(message: str) -> str:
+    """One of the command's messages with parameters in place of flags."""
+    message = re.sub(r"--no-([a-z][a-z-]*)", r"--\1=False", message)
+    return re.sub(r"--([a-z][a-z-]*)", lambda flag: flag[1].replace("-", "_"), message)

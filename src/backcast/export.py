@@ -19,7 +19,7 @@ import json
 import logging
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from torch import Tensor
 from backcast.build import RECURRENT, TrainedModel
 from backcast.data.preprocessing import Preprocessing
 from backcast.errors import InputError, RunError
+from backcast.nn.feedforward import FeedForward
 from backcast.nn.plain import PlainModel
 from backcast.output_files import require_place, write_or_refuse
 from backcast.streaming import StreamSession, require_streamable
@@ -60,8 +61,9 @@ def export(
     say    told what was checked
 
     The check reads random pieces, carrying the state, and compares with `StreamSession`: the largest difference must be
-    below 1e-4 (relative, for values above 1). Raises InputError for a model that cannot stream or reads by a
-    network of the user's own, a package that is not there, another ending, or channels beyond 32 bits; RunError where the check fails.
+    below 1e-4 (relative, for values above 1). Raises InputError for a model that cannot stream, reads by a
+    network of the user's own or has a classifier that torch cannot trace, a package that is not there, another ending, or
+    channels beyond 32 bits; RunError where the check fails.
     """
     path = Path(path)
     require_streamable(model)
@@ -77,12 +79,30 @@ def export(
     _require_32_bits(model.preprocessing)
     if path.suffix == ".onnx" and not OLDEST_OPSET <= opset <= OPSET:
         raise InputError(f"--opset {opset}: must lie in {OLDEST_OPSET} .. {OPSET}")
-    content, run, by = _onnx(model, opset) if path.suffix == ".onnx" else _program(model)
+    try:
+        content, run, by = _onnx(model, opset) if path.suffix == ".onnx" else _program(model)
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:  # the exporters raise many kinds, with pages of text
+        raise _untraceable(model, path, error) from error
     if run is None:
         say(f"not checked: {by} is not installed ({INSTALL})")
     else:
         say(f"checked on random pieces by {by}: largest difference {_check(model, run):.1g}")
     write_or_refuse(path, content, str(path))
+
+
+def _untraceable(model: TrainedModel, path: Path, error: Exception) -> InputError | RunError:
+    """What to say of a model that torch cannot export, in one line: our own networks it can."""
+    reason = f"{type(error).__name__}: {error.__cause__ or error}".splitlines()[0][:150]
+    if isinstance(model.network.classifier, FeedForward):
+        return RunError(
+            f"{path}: torch cannot export this model ({reason}); please report it with its settings"
+        )
+    return InputError(
+        f"{path}: torch cannot trace the classifier, a {type(model.network.classifier).__name__} ({reason}); write it in "
+        "operations of torch that depend neither on values nor on the number of rows"
+    )
 
 
 def _require_32_bits(preprocessing: Preprocessing) -> None:
@@ -210,7 +230,8 @@ def _quiet() -> Iterator[None]:
     for logger in loggers:
         logger.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
+        # Where tracing fails, torch prints the whole graph.
+        with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:

@@ -85,7 +85,8 @@ def _require_finite(outputs: Tensor, rows: Sequences) -> None:
         row = int(bad.int().argmax())
         raise RunError(
             f"{rows.name}: the network's output for {rows.called(row)}, {rows.lengths[row]:,} steps, is not finite: its state "
-            "has overflowed. Train on rows as long as that, or with a method that has gates, like r-lstm"
+            "has overflowed. Train with a lower learning rate, on rows as long as that, or with a method that has gates, like "
+            "r-lstm"
         )
 
 

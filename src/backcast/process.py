@@ -1,4 +1,4 @@
-"""Settings of a whole process that decide how fast training is on a CPU.
+"""Settings of a whole process that decide how fast training is on a CPU, and what ends one.
 
 The `backcast` command makes them in its own process. In any other they are left to its owner: only the handling of
 denormals is changed, while backcast trains, and then restored. BACKCAST_PROCESS=as-is leaves everything alone.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -56,6 +57,14 @@ def flushed_denormals() -> Iterator[None]:
         yield
     finally:
         torch.set_flush_denormal(before)
+
+
+def ending_signals() -> list[signal.Signals]:
+    """What asks a process to end: Ctrl-C, SIGTERM and a closing terminal's SIGHUP, unless that is ignored, as nohup has it."""
+    ending = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # Windows has none
+        ending.append(signal.SIGHUP)
+    return ending
 
 
 def _is_to_be_left() -> bool:

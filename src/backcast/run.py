@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
 import shutil
 import sys
@@ -40,7 +41,7 @@ from backcast.build import (
     weights_file,
 )
 from backcast.checkpoint import Checkpoint, checkpoint_files, load_last, save_checkpoint
-from backcast.config import FIELDS, Config, flag, read_yaml, resolve
+from backcast.config import FIELDS, Config, as_flag, flag, read_yaml, resolve
 from backcast.data.preprocessing import Preprocessing
 from backcast.data.sequences import Sequences
 from backcast.errors import InputError, RunError
@@ -75,7 +76,9 @@ class RunFolder(Recorder):
 
     def checkpoint(self, checkpoint: Checkpoint) -> None:
         with self._writing():
-            written = (self.path / METRICS).stat().st_size if (self.path / METRICS).exists() else 0
+            with (self.path / METRICS).open("ab") as metrics:
+                os.fsync(metrics.fileno())  # what the checkpoint counts must be there after a power cut, too
+                written = metrics.tell()
             meta = {**checkpoint.meta, "fingerprint": self.fingerprint, "metrics_bytes": written}
             save_checkpoint(self.path / CHECKPOINTS, Checkpoint(checkpoint.tensors, meta))
 
@@ -98,7 +101,12 @@ class RunFolder(Recorder):
         checkpoint = load_last(self.path / CHECKPOINTS, self.fingerprint, warn)
         kept = 0 if checkpoint is None else int(checkpoint.meta["metrics_bytes"])
         metrics = self.path / METRICS
-        if metrics.exists() and metrics.stat().st_size > kept:
+        there = metrics.stat().st_size if metrics.exists() else 0
+        if there < kept:
+            raise InputError(
+                f"{metrics}: is damaged: it is shorter than at the last checkpoint; put it back, or say --overwrite to start over"
+            )
+        if there > kept:
             with self._writing(), metrics.open("r+b") as file:
                 file.truncate(kept)
         return checkpoint
@@ -115,14 +123,21 @@ class RunFolder(Recorder):
             write_json(self.path / ENVIRONMENT, _environment(prepared, device))
             for folder in (CHECKPOINTS, MODEL):
                 (self.path / folder).mkdir(parents=True)
-            description = describe_model(
-                config, prepared.preprocessing, prepared.classes, prepared.train.picture
-            )
-            write_json(self.path / MODEL / DESCRIPTION, description)
-            text = yaml.safe_dump(config.to_dict(), sort_keys=False)
-            write_atomically(self.path / CONFIG, text.encode())
+            self._describe(config, prepared)
         except OSError as error:
             raise InputError(f"--out {self.path}: cannot be written: {error.strerror}") from None
+
+    def go_on(self, config: Config, prepared: Prepared) -> None:
+        """Notes the settings that differ from those the run began with: DATA may have moved."""
+        if read_config(self.path) != config:
+            with self._writing():
+                self._describe(config, prepared)
+
+    def _describe(self, config: Config, prepared: Prepared) -> None:
+        description = describe_model(config, prepared.preprocessing, prepared.classes, prepared.train.picture)
+        write_json(self.path / MODEL / DESCRIPTION, description)
+        text = yaml.safe_dump(config.to_dict(), sort_keys=False)
+        write_atomically(self.path / CONFIG, text.encode())
 
     @contextmanager
     def _writing(self) -> Any:
@@ -145,7 +160,7 @@ def holds_run(out: Path) -> bool:
 def read_config(run: Path) -> Config:
     """The settings of a run folder. Raises InputError where it is not one."""
     if not holds_run(run):
-        raise InputError(f"{run}: is not a run (there is no {CONFIG} in it)")
+        raise InputError(f"{run}: is not a run (there is no {CONFIG} in it, or no {ENVIRONMENT} of ours)")
     return resolve([read_yaml(run / CONFIG)])
 
 
@@ -204,6 +219,7 @@ def train(
         checkpoint = folder.last_checkpoint(say) if going_on else None
         if checkpoint is not None:
             trainer.restore(checkpoint)
+            folder.go_on(config, prepared)
         else:
             say(prepared.description)
             if going_on:
@@ -288,8 +304,8 @@ def _skip_pretraining(
 def _require_same_settings(saved: Config, given: Config, out: Path) -> None:
     if differing := _differing(saved, given):
         name = differing[0]
-        before, now = getattr(saved, name), getattr(given, name)
-        raise InputError(f"--resume: the run in {out} was begun with {flag(name)} {before}, not {now}")
+        before, now = (as_flag(name, getattr(settings, name)) for settings in (saved, given))
+        raise InputError(f"--resume: the run in {out} was begun with {before}, not {now}")
 
 
 def _differing(one: Config, other: Config) -> list[str]:
@@ -370,7 +386,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _remove(path: Path) -> None:
-    if path.is_dir():
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)

@@ -134,7 +134,7 @@ def _begin_worker(counts: dict[str, Counts], threads: int) -> None:
     torch.set_num_threads(threads)
     _counts.update(counts)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in process.ending_signals():
         signal.signal(number, lambda number, frame: _asked_to_stop.append(number))
 
 

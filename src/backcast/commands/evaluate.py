@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 from backcast.commands import on_rows
-from backcast.commands.on_rows import load_both
+from backcast.commands.on_rows import load_both, require_output
 from backcast.commands.terminal import say
 from backcast.errors import plural
 from backcast.files import json_bytes
-from backcast.output_files import STANDARD_OUTPUT, require_place, write_or_refuse
+from backcast.output_files import STANDARD_OUTPUT, write_or_refuse
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +21,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     if arguments.json not in (None, STANDARD_OUTPUT):
-        require_place(arguments.json, f"--json {arguments.json}")
+        require_output(arguments.json, f"--json {arguments.json}", arguments.data)
     model, rows, split = load_both(arguments, labels=True)
     from backcast.data.sources import identity  # after the process is prepared: it imports torch
 

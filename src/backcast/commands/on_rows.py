@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,8 @@ from backcast.arguments import one_of, whole
 from backcast.commands.settings import add_some_settings, given
 from backcast.commands.terminal import prepare_process, say
 from backcast.config import DATA_OPTIONS, FIELDS
+from backcast.errors import InputError
+from backcast.output_files import require_place
 
 if TYPE_CHECKING:
     from backcast.build import TrainedModel
@@ -26,6 +29,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_some_settings(parser, again, " (default: as in training)")
     parser.add_argument("--device", default="auto", help=FIELDS["device"].metadata["help"])
     parser.add_argument("--batch-size", default=256, type=whole(1), help="rows at a time (default: 256)")
+
+
+def require_output(path: Path, name: str, data: str, endings: tuple[str, ...] = ()) -> None:
+    """As `require_place`; DATA itself is no place, either."""
+    require_place(path, name, endings)
+    if path.exists() and os.path.exists(data) and path.samefile(data):
+        raise InputError(f"{name}: holds the rows that are to be read; say another file")
 
 
 def load_both(arguments: argparse.Namespace, labels: bool) -> tuple[TrainedModel, Sequences, str]:

@@ -6,10 +6,10 @@ import argparse
 from pathlib import Path
 
 from backcast.commands import on_rows
-from backcast.commands.on_rows import load_both
+from backcast.commands.on_rows import load_both, require_output
 from backcast.commands.terminal import say
 from backcast.errors import plural
-from backcast.output_files import STANDARD_OUTPUT, require_place
+from backcast.output_files import STANDARD_OUTPUT
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +21,7 @@ def run(arguments: argparse.Namespace) -> int:
     from backcast.predictions import SUFFIXES, write_predictions
 
     if arguments.out != STANDARD_OUTPUT:
-        require_place(arguments.out, f"--out {arguments.out}", SUFFIXES)
+        require_output(arguments.out, f"--out {arguments.out}", arguments.data, SUFFIXES)
     model, rows, split = load_both(arguments, labels=False)
     write_predictions(arguments.out, rows.ids, model.classes, model.predict_proba(rows, arguments.batch_size))
     line = f"{len(rows)} {plural(len(rows), 'row')} ({arguments.data}, {split})"

@@ -10,6 +10,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any, cast
 
+from backcast import process
 from backcast.arguments import one_of, whole
 from backcast.commands.terminal import prepare_process, say
 from backcast.config import FIELDS
@@ -87,10 +88,7 @@ class _Interrupts:
         self.asked = self._waiting = False
 
     def __enter__(self) -> _Interrupts:
-        numbers = [signal.SIGINT, signal.SIGTERM]
-        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as nohup has it
-            numbers.append(signal.SIGHUP)
-        self._before = {number: signal.signal(number, self._note) for number in numbers}
+        self._before = {number: signal.signal(number, self._note) for number in process.ending_signals()}
         return self
 
     def __exit__(self, *error: object) -> None:

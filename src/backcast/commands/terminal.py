@@ -7,6 +7,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from backcast import process
@@ -42,15 +43,20 @@ def prepare_process(arguments: argparse.Namespace) -> None:
 
 
 def stop_on_signals() -> Callable[[], bool]:
-    """Ctrl-C and SIGTERM end the run at its next step, with a checkpoint; a second one ends it at once."""
+    """Ctrl-C, SIGTERM and a closing terminal end the run at its next step, with a checkpoint.
+
+    A second Ctrl-C or SIGTERM ends it at once; a closing terminal sends SIGHUP twice.
+    """
     asked: list[int] = []
 
     def note(number: int, frame: object) -> None:
-        if asked:
+        if not asked:
+            asked.append(number)
+            with suppress(OSError):  # the terminal may be gone
+                say("stopping at the next step (once more to stop at once)")
+        elif number in (signal.SIGINT, signal.SIGTERM):
             raise KeyboardInterrupt
-        asked.append(number)
-        say("stopping at the next step (once more to stop at once)")
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in process.ending_signals():
         signal.signal(number, note)
     return lambda: bool(asked)

@@ -16,9 +16,9 @@ from backcast.config import FIELDS, Config
 from backcast.data.describe import describe
 from backcast.data.reading import Reading
 from backcast.data.sequences import Sequences
-from backcast.errors import InputError
+from backcast.errors import InputError, in_python, python_words
 from backcast.estimator.network import FittedNetwork, Watch, learn
-from backcast.estimator.rows import in_python, python_words, read_rows
+from backcast.estimator.rows import read_rows
 from backcast.methods import METHODS
 
 

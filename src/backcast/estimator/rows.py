@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -15,7 +12,7 @@ from sklearn.utils.validation import validate_data
 from backcast.data.forms.python_objects import from_python, from_torch
 from backcast.data.reading import Reading
 from backcast.data.sequences import Sequences
-from backcast.errors import InputError
+from backcast.errors import InputError, python_words
 
 SEEN = ("n_features_in_", "feature_names_in_")
 """What scikit-learn notes of X, for arrays (n, T) and tables."""
@@ -53,20 +50,6 @@ def fitted_like(estimator: BaseEstimator, seen: BaseEstimator) -> None:
         vars(estimator).pop(name, None)
         if name in vars(seen):
             setattr(estimator, name, getattr(seen, name))
-
-
-@contextmanager
-def python_words() -> Iterator[None]:
-    """Turns flags in the command's messages into parameters: `--fill-missing` becomes `fill_missing`."""
-    try:
-        yield
-    except InputError as error:
-        raise InputError(in_python(str(error))) from None
-
-
-def in_python(message: str) -> str:
-    message = re.sub(r"--no-([a-z][a-z-]*)", r"--\1=False", message)
-    return re.sub(r"--([a-z][a-z-]*)", lambda flag: flag[1].replace("-", "_"), message)
 
 
 def _form(X: Any) -> Any:

@@ -14,10 +14,10 @@ from backcast.config import Config
 from backcast.data.describe import describe
 from backcast.data.sequences import Sequences
 from backcast.data.splitting import split_validation
-from backcast.errors import InputError
+from backcast.errors import InputError, in_python, python_words
 from backcast.estimator.base import BackcastEstimator
 from backcast.estimator.network import learn
-from backcast.estimator.rows import fitted_like, in_python, python_words
+from backcast.estimator.rows import fitted_like
 
 
 @dataclass(eq=False, repr=False, kw_only=True)

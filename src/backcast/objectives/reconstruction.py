@@ -127,17 +127,18 @@ class Reconstruction:
         # A segment's own numbers do not depend on how far rows of this batch cut it short.
         columns = (np.arange(self.anchors)[:, None] * self.segment_length + np.arange(length)).ravel()
         coins = draw.uniform(f"{self.name}/coin", batch.rows, columns).reshape(count, length)
-        feed_truth = torch.from_numpy(coins < chance_of_truth).to(batch.device)
+        feed_truth = coins < chance_of_truth
         feed_truth[:, 0] = True
-        if bool(feed_truth.all()):
+        sampled = np.flatnonzero(~feed_truth.all(axis=0))  # on the host: a GPU is not waited for
+        if not len(sampled):
             return truth
-        last_sampled = int((~feed_truth).any(dim=0).nonzero().max())
-        uniform = torch.zeros(count, length, dtype=torch.float64)
+        uniform = np.zeros((count, length))
         if model.symbols:
-            draws = draw.uniform(f"{self.name}/sample", batch.rows, columns)
-            uniform = torch.from_numpy(draws.reshape(count, length))
+            uniform = draw.uniform(f"{self.name}/sample", batch.rows, columns).reshape(count, length)
+        last_sampled = int(sampled[-1])
         part = slice(0, last_sampled + 1)
-        asked = truth[:, part], feed_truth[:, part], uniform[:, part].to(batch.device), places[:, part]
+        is_truth, draws = (torch.from_numpy(each[:, part]).to(batch.device) for each in (feed_truth, uniform))
+        asked = truth[:, part], is_truth, draws, places[:, part]
         fed = model.decoder.sample_by_kernel(*asked, state, second_weight)
         if fed is None:
             fed = sample_inputs(model, *asked, state, second_weight)
