@@ -35,6 +35,7 @@ from backcast.paper.results_file import RESULTS, append_result, read_results
 from backcast.paper.scales import SCALES, scale
 from backcast.run import locked
 from backcast.side_by_side import Task, side_by_side
+from backcast.step_memory import kept_for_backward
 from backcast.trainer import Interrupted
 from test_data import write_pictures
 
@@ -394,6 +395,17 @@ def test_a_row_that_does_not_fit_the_budget_is_infeasible(data: Path, tmp_path: 
     assert main([*command("figure5", data, *rows, "--memory", "1e-6"), "--out", str(tmp_path)]) == 0
     assert sorted(line["status"] for line in lines_of(tmp_path)) == ["finished", "infeasible"]
     assert "infeasible" in (tmp_path / "figure5.md").read_text()
+
+
+def test_the_budget_counts_the_phase_that_keeps_most(data: Path) -> None:
+    cells = {cell.row: cell for cell in EXPERIMENTS["table4"](scale("smoke", False)).cells}
+
+    def kept(row: str) -> int:
+        return kept_for_backward(resolve([cells[row].settings, {"data_dir": str(data), "device": "cpu"}]), 1)
+
+    assert kept("SA-LSTM, full BPTT") > 1.5 * kept("LSTM, full BPTT"), (
+        "reads a row twice when it is pretrained"
+    )
 
 
 def test_it_is_stopped_and_gone_on_with(data: Path, tmp_path: Path) -> None:
