@@ -536,7 +536,8 @@ def test_the_data_sets_stand_beside_the_papers(tmp_path: Path) -> None:
     assert (first["paper_training_examples"], last["paper_training_examples"]) == ("150000", "")
     assert first["scale"] == "small"
     write_data_sets(sets, tmp_path, "backcast reproduce table1", "small", "A copy, re-encoded.")
-    assert read_data_sets(tmp_path) == sets and read_data_sets(tmp_path / "none") == []
+    assert read_data_sets(tmp_path, "small") == sets and read_data_sets(tmp_path / "none", "small") == []
+    assert read_data_sets(tmp_path, "paper") == [], "another scale reads other rows"
     text = (tmp_path / "table1.md").read_text()
     assert "| ours | 60.5 | 2 | 10 | 5 |" in text and "A copy, re-encoded." in text
 

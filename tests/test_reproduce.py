@@ -379,6 +379,21 @@ def test_results_stay_where_their_data_are_gone(smoke: Path, tmp_path: Path) -> 
     assert "no data" not in (out / "table5.md").read_text()
 
 
+def test_table_1_keeps_what_it_says_of_data_that_are_gone_and_a_set_that_never_was_counts_as_missing(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(data, tmp_path / "data", ignore=shutil.ignore_patterns("dbpedia"))
+    out = ["--out", str(tmp_path / "out")]
+    assert main([*command("table1", tmp_path / "data"), *out]) == 1
+    assert "DBpedia: " in capsys.readouterr().err
+    assert main([*command("table1", data), *out]) == 0
+    before = (tmp_path / "out" / "table1.csv").read_text()
+    assert "DBpedia" in before
+    assert main([*command("table1", tmp_path / "nowhere"), *out]) == 0
+    assert (tmp_path / "out" / "table1.csv").read_text() == before
+    assert "Data sets" in (tmp_path / "out" / "report.html").read_text()
+
+
 def test_a_document_has_all_seeds_that_there_are(smoke: Path, data: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()

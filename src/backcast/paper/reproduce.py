@@ -34,7 +34,7 @@ MOST_JOBS = 8
 
 
 def reproduce(request: Request, *, stop: Callable[[], bool], say: Callable[[str], None]) -> int:
-    """Runs what is missing into `request.out` and writes the documents; returns how many of these failed.
+    """Runs what is missing into `request.out` and writes the documents; returns how many runs and data sets are missing.
 
     Raises InputError, before anything is run; RunError; Interrupted when `stop` says so, leaving a checkpoint of every
     run that had begun and the documents of what was done.
@@ -55,6 +55,7 @@ def reproduce(request: Request, *, stop: Callable[[], bool], say: Callable[[str]
     experiments = [] if request.name == "table1" else choose(request.name, of)
     wanted = places(request, experiments)
     choose_device(request.device)
+    sets: dict[str, DataSet | None] = {}
     with nullcontext() if request.render else locked(request.out):  # documents may be made while others run
         _say_foreign(request, results, say)
         try:
@@ -75,13 +76,16 @@ def reproduce(request: Request, *, stop: Callable[[], bool], say: Callable[[str]
                 there = [place for place in wanted if place.cell.checksum not in absent]
                 jobs, threads = _workers(request)
                 _run(request, tasks(request, of, there, done, jobs), sizes, jobs, threads, stop)
+                if request.name in ("table1", "all"):
+                    sets = _data_sets(request, of, say)
         finally:
             results = read_results(path)
-            _write(request, of, experiments, results, given, say)
+            _write(request, of, experiments, results, given, [one for one in sets.values() if one])
     if request.render:
         return 0
     measured = {(one.checksum, one.seed) for one in results if one.status in ("finished", "infeasible")}
-    return len({(place.cell.checksum, seed) for place in wanted for seed in range(request.seeds)} - measured)
+    asked = {(place.cell.checksum, seed) for place in wanted for seed in range(request.seeds)}
+    return len(asked - measured) + list(sets.values()).count(None)
 
 
 def _run(
@@ -208,11 +212,12 @@ def _write(
     experiments: list[Experiment],
     results: list[RunResult],
     note: str | None,
-    say: Callable[[str], None],
+    sets: list[DataSet],
 ) -> None:
     """Rewrites all documents of the folder, and writes those of the experiments asked for: they share runs.
 
     note   of the experiments asked for, in place of those that their runs were made with
+    sets   as they were read now; empty: those of the folder
     """
     names = {experiment.name for experiment in experiments}
     shown = [
@@ -236,9 +241,8 @@ def _write(
     for one in documents:
         write_experiment(one, request.out)
     made = as_made(request, results, joined(notes) or "")
-    sets, read = read_data_sets(request.out), made
-    if request.name in ("table1", "all") and not request.render:
-        sets, read = _data_sets(request, of, say), replace(request, note=made.note)
+    read = replace(request, note=made.note) if sets else made
+    sets = sets or read_data_sets(request.out, request.scale)
     if sets:
         write_data_sets(sets, request.out, read.command("table1", ()), request.scale, made.note)
     write_claims(documents, request.out, made.command("all", ()), made.note)
@@ -246,21 +250,23 @@ def _write(
     print(f"report in {page}")
 
 
-def _data_sets(request: Request, of: Scale, say: Callable[[str], None]) -> list[DataSet]:
-    """Table 1: every data set as this scale reads it."""
+def _data_sets(request: Request, of: Scale, say: Callable[[str], None]) -> dict[str, DataSet | None]:
+    """Table 1: every data set as this scale reads it; where its data are gone as it was read before, None if never."""
     shown = dict(of.data)
     for base in of.dogs.values():
         name = "Stanford Dogs" if base["data"] == "stanford-dogs" else "CIFAR-10 (figure 3)"
         shown[f"{name}, {base['side']} × {base['side']}"] = base
-    sets = []
+    before = {one.name: one for one in read_data_sets(request.out, request.scale)}
+    sets: dict[str, DataSet | None] = {}
     for name, base in shown.items():
         config = resolve([base, {"data_dir": request.data_dir}])
         try:
             splits = load(str(config.data), limit=config.limit, **config.data_options())
         except InputError as error:
             say(f"{name}: {error}")
+            sets[name] = before.get(name)
             continue
         rows, test = splits.train, splits.test
         length, tested = float(rows.lengths.mean()), 0 if test is None else len(test)
-        sets.append(DataSet(name, length, len(rows.classes), len(rows), tested))
+        sets[name] = DataSet(name, length, len(rows.classes), len(rows), tested)
     return sets
