@@ -493,7 +493,7 @@ def test_the_page_stands_alone_and_has_every_experiment(tmp_path: Path) -> None:
     found = {key: runs for one in experiments for key, runs in make_results(one).items()}
     sets = [DataSet("MNIST, 1,000 rows", 784.0, 10, 1000, 200)]
     documents = [document(one, found, f"backcast reproduce {one.name}") for one in experiments]
-    path = write_page(documents, tmp_path, "backcast reproduce all", sets)
+    path = write_page(documents, tmp_path, "backcast reproduce all", sets, "A copy, re-encoded.")
     page = path.read_text()
     assert path.name == "report.html" and list(path.parent.iterdir()) == [path]
     assert not re.search(r"""(src|href|url)\s*[=(]\s*["']?(http|//|file)""", page)
@@ -503,6 +503,7 @@ def test_the_page_stands_alone_and_has_every_experiment(tmp_path: Path) -> None:
     assert page.count('src="data:image/svg+xml;base64,') == len(experiments)
     assert "r &lt;beats&gt; p" in page and "Of 1 claims" in page and "loss |nan| at step 3" in page
     assert "<code>backcast reproduce table2</code>" in page
+    assert page.index("A copy, re-encoded.") < page.index('id="claims"')
     assert page.count("Scale small: not the paper&#39;s setting.") == 1 + len(experiments)
 
 

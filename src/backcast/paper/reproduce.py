@@ -246,7 +246,7 @@ def _write(
     if sets:
         write_data_sets(sets, request.out, read.command("table1", ()), request.scale, made.note)
     write_claims(documents, request.out, made.command("all", ()), made.note)
-    page = write_page(documents, request.out, made.command("all", ()), sets)
+    page = write_page(documents, request.out, made.command("all", ()), sets, made.note)
     print(f"report in {page}")
 
 
