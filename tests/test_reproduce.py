@@ -355,6 +355,10 @@ def test_a_line_that_was_cut_off_is_written_again(smoke: Path, tmp_path: Path) -
     assert read_results(path) == results[:1]
     append_result(path, results[1])
     assert read_results(path) == results[:2]
+    path.write_bytes(path.read_bytes().removesuffix(b"\n"))  # as some editors save it
+    assert read_results(path) == results[:2]
+    append_result(path, results[2])
+    assert read_results(path) == results[:3]
 
 
 def test_a_data_set_that_is_not_there_stops_its_rows_only(
@@ -598,6 +602,7 @@ def test_two_at_once_in_a_folder_and_a_folder_that_cannot_be_written(
         {"command": 5},
         {"train_rows": None},
         {"seconds_per_step": "fast"},
+        {"kept_bytes": "many"},
     ],
 )
 def test_a_result_of_another_form_is_damaged_and_one_that_says_more_is_not(
