@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -589,6 +590,18 @@ def test_two_at_once_in_a_folder_and_a_folder_that_cannot_be_written(
     assert "cannot be written" in capsys.readouterr().err
     assert main([*command("figure5", data, "--render"), "--out", str(tmp_path / "typo")]) == 2
     assert not (tmp_path / "typo").exists()
+
+
+def test_results_that_another_process_wrote_while_this_one_began_are_seen(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked_late(out: Path) -> AbstractContextManager[None]:
+        (out / RESULTS).write_text("")
+        return locked(out)
+
+    monkeypatch.setattr(reproduce_module, "locked", locked_late)
+    assert main([*command("figure5", data), "--out", str(tmp_path)]) == 2
+    assert "holds results already" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -40,14 +40,7 @@ def reproduce(request: Request, *, stop: Callable[[], bool], say: Callable[[str]
     run that had begun and the documents of what was done.
     """
     path = request.out / RESULTS
-    if request.render and not path.exists():
-        raise InputError(f"--out {request.out}: there is no {RESULTS} in it to make documents of")
-    if path.exists() and not (request.resume or request.render):
-        raise InputError(
-            f"--out {request.out}: holds results already; say --resume (or --render), or another folder"
-        )
-    results = read_results(path)
-    _require_scale(request, results)
+    results = _results_there(request)
     given = request.note
     if given is None:
         request = replace(request, note=last_note(results))
@@ -57,6 +50,7 @@ def reproduce(request: Request, *, stop: Callable[[], bool], say: Callable[[str]
     choose_device(request.device)
     sets: dict[str, DataSet | None] = {}
     with nullcontext() if request.render else locked(request.out):  # documents may be made while others run
+        results = _results_there(request)  # another process may have been here
         _say_foreign(request, results, say)
         try:
             if not request.render:
@@ -184,14 +178,26 @@ def _known(name: str) -> frozenset[str]:
     return frozenset().union(*(those for dogs in (True, False) for those in _checksums(name, dogs).values()))
 
 
-def _require_scale(request: Request, results: list[RunResult]) -> None:
-    """Raises InputError where the folder's results are of another scale: this one's documents would replace theirs."""
+def _results_there(request: Request) -> list[RunResult]:
+    """The folder's results. Raises InputError where they, or their absence, do not fit the request.
+
+    Those of another scale do not: this one's documents would replace theirs.
+    """
+    path = request.out / RESULTS
+    if request.render and not path.exists():
+        raise InputError(f"--out {request.out}: there is no {RESULTS} in it to make documents of")
+    if path.exists() and not (request.resume or request.render):
+        raise InputError(
+            f"--out {request.out}: holds results already; say --resume (or --render), or another folder"
+        )
+    results = read_results(path)
     there = {result.checksum for result in results}
     for other in SCALES:
         if other != request.scale and there & _known(other):
             raise InputError(
                 f"--scale {request.scale}: the results in {request.out} are of scale {other}; say --scale {other}, or another --out"
             )
+    return results
 
 
 def _say_foreign(request: Request, results: list[RunResult], say: Callable[[str], None]) -> None:
