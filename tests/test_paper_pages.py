@@ -13,9 +13,10 @@ from xml.dom import minidom
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from backcast.errors import InputError
-from backcast.paper import published
+from backcast.paper import figures, published
 from backcast.paper.captions import caption, warning
 from backcast.paper.csv_form import csv_text
 from backcast.paper.data_sets import DataSet, data_set_csv, data_set_table, read_data_sets
@@ -474,6 +475,20 @@ def test_a_figure_without_published_numbers_has_no_panel_of_the_paper(form: str)
     experiment = Experiment("extension", "Ours", "paper", given.form, "accuracy", "", given.rows, given.columns, cells)  # fmt: skip
     results = outcomes(experiment, make_results(experiment, seeds=1))
     assert b">paper" not in file_content(experiment_figure(experiment, results))
+
+
+def test_seconds_far_below_the_slowest_can_be_told_apart() -> None:
+    experiment, figure = make_experiment("against length"), Figure(layout="constrained")
+    times = dict(zip(experiment.rows, (0.01, 0.03, 0.05, 0.02, 1.0), strict=True))
+    results = {
+        cell.checksum: (replace(run(cell, 0, 0.5), seconds_per_step=times[cell.row]),)
+        for cell in experiment.cells
+    }
+    figures._against_length(figure, experiment, outcomes(experiment, results))
+    seconds = next(axes for axes in figure.axes if axes.get_ylabel() == "seconds of a training step")
+    heights = seconds.transData.transform([(100, times[row]) for row in experiment.rows])[:, 1]
+    apart = np.diff(np.sort(heights)) / seconds.bbox.height
+    assert apart.min() > 0.05
 
 
 def test_the_papers_half_of_a_shrunk_experiment_has_the_papers_own_names() -> None:
