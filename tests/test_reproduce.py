@@ -153,6 +153,18 @@ def test_an_ablation_differs_in_one_factor() -> None:
     assert alone.method == "lstm" and alone.epochs == whole["epochs"] + whole["pretrain_epochs"]
 
 
+def test_the_small_captions_say_what_the_cells_have() -> None:
+    by_name = {one.name: one for one in every_experiment("small")}
+    unfed, figure4 = by_name["extension-unfed"], by_name["figure4"]
+    mnist, cifar = (
+        cell.settings["segment_length"] for cell in unfed.cells[2:4] if cell.settings["anchors"] == 4
+    )
+    assert f"Four segments have {mnist} steps each on MNIST, {cifar} on CIFAR-10." in unfed.caption
+    cuts = {cell.settings["decoder_truncation"] for cell in figure4.cells if cell.row == "r-LSTM"}
+    assert cuts == {75} and "cut as often as the supervised gradient usually is" in figure4.caption
+    assert "decoder is cut every 300 steps" in by_name["extension-mnist"].caption
+
+
 def test_rows_that_share_phase_1_share_its_run() -> None:
     request = Request("figure4", "small", 2, (), False, False, Path("out"), None, "cpu", None, 16.0, None)
     of = scale("small", False)
