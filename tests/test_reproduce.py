@@ -351,6 +351,13 @@ def test_figure_3_is_about_what_its_own_finished_runs_read(
     assert not reproduce_module._with_dogs(request, [replace(result, status="finished")])
 
 
+def test_the_papers_scale_reads_no_pictures_to_see_whether_dogs_are_there() -> None:
+    request = Request("all", "paper", 1, (), False, False, Path("out"), None, "cpu", None, 16.0, None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reproduce_module, "load", lambda *args, **options: pytest.fail("they were read"))
+        assert not reproduce_module._with_dogs(request, [])
+
+
 def test_a_damaged_line_is_said_with_its_number(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -157,8 +157,8 @@ def _with_dogs(request: Request, results: list[RunResult]) -> bool:
         others = (those for name, those in by_name.items() if name != "figure3")
         if finished & by_name["figure3"].difference(*others):
             return dogs
-    if request.render or request.name not in ("table1", "figure3", "all"):
-        return False
+    if request.render or request.scale == "paper" or request.name not in ("table1", "figure3", "all"):
+        return False  # nothing depends on it
     try:
         load("stanford-dogs", data_dir=request.data_dir, side=10)
     except InputError:
