@@ -433,6 +433,13 @@ def test_a_row_that_does_not_fit_the_budget_is_infeasible(data: Path, tmp_path: 
     rows = ["--only", "LSTM, full BPTT", "--only", "r-LSTM"]
     assert main([*command("figure5", data, *rows, "--memory", "1e-6"), "--out", str(tmp_path)]) == 0
     assert sorted(line["status"] for line in lines_of(tmp_path)) == ["finished", "infeasible"]
+    assert (
+        main(
+            [*command("figure5", data, "--only", "p-LSTM", "--jobs", "2", "--resume"), "--out", str(tmp_path)]
+        )
+        == 0
+    )
+    assert lines_of(tmp_path)[-1]["jobs"] == 1, "it ran alone"
     assert "infeasible" in (tmp_path / "figure5.md").read_text()
 
 

@@ -69,7 +69,8 @@ def reproduce(request: Request, *, stop: Callable[[], bool], say: Callable[[str]
                         append_result(path, RunResult(place.cell.checksum, seed, "no data", reason))
                 there = [place for place in wanted if place.cell.checksum not in absent]
                 jobs, threads = _workers(request)
-                _run(request, tasks(request, of, there, done, jobs), sizes, jobs, threads, stop)
+                at_once = min(jobs, sum(place.cell.checksum not in absent for place, _ in todo))
+                _run(request, tasks(request, of, there, done, at_once), sizes, jobs, threads, stop)
                 if request.name in ("table1", "all"):
                     sets = _data_sets(request, of, say)
         finally:
