@@ -13,9 +13,10 @@ from xml.dom import minidom
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from backcast.errors import InputError
-from backcast.paper import published
+from backcast.paper import figures, published
 from backcast.paper.captions import caption, warning
 from backcast.paper.claims import all_claims, write_claims
 from backcast.paper.claims_figure import LOOKS, PAPER
@@ -478,6 +479,20 @@ def test_a_figure_without_published_numbers_has_no_panel_of_the_paper(form: str)
     assert b">paper" not in file_content(experiment_figure(experiment, results))
 
 
+def test_seconds_far_below_the_slowest_can_be_told_apart() -> None:
+    experiment, figure = make_experiment("against length"), Figure(layout="constrained")
+    times = dict(zip(experiment.rows, (0.01, 0.03, 0.05, 0.02, 1.0), strict=True))
+    results = {
+        cell.checksum: (replace(run(cell, 0, 0.5), seconds_per_step=times[cell.row]),)
+        for cell in experiment.cells
+    }
+    figures._against_length(figure, experiment, outcomes(experiment, results))
+    seconds = next(axes for axes in figure.axes if axes.get_ylabel() == "seconds of a training step")
+    heights = seconds.transData.transform([(100, times[row]) for row in experiment.rows])[:, 1]
+    apart = np.diff(np.sort(heights)) / seconds.bbox.height
+    assert apart.min() > 0.05
+
+
 def test_the_papers_half_of_a_shrunk_experiment_has_the_papers_own_names() -> None:
     shrunk = scale("small", dogs_are_there=False)
     figure4, figure3 = (EXPERIMENTS[name](shrunk) for name in ("figure4", "figure3"))
@@ -495,7 +510,9 @@ def test_the_page_stands_alone_and_has_every_experiment(tmp_path: Path) -> None:
     found = {key: runs for one in experiments for key, runs in make_results(one).items()}
     sets = [DataSet("MNIST, 1,000 rows", 784.0, 10, 1000, 200)]
     documents = [document(one, found, f"backcast reproduce {one.name}") for one in experiments]
-    path = write_page(documents, all_claims(documents), tmp_path, "backcast reproduce all", sets)
+    path = write_page(
+        documents, all_claims(documents), tmp_path, "backcast reproduce all", sets, "A copy, re-encoded."
+    )
     page = path.read_text()
     assert path.name == "report.html" and list(path.parent.iterdir()) == [path]
     assert not re.search(r"""(src|href|url)\s*[=(]\s*["']?(http|//|file)""", page)
@@ -505,6 +522,7 @@ def test_the_page_stands_alone_and_has_every_experiment(tmp_path: Path) -> None:
     assert page.count('src="data:image/svg+xml;base64,') == len(experiments) + 1  # of the claims
     assert "r &lt;beats&gt; p" in page and "Of 1 claims" in page and "loss |nan| at step 3" in page
     assert "<code>backcast reproduce table2</code>" in page
+    assert page.index("A copy, re-encoded.") < page.index('id="claims"')
     assert page.count("Scale small: not the paper&#39;s setting.") == 1 + len(experiments)
 
 
@@ -575,7 +593,8 @@ def test_the_data_sets_stand_beside_the_papers(tmp_path: Path) -> None:
     assert (first["paper_training_examples"], last["paper_training_examples"]) == ("150000", "")
     assert first["scale"] == "small"
     write_data_sets(sets, tmp_path, "backcast reproduce table1", "small", "A copy, re-encoded.")
-    assert read_data_sets(tmp_path) == sets and read_data_sets(tmp_path / "none") == []
+    assert read_data_sets(tmp_path, "small") == sets and read_data_sets(tmp_path / "none", "small") == []
+    assert read_data_sets(tmp_path, "paper") == [], "another scale reads other rows"
     text = (tmp_path / "table1.md").read_text()
     assert "| ours | 60.5 | 2 | 10 | 5 |" in text and "A copy, re-encoded." in text
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ from backcast.paper.results_file import RESULTS, append_result, read_results
 from backcast.paper.scales import SCALES, scale
 from backcast.run import locked
 from backcast.side_by_side import Task, side_by_side
+from backcast.step_memory import kept_for_backward
 from backcast.trainer import Interrupted
 from test_data import write_pictures, write_zhang
 
@@ -143,6 +145,18 @@ def test_an_ablation_differs_in_one_factor() -> None:
         assert len(differing) == 1, cell.row
     alone = resolve([figure6.cells[1].settings])
     assert alone.method == "lstm" and alone.epochs == whole["epochs"] + whole["pretrain_epochs"]
+
+
+def test_the_small_captions_say_what_the_cells_have() -> None:
+    by_name = {one.name: one for one in every_experiment("small")}
+    unfed, figure4 = by_name["extension-unfed"], by_name["figure4"]
+    mnist, cifar = (
+        cell.settings["segment_length"] for cell in unfed.cells[2:4] if cell.settings["anchors"] == 4
+    )
+    assert f"Four segments have {mnist} steps each on MNIST, {cifar} on CIFAR-10." in unfed.caption
+    cuts = {cell.settings["decoder_truncation"] for cell in figure4.cells if cell.row == "r-LSTM"}
+    assert cuts == {75} and "cut as often as the supervised gradient usually is" in figure4.caption
+    assert "decoder is cut every 300 steps" in by_name["extension-mnist"].caption
 
 
 def test_rows_that_share_phase_1_share_its_run() -> None:
@@ -331,6 +345,13 @@ def test_figure_3_is_about_what_its_own_finished_runs_read(
     assert not reproduce_module._with_dogs(request, [replace(result, status="finished")])
 
 
+def test_the_papers_scale_reads_no_pictures_to_see_whether_dogs_are_there() -> None:
+    request = Request("all", "paper", 1, (), False, False, Path("out"), None, "cpu", None, 16.0, None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reproduce_module, "load", lambda *args, **options: pytest.fail("they were read"))
+        assert not reproduce_module._with_dogs(request, [])
+
+
 def test_a_damaged_line_is_said_with_its_number(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -348,6 +369,10 @@ def test_a_line_that_was_cut_off_is_written_again(smoke: Path, tmp_path: Path) -
     assert read_results(path) == results[:1]
     append_result(path, results[1])
     assert read_results(path) == results[:2]
+    path.write_bytes(path.read_bytes().removesuffix(b"\n"))  # as some editors save it
+    assert read_results(path) == results[:2]
+    append_result(path, results[2])
+    assert read_results(path) == results[:3]
 
 
 def test_a_data_set_that_is_not_there_stops_its_rows_only(
@@ -372,6 +397,21 @@ def test_results_stay_where_their_data_are_gone(smoke: Path, tmp_path: Path) -> 
     assert "no data" not in (out / "table5.md").read_text()
 
 
+def test_table_1_keeps_what_it_says_of_data_that_are_gone_and_a_set_that_never_was_counts_as_missing(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(data, tmp_path / "data", ignore=shutil.ignore_patterns("dbpedia"))
+    out = ["--out", str(tmp_path / "out")]
+    assert main([*command("table1", tmp_path / "data"), *out]) == 1
+    assert "DBpedia: " in capsys.readouterr().err
+    assert main([*command("table1", data), *out]) == 0
+    before = (tmp_path / "out" / "table1.csv").read_text()
+    assert "DBpedia" in before
+    assert main([*command("table1", tmp_path / "nowhere"), *out]) == 0
+    assert (tmp_path / "out" / "table1.csv").read_text() == before
+    assert "Data sets" in (tmp_path / "out" / "report.html").read_text()
+
+
 def test_a_document_has_all_seeds_that_there_are(smoke: Path, data: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
@@ -387,7 +427,25 @@ def test_a_row_that_does_not_fit_the_budget_is_infeasible(data: Path, tmp_path: 
     rows = ["--only", "LSTM, full BPTT", "--only", "r-LSTM"]
     assert main([*command("figure5", data, *rows, "--memory", "1e-6"), "--out", str(tmp_path)]) == 0
     assert sorted(line["status"] for line in lines_of(tmp_path)) == ["finished", "infeasible"]
+    assert (
+        main(
+            [*command("figure5", data, "--only", "p-LSTM", "--jobs", "2", "--resume"), "--out", str(tmp_path)]
+        )
+        == 0
+    )
+    assert lines_of(tmp_path)[-1]["jobs"] == 1, "it ran alone"
     assert "infeasible" in (tmp_path / "figure5.md").read_text()
+
+
+def test_the_budget_counts_the_phase_that_keeps_most(data: Path) -> None:
+    cells = {cell.row: cell for cell in EXPERIMENTS["table4"](scale("smoke", False)).cells}
+
+    def kept(row: str) -> int:
+        return kept_for_backward(resolve([cells[row].settings, {"data_dir": str(data), "device": "cpu"}]), 1)
+
+    assert kept("SA-LSTM, full BPTT") > 1.5 * kept("LSTM, full BPTT"), (
+        "reads a row twice when it is pretrained"
+    )
 
 
 def test_it_is_stopped_and_gone_on_with(data: Path, tmp_path: Path) -> None:
@@ -554,6 +612,18 @@ def test_two_at_once_in_a_folder_and_a_folder_that_cannot_be_written(
     assert not (tmp_path / "typo").exists()
 
 
+def test_results_that_another_process_wrote_while_this_one_began_are_seen(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked_late(out: Path) -> AbstractContextManager[None]:
+        (out / RESULTS).write_text("")
+        return locked(out)
+
+    monkeypatch.setattr(reproduce_module, "locked", locked_late)
+    assert main([*command("figure5", data), "--out", str(tmp_path)]) == 2
+    assert "holds results already" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -565,6 +635,7 @@ def test_two_at_once_in_a_folder_and_a_folder_that_cannot_be_written(
         {"command": 5},
         {"train_rows": None},
         {"seconds_per_step": "fast"},
+        {"kept_bytes": "many"},
     ],
 )
 def test_a_result_of_another_form_is_damaged_and_one_that_says_more_is_not(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from backcast.activations import activation_bytes
@@ -12,7 +14,7 @@ from backcast.prepared import prepare
 
 
 def kept_for_backward(config: Config, count: int) -> int:
-    """The `activation_bytes` of a step of the last phase on the `count` longest training rows, or on all.
+    """The most `activation_bytes` of a step of any phase on the `count` longest training rows, or on all.
 
     Raises InputError.
     """
@@ -21,6 +23,9 @@ def kept_for_backward(config: Config, count: int) -> int:
     device = choose_device(config.device)
     trainer = build_trainer(config, network, prepared.preprocessing, prepared.train, None, device)
     longest = np.argsort(-prepared.train.lengths, kind="stable")[:count]
-    return activation_bytes(
-        lambda: trainer.step_terms(trainer.phases[-1], longest, Draw(config.seed, 0, 0)), network.parameters()
+    return max(
+        activation_bytes(
+            partial(trainer.step_terms, phase, longest, Draw(config.seed, 0, 0)), network.parameters()
+        )
+        for phase in trainer.phases
     )

@@ -60,8 +60,8 @@ def data_set_csv(sets: Sequence[DataSet], scale: str) -> str:
     return text.getvalue()
 
 
-def read_data_sets(folder: Path) -> list[DataSet]:
-    """What `table1.csv` in the folder says; nothing where there is none, or it cannot be read."""
+def read_data_sets(folder: Path, scale: str) -> list[DataSet]:
+    """What `table1.csv` in the folder says of this scale; nothing where there is none, or it cannot be read."""
     try:
         lines = list(csv.DictReader(io.StringIO((folder / "table1.csv").read_text(encoding="utf-8"))))
         return [
@@ -73,6 +73,7 @@ def read_data_sets(folder: Path) -> list[DataSet]:
                 int(line["test_rows"]),
             )
             for line in lines
+            if line["scale"] == scale
         ]
     except (OSError, ValueError, KeyError, TypeError):
         return []

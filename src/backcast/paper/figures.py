@@ -6,6 +6,7 @@ import base64
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 from backcast.paper.experiment import Experiment, of_paper
 from backcast.paper.marks import (
@@ -131,17 +132,26 @@ def _curves(figure: Figure, experiment: Experiment, found: Outcomes) -> None:
 
 
 def _against_length(figure: Figure, experiment: Experiment, found: Outcomes) -> None:
-    """Accuracy above, seconds of a training step below, against the length; a cross where no run finished."""
+    """Accuracy above, seconds of a training step below, against the length; a cross where no run finished.
+
+    Seconds are logarithmic, as one method takes many times as long as another, and without intervals, which reach below zero.
+    """
     has_paper = any(outcome.published for outcome in found.values())
     (accuracy, *paper_accuracy), (seconds, *paper_seconds) = figure.subplots(
         2, 1 + has_paper, squeeze=False, sharex="col"
     )
+    for axes in (seconds, *paper_seconds):
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_locator(NullLocator())
     for number, row in enumerate(experiment.rows):
         look = colour(number), mark(number)
         line = outcomes_of(experiment, found, row)
         placed = [(one.cell.x, one) for one in line if one.cell.x]
-        draw_points(accuracy, [(x, one.values) for x, one in placed], *look)
-        draw_points(seconds, [(x, one.seconds) for x, one in placed], *look)
+        apart = 1.02 ** (number - (len(experiment.rows) - 1) / 2)  # so that no interval hides another
+        draw_points(accuracy, [(x * apart, one.values) for x, one in placed], *look)
+        draw_points(seconds, [(x, one.seconds) for x, one in placed], *look, intervals=False)
         for x in [x for x, one in placed if one.failures and not one.values]:
             accuracy.annotate(
                 "×", (x, 0), (0, 4 + 7 * number), xycoords=("data", "axes fraction"), textcoords="offset points",
@@ -160,7 +170,7 @@ def _against_length(figure: Figure, experiment: Experiment, found: Outcomes) -> 
         axes.set_title("paper (~, read off)")
     for axes in paper_seconds:
         _length_axis(axes, list(LENGTHS.values()))
-    for axes in (accuracy, seconds, *paper_accuracy, *paper_seconds):
+    for axes in (accuracy, *paper_accuracy):
         axes.set_ylim(bottom=0)
     for axes in (accuracy, seconds):
         say_nothing(axes, experiment, found, "y")

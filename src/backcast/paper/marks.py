@@ -31,7 +31,13 @@ def mark(at: int) -> str:
     return MARKS[at % len(MARKS)]
 
 
-def draw_points(axes: Axes, points: Sequence[tuple[float, dict[int, float]]], colour: str, mark: str) -> None:
+def draw_points(
+    axes: Axes,
+    points: Sequence[tuple[float, dict[int, float]]],
+    colour: str,
+    mark: str,
+    intervals: bool = True,
+) -> None:
     """Means joined by a line, their intervals, every seed a small dot."""
     measured = [(x, values, found) for x, values in points if (found := spread(values))]
     means = [found.mean for *_, found in measured]
@@ -39,7 +45,7 @@ def draw_points(axes: Axes, points: Sequence[tuple[float, dict[int, float]]], co
     for x, values, found in measured:
         if len(values) > 1:
             axes.plot([x] * len(values), list(values.values()), ".", color=colour, ms=3, alpha=0.7)
-        if found.low is not None and found.high is not None:
+        if intervals and found.low is not None and found.high is not None:
             axes.vlines(x, found.low, found.high, color=colour, lw=1.0)
 
 

@@ -21,16 +21,19 @@ def write_page(
     folder: Path,
     command: str,
     data_sets: Sequence[DataSet] = (),
+    note: str | None = None,
 ) -> Path:
     """`report.html` in the folder; returns its path. Raises InputError where it cannot be written.
 
     command   that makes the page
+    note      one more sentence above all numbers
     """
     page = render(
         "backcast.paper",
         "page.html.j2",
         title="Longer-term dependencies with auxiliary losses: the paper's experiments, and ours",
         warnings=list(dict.fromkeys(one.warning for one in documents)),
+        note=note,
         data_sets=data_set_table(data_sets) if data_sets else None,
         documents=documents,
         claims=claims,

@@ -35,20 +35,13 @@ MOST_JOBS = 8
 
 
 def reproduce(request: Request, *, stop: Callable[[], bool], say: Callable[[str], None]) -> int:
-    """Runs what is missing into `request.out` and writes the documents; returns how many of these failed.
+    """Runs what is missing into `request.out` and writes the documents; returns how many runs and data sets are missing.
 
     Raises InputError, before anything is run; RunError; Interrupted when `stop` says so, leaving a checkpoint of every
     run that had begun and the documents of what was done.
     """
     path = request.out / RESULTS
-    if request.render and not path.exists():
-        raise InputError(f"--out {request.out}: there is no {RESULTS} in it to make documents of")
-    if path.exists() and not (request.resume or request.render):
-        raise InputError(
-            f"--out {request.out}: holds results already; say --resume (or --render), or another folder"
-        )
-    results = read_results(path)
-    _require_scale(request, results)
+    results = _results_there(request)
     given = request.note
     if given is None:
         request = replace(request, note=last_note(results))
@@ -56,7 +49,9 @@ def reproduce(request: Request, *, stop: Callable[[], bool], say: Callable[[str]
     experiments = [] if request.name == "table1" else choose(request.name, of)
     wanted = places(request, experiments)
     choose_device(request.device)
+    sets: dict[str, DataSet | None] = {}
     with nullcontext() if request.render else locked(request.out):  # documents may be made while others run
+        results = _results_there(request)  # another process may have been here
         _say_foreign(request, results, say)
         try:
             if not request.render:
@@ -75,14 +70,18 @@ def reproduce(request: Request, *, stop: Callable[[], bool], say: Callable[[str]
                         append_result(path, RunResult(place.cell.checksum, seed, "no data", reason))
                 there = [place for place in wanted if place.cell.checksum not in absent]
                 jobs, threads = _workers(request)
-                _run(request, tasks(request, of, there, done, jobs), sizes, jobs, threads, stop)
+                at_once = min(jobs, sum(place.cell.checksum not in absent for place, _ in todo))
+                _run(request, tasks(request, of, there, done, at_once), sizes, jobs, threads, stop)
+                if request.name in ("table1", "all"):
+                    sets = _data_sets(request, of, say)
         finally:
             results = read_results(path)
-            _write(request, of, experiments, results, given, say)
+            _write(request, of, experiments, results, given, [one for one in sets.values() if one])
     if request.render:
         return 0
     measured = {(one.checksum, one.seed) for one in results if one.status in ("finished", "infeasible")}
-    return len({(place.cell.checksum, seed) for place in wanted for seed in range(request.seeds)} - measured)
+    asked = {(place.cell.checksum, seed) for place in wanted for seed in range(request.seeds)}
+    return len(asked - measured) + list(sets.values()).count(None)
 
 
 def _run(
@@ -160,8 +159,8 @@ def _with_dogs(request: Request, results: list[RunResult]) -> bool:
         others = (those for name, those in by_name.items() if name != "figure3")
         if finished & by_name["figure3"].difference(*others):
             return dogs
-    if request.render or request.name not in ("table1", "figure3", "all"):
-        return False
+    if request.render or request.scale == "paper" or request.name not in ("table1", "figure3", "all"):
+        return False  # nothing depends on it
     try:
         load("stanford-dogs", data_dir=request.data_dir, side=10)
     except InputError:
@@ -181,14 +180,26 @@ def _known(name: str) -> frozenset[str]:
     return frozenset().union(*(those for dogs in (True, False) for those in _checksums(name, dogs).values()))
 
 
-def _require_scale(request: Request, results: list[RunResult]) -> None:
-    """Raises InputError where the folder's results are of another scale: this one's documents would replace theirs."""
+def _results_there(request: Request) -> list[RunResult]:
+    """The folder's results. Raises InputError where they, or their absence, do not fit the request.
+
+    Those of another scale do not: this one's documents would replace theirs.
+    """
+    path = request.out / RESULTS
+    if request.render and not path.exists():
+        raise InputError(f"--out {request.out}: there is no {RESULTS} in it to make documents of")
+    if path.exists() and not (request.resume or request.render):
+        raise InputError(
+            f"--out {request.out}: holds results already; say --resume (or --render), or another folder"
+        )
+    results = read_results(path)
     there = {result.checksum for result in results}
     for other in SCALES:
         if other != request.scale and there & _known(other):
             raise InputError(
                 f"--scale {request.scale}: the results in {request.out} are of scale {other}; say --scale {other}, or another --out"
             )
+    return results
 
 
 def _say_foreign(request: Request, results: list[RunResult], say: Callable[[str], None]) -> None:
@@ -209,11 +220,12 @@ def _write(
     experiments: list[Experiment],
     results: list[RunResult],
     note: str | None,
-    say: Callable[[str], None],
+    sets: list[DataSet],
 ) -> None:
     """Rewrites all documents of the folder, and writes those of the experiments asked for: they share runs.
 
     note   of the experiments asked for, in place of those that their runs were made with
+    sets   as they were read now; empty: those of the folder
     """
     names = {experiment.name for experiment in experiments}
     shown = [
@@ -237,32 +249,33 @@ def _write(
     for one in documents:
         write_experiment(one, request.out)
     made = as_made(request, results, joined(notes) or "")
-    sets, read = read_data_sets(request.out), made
-    if request.name in ("table1", "all") and not request.render:
-        sets, read = _data_sets(request, of, say), replace(request, note=made.note)
+    read = replace(request, note=made.note) if sets else made
+    sets = sets or read_data_sets(request.out, request.scale)
     if sets:
         write_data_sets(sets, request.out, read.command("table1", ()), request.scale, made.note)
     claims, warnings = all_claims(documents), [one.warning for one in documents]
     write_claims(claims, warnings, request.out, made.command("all", ()), made.note)
-    page = write_page(documents, claims, request.out, made.command("all", ()), sets)
+    page = write_page(documents, claims, request.out, made.command("all", ()), sets, made.note)
     print(f"report in {page}")
 
 
-def _data_sets(request: Request, of: Scale, say: Callable[[str], None]) -> list[DataSet]:
-    """Table 1: every data set as this scale reads it."""
+def _data_sets(request: Request, of: Scale, say: Callable[[str], None]) -> dict[str, DataSet | None]:
+    """Table 1: every data set as this scale reads it; where its data are gone as it was read before, None if never."""
     shown = dict(of.data)
     for base in of.dogs.values():
         name = "Stanford Dogs" if base["data"] == "stanford-dogs" else "CIFAR-10 (figure 3)"
         shown[f"{name}, {base['side']} × {base['side']}"] = base
-    sets = []
+    before = {one.name: one for one in read_data_sets(request.out, request.scale)}
+    sets: dict[str, DataSet | None] = {}
     for name, base in shown.items():
         config = resolve([base, {"data_dir": request.data_dir}])
         try:
             splits = load(str(config.data), limit=config.limit, **config.data_options())
         except InputError as error:
             say(f"{name}: {error}")
+            sets[name] = before.get(name)
             continue
         rows, test = splits.train, splits.test
         length, tested = float(rows.lengths.mean()), 0 if test is None else len(test)
-        sets.append(DataSet(name, length, len(rows.classes), len(rows), tested))
+        sets[name] = DataSet(name, length, len(rows.classes), len(rows), tested)
     return sets

@@ -18,6 +18,7 @@ WRITTEN_AS = (
         for name in ("checksum", "reason", "device", "command", "data_sha256", "test_sha256")
     ),
     *((name, int, "whole number") for name in ("seed", "test_rows", "train_rows", "parameters", "jobs")),
+    ("kept_bytes", int | None, "whole number"),
     ("seconds", float | int, "number"),
     ("seconds_per_step", float | int | None, "number"),
 )
@@ -27,13 +28,13 @@ WRITTEN_AS = (
 def read_results(path: Path) -> list[RunResult]:
     """The last line of each configuration and seed; none where there is no file. Raises InputError."""
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")[:-1]  # an unfinished last line was being written
+        *lines, last = path.read_text(encoding="utf-8").split("\n")
     except (FileNotFoundError, NotADirectoryError):
         return []
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read: {error}") from None
     results: dict[tuple[str, int], RunResult] = {}
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate([*lines, last] if _is_whole(last) else lines, 1):
         try:
             result = _from_json(json.loads(line))
         except (ValueError, TypeError, KeyError) as error:
@@ -51,10 +52,23 @@ def append_result(path: Path, result: RunResult) -> None:
     try:
         with path.open("ab+") as file:
             file.seek(0)
-            file.truncate(file.read().rfind(b"\n") + 1)
+            there, end, last = file.read().rpartition(b"\n")
+            if _is_whole(last):
+                line = f"\n{line}"
+            else:
+                file.truncate(len(there + end))
             file.write(line.encode())
     except OSError as error:
         raise RunError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def _is_whole(last: str | bytes) -> bool:
+    """Does the file's last line, behind which no newline stands, only lack that? One that was cut off lacks its end."""
+    try:
+        json.loads(last)
+    except ValueError:
+        return False
+    return True
 
 
 def find(results: Iterable[RunResult], cells: Iterable[Cell]) -> Found:
