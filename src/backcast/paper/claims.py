@@ -30,6 +30,11 @@ class Claims:
     groups: list[tuple[Experiment, list[Verdict]]]
     figure: str | None
 
+    @property
+    def alt(self) -> str:
+        """The figure in words."""
+        return f"{self.title}: our differences with their intervals, the paper's beside them"
+
 
 def all_claims(documents: Sequence[Document]) -> list[Claims]:
     """The paper's claims, then our questions; without one of the two where there are none."""
@@ -56,9 +61,7 @@ def write_claims(
         parts.append(f"## {part.title}")
         if part.figure:
             write_into(folder, f"{part.name}.svg", file_content(part.figure))
-            parts.append(
-                f"![{part.title}: our differences with their intervals, the paper's beside them]({part.name}.svg)"
-            )
+            parts.append(f"![{part.alt}]({part.name}.svg)")
         lines = ["| | the paper | ours | |", "|---|---:|---:|---|"]
         for experiment, answered in part.groups:
             lines.append(f"| **[{experiment.title}]({experiment.name}.md)** | | | |")

@@ -19,7 +19,7 @@ from backcast.report.figures import svg
 LINE = 0.17  # inches
 NAME_WIDTH = 62  # characters in a line of a claim
 LINEAR = 5  # points from zero within which the axis is linear; it is logarithmic beyond, for 1 and 85 in one picture
-MOST = 110
+MOST = 110  # no difference exceeds 100 points; the intervals of two seeds may
 TICKS = (-50, -20, -10, -5, -2, 0, 2, 5, 10, 20, 50)
 LOOKS: dict[Answer, dict[str, Any]] = {
     "agrees": {"color": "#1f7a4d", "marker": "o"},
@@ -86,7 +86,6 @@ def _draw(figure: Figure, lines: Sequence[Line], height: float, title: str) -> N
 def _points_axis(axes: Axes) -> None:
     axes.set_xscale("symlog", linthresh=LINEAR, linscale=0.7)
     low, high = axes.get_xlim()
-    # No difference exceeds 100 points; the intervals of two seeds may.
     low, high = max(min(1.2 * low, -LINEAR), -MOST), min(max(1.2 * high, LINEAR), MOST)
     axes.set_xlim(low, high)
     axes.xaxis.set_minor_locator(NullLocator())
