@@ -181,6 +181,26 @@ def test_with_few_labels_all_methods_have_as_many_updates_of_phase_2() -> None:
         assert not config.joint or config.method == "lstm"
 
 
+def test_without_phase_1_there_are_as_many_epochs_and_the_other_cells_are_those_of_the_tables() -> None:
+    of = scale("small", False)
+    cells = EXPERIMENTS["extension-pretraining"](of).cells
+    of_column: dict[str, set[int]] = {}
+    for cell in cells:
+        config = resolve([cell.settings])
+        first = config.pretrain_epochs if config.method != "lstm" else 0
+        of_column.setdefault(cell.column, set()).add(config.epochs + first)
+        assert config.joint == ("labels" not in cell.row), cell.row
+        assert (first > 0) == ("phase 1" in cell.row), cell.row
+    assert of_column == {
+        "pMNIST": {10}, "CIFAR-10": {10}, "DBpedia, 20×15": {20}, "DBpedia, 1×300": {20},
+    }  # fmt: skip
+    tables = {cell.checksum for name in ("table2", "table4") for cell in EXPERIMENTS[name](of).cells}
+    assert {cell.row for cell in cells if cell.checksum in tables} == {
+        "LSTM, truncated", *(f"{name}: phase 1, then {phase}" for name in ("r-LSTM", "p-LSTM") for phase in ("joint", "labels")),
+    }  # fmt: skip
+    assert sum(cell.checksum in tables for cell in cells) == 4 + 4 + 3  # alone, pictures, text
+
+
 def test_ours_on_mnist_start_without_a_bias_whatever_their_row() -> None:
     of = scale("small", False)
     for name in ("truncation", "segments", "ablation", "both", "cue", "unfed"):

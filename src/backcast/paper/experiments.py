@@ -226,6 +226,7 @@ EXPERIMENTS: Mapping[str, Callable[[Scale], Experiment]] = {
     "extension-gru": extensions.gru,
     "extension-labels": extensions.labels,
     "extension-forget-gate": extensions.forget_gate,
+    "extension-pretraining": extensions.pretraining,
 }
 
 

@@ -179,6 +179,52 @@ def labels(scale: Scale) -> Experiment:
     return experiment(scale, "extension-labels", title, tuple(rows), tuple(shares), cells, claims)
 
 
+def pretraining(scale: Scale) -> Experiment:
+    """What phase 1 brings or costs: joint training after it, labels alone after it, and joint training without it.
+
+    What phase 1 has takes updates with labels away. On text, n × l is what table 4 has for each method, crossed: there
+    the paper's best method, p-LSTM, is far behind.
+    """
+    text = scale.data["DBpedia"]
+    n, length = text["anchors"], text["segment_length"]
+    one = {**text, "anchors": 1, "segment_length": n * length}
+    cut: Settings = {"aux_truncation": text["truncation"]}  # as in table 4
+    bases: dict[str, tuple[Settings, Settings]] = {
+        **{data: (scale.data[data], R) for data in ("pMNIST", "CIFAR-10")},
+        f"DBpedia, {n}×{length}": (text, R),
+        f"DBpedia, 1×{n * length}": (one, {**R, **cut}),
+    }
+    alone = "LSTM, truncated"
+    cells = []
+    for column, (base, r) in bases.items():
+        phases: dict[str, Settings] = {
+            "phase 1, then labels": {"joint": False},
+            "phase 1, then joint": {"joint": True},
+            "joint at once": {
+                "joint": True,
+                "pretrain_epochs": 0,
+                "epochs": base["pretrain_epochs"] + base["epochs"],
+            },
+        }
+        cells.append(Cell(alone, column, run_settings(scale, base, LSTM)))
+        cells += [
+            Cell(f"{name}: {phase}", column, run_settings(scale, base, method, change))
+            for name, method in (("r-LSTM", r), ("p-LSTM", P))
+            for phase, change in phases.items()
+        ]
+    claims = []
+    for name in ("r-LSTM", "p-LSTM"):
+        at_once, after = f"{name}: joint at once", f"{name}: phase 1, then joint"
+        for column in bases:
+            claims += [
+                Claim(f"{name}, joint at once, beats an LSTM on {column}", (at_once, column), (alone, column), ours=True),
+                Claim(f"{name} is better joint at once than after phase 1 on {column}", (at_once, column), (after, column), ours=True),
+            ]  # fmt: skip
+    title = "Phase 1 left out, or phase 2 on labels alone, truncated"
+    rows = tuple(dict.fromkeys(cell.row for cell in cells))
+    return experiment(scale, "extension-pretraining", title, rows, tuple(bases), cells, claims)
+
+
 def _ours(
     scale: Scale,
     name: str,

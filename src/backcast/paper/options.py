@@ -31,6 +31,7 @@ NAMES = {
     "extension-gru": "ours: a gated recurrent unit in the LSTM's place",
     "extension-labels": "ours: labels for 1, 10 and 100 % of the rows",
     "extension-forget-gate": "ours: table 2 with the forget gates' bias at 0, 1 and 3 at first",
+    "extension-pretraining": "ours: phase 1 left out, or phase 2 on labels alone",
 }
 
 

@@ -215,6 +215,10 @@ def _small(dogs_are_there: bool) -> Scale:
                 f"{shrunk} 64 cells, batches of 32. r-LSTM and p-LSTM are pretrained on all rows, without labels, for 2 epochs; then all "
                 "methods are trained on the labelled rows only, for 2,500 updates however many there are. Scheduled sampling has come down to a chance of 0.14 by the end of pretraining. Learning rates not halved."
             ),
+            "extension-pretraining": (
+                f"pMNIST at its {length} {shrunk} 5,000 training rows of DBpedia, truncation 100, 20 epochs, 5 of them phase 1 where there is one. {common} "
+                "So all cells have as many epochs, and those with a phase 1 fewer updates with labels."
+            ),
             OTHERS: f"{shrunk} {common}",
         },
     )  # fmt: skip
