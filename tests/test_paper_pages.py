@@ -586,6 +586,11 @@ def test_the_data_sets_stand_beside_the_papers(tmp_path: Path) -> None:
         DataSet("Stanford Dogs, side 48", 2304.0, 120, 12_000, 8_580),
         DataSet("ours", 60.55, 2, 10, 5),
     ]
+    instead = [
+        line.name
+        for line in data_set_table([DataSet("CIFAR-10 (figure 3), 10 × 10", 100.0, 10, 40, 5)]).lines
+    ]
+    assert instead == ["Stanford Dogs (paper)", "CIFAR-10 (figure 3), 10 × 10, in place of Stanford Dogs"]
     lines = [(line.name, line.cells) for line in data_set_table(sets).lines]
     assert lines[0] == ("Stanford Dogs (paper)", ("1,600 – 16,384", "120", "150,000", "–"))
     assert [name for name, _ in lines[1:]] == [one.name for one in sets]

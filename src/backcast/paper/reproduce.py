@@ -17,7 +17,7 @@ from backcast.data.sources import load
 from backcast.errors import InputError
 from backcast.machine import cores
 from backcast.paper.claims import all_claims, write_claims
-from backcast.paper.data_sets import DataSet, read_data_sets
+from backcast.paper.data_sets import IN_PLACE_OF_DOGS, DataSet, read_data_sets
 from backcast.paper.documents import document, write_data_sets, write_experiment
 from backcast.paper.experiment import Experiment, RunResult
 from backcast.paper.experiments import EXPERIMENTS, choose
@@ -263,7 +263,7 @@ def _data_sets(request: Request, of: Scale, say: Callable[[str], None]) -> dict[
     """Table 1: every data set as this scale reads it; where its data are gone as it was read before, None if never."""
     shown = dict(of.data)
     for base in of.dogs.values():
-        name = "Stanford Dogs" if base["data"] == "stanford-dogs" else "CIFAR-10 (figure 3)"
+        name = "Stanford Dogs" if base["data"] == "stanford-dogs" else IN_PLACE_OF_DOGS
         shown[f"{name}, {base['side']} × {base['side']}"] = base
     before = {one.name: one for one in read_data_sets(request.out, request.scale)}
     sets: dict[str, DataSet | None] = {}

@@ -206,7 +206,8 @@ def _small(dogs_are_there: bool) -> Scale:
             "extension-mnist": (
                 "The paper's settings on all 60,000 images (128 cells, batches of 128) except for the number of epochs: 1 of pretraining and "
                 "5 joint ones instead of 100 and 1,000, and 6 for the LSTM; learning rates not halved; r-LSTM's decoder is cut every 300 steps; scheduled sampling stops feeding the truth after 655 steps, the share of training that the paper has on CIFAR-10. "
-                "The forget gates' bias at first is 0 or 1; the paper does not state its own."
+                "The forget gates' bias at first is 0 or 1; the paper does not state its own. Where one seed begins to learn and others do not, "
+                "mean and curve have values that no seed has."
             ),
             "figure6": f"{shrunk} {common} {fewer_epochs}",
             **dict.fromkeys(("extension-truncation", "extension-segments"), f"{real_mnist} {common}"),

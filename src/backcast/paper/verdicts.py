@@ -79,8 +79,12 @@ def counts(all_verdicts: Sequence[Verdict]) -> str:
     if not sentences:
         return "None of these experiments is about a claim."
     once = "Two about the same runs count once."
-    chance = "Each is a 95 % interval by itself: of so many answers, a few are wrong by chance."
-    return " ".join([*sentences, once, chance])
+    sign = "An answer is about the sign of a difference, not its size."
+    chance = (
+        "Each is a 95 % interval by itself (Student's t: with few seeds it may reach beyond what accuracies can be): "
+        "of so many answers, a few are wrong by chance."
+    )
+    return " ".join([*sentences, once, sign, chance])
 
 
 def _counted(found: Sequence[Verdict], what: str, not_so: str) -> list[str]:
