@@ -454,7 +454,12 @@ def test_what_a_step_keeps_is_counted_on_rows_with_a_label(tmp_path: Path) -> No
 
     def kept(labels: list[int]) -> int:
         np.savez(tmp_path / "rows.npz", x=x, y=labels)
-        given = {"data": str(tmp_path / "rows.npz"), "method": "lstm", "truncation": None, "missing_label": "-1"}
+        given = {
+            "data": str(tmp_path / "rows.npz"),
+            "method": "lstm",
+            "truncation": None,
+            "missing_label": "-1",
+        }
         return kept_for_backward(resolve([given, {"validation": 0, "device": "cpu"}]), 1)
 
     assert kept([-1, 0, 1, 1]) == kept([0, 0, 1, 1]) > 0
