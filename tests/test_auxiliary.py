@@ -22,6 +22,7 @@ from backcast.objectives import (
     Prediction,
     Reconstruction,
     Regression,
+    WholeSequence,
     losses,
 )
 from conftest import make_batch, make_model
@@ -200,6 +201,8 @@ def test_lengths_that_are_none_are_refused(lengths: list[int]) -> None:
         ({"hidden_size": -4}, "^hidden_size -4: must be"),
         ({"objective": Classification(10)}, "needs no labels"),
         ({"objective": "reconstruction"}, "needs no labels"),
+        ({"objective": Prediction}, r"a Prediction\(...\)"),
+        ({"objective": WholeSequence(10, from_end=False)}, r"a Prediction\(...\)"),
     ],
 )
 def test_settings_out_of_range_are_refused(change: dict[str, Any], said: str) -> None:

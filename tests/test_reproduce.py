@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -466,6 +467,22 @@ def test_the_budget_counts_the_phase_that_keeps_most(data: Path) -> None:
     assert kept("SA-LSTM, full BPTT") > 1.5 * kept("LSTM, full BPTT"), (
         "reads a row twice when it is pretrained"
     )
+
+
+def test_what_a_step_keeps_is_counted_on_rows_with_a_label(tmp_path: Path) -> None:
+    x = np.zeros((4, 20, 1), np.float32)
+
+    def kept(labels: list[int]) -> int:
+        np.savez(tmp_path / "rows.npz", x=x, y=labels)
+        given = {
+            "data": str(tmp_path / "rows.npz"),
+            "method": "lstm",
+            "truncation": None,
+            "missing_label": "-1",
+        }
+        return kept_for_backward(resolve([given, {"validation": 0, "device": "cpu"}]), 1)
+
+    assert kept([-1, 0, 1, 1]) == kept([0, 0, 1, 1]) > 0
 
 
 def test_it_is_stopped_and_gone_on_with(data: Path, tmp_path: Path) -> None:

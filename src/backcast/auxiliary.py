@@ -17,7 +17,7 @@ from backcast.nn.embedding import Embedding
 from backcast.nn.initialise import initialise
 from backcast.nn.lstm import EmbeddedLSTM
 from backcast.nn.model import Model
-from backcast.objectives import Draw, Objective, Prediction, losses
+from backcast.objectives import Draw, Objective, Prediction, WholeSequence, losses
 from backcast.sweep import State
 
 
@@ -59,9 +59,11 @@ class AuxiliaryLoss(nn.Module):
         super().__init__()
         if (channels > 0) == (symbols > 0):
             raise InputError("say either channels, the numbers in an element, or symbols, how many there are")
-        if getattr(objective, "supervised", True):
+        whole = isinstance(objective, WholeSequence)  # which needs a network of another form
+        if isinstance(objective, type) or whole or getattr(objective, "supervised", True):
             raise InputError(
-                f"the objective is {objective!r}; it must be one that needs no labels: Reconstruction or Prediction, say"
+                f"the objective is {objective!r}; it must be one that needs no labels: a Reconstruction(...) or a "
+                "Prediction(...), say"
             )
         with python_words():  # Config refuses what is out of range
             Config(

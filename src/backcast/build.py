@@ -226,7 +226,8 @@ def build_network(config: Config, preprocessing: Preprocessing, classes: int) ->
         if {"language model", "autoencoder"} & set(method.auxiliary):
             next_element = nn.Linear(width, elements)
         classifier = FeedForward(width, wide, classes, drop) if classes else None
-        network = Model(encoder, classifier, decoder, predictor, next_element, symbols)
+        # float32 is what batches are, whatever torch's default is in this process.
+        network = Model(encoder, classifier, decoder, predictor, next_element, symbols).float()
     initialise(network, config.seed, config.forget_gate_bias)
     return network
 
