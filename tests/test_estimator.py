@@ -300,6 +300,16 @@ def test_weights_of_rows_and_classes() -> None:
     ]
 
 
+def test_sample_weights_are_left_as_they_were() -> None:
+    x, y = rows()
+    balanced = clone(CLASSIFIER).set_params(class_weight="balanced", epochs=1)
+    weights = np.linspace(0.1, 1, 39)
+    balanced.fit(x[:39], y[:39], sample_weight=weights)
+    assert np.array_equal(weights, np.linspace(0.1, 1, 39))
+    weights.setflags(write=False)  # as pandas hands out its columns
+    balanced.fit(x[:39], y[:39], sample_weight=weights)
+
+
 def test_weights_decide_between_targets_that_contradict_each_other() -> None:
     x, _ = rows()
     both, targets = np.concatenate([x, x]), np.concatenate([x[:, 0], 10 + x[:, 0]])
