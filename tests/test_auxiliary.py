@@ -277,6 +277,21 @@ def test_what_cannot_be_used_is_refused() -> None:
         message = f"the encoder is a {type(other).__name__}; wrap it in a class with the two methods"
         with pytest.raises(InputError, match=message):
             AuxiliaryLoss(other, LOSS, channels=2)
+    for wrapped, inside in (
+        (nn.DataParallel(lstm()), "module"),
+        (torch.compile(lstm(), backend="eager"), "_orig_mod"),
+    ):
+        with pytest.raises(InputError, match=f"give the network inside it, its `{inside}`"):
+            AuxiliaryLoss(wrapped, LOSS, channels=2)
+
+
+def test_an_lstm_that_computes_something_else_is_not_taken_for_its_weights() -> None:
+    class Doubled(nn.LSTM):
+        def forward(self, x: Tensor, state: Any = None) -> Any:  # type: ignore[override]
+            return super().forward(2 * x, state)
+
+    with pytest.raises(InputError, match="the encoder is a Doubled; wrap it in a class with the two methods"):
+        AuxiliaryLoss(Doubled(2, 6, batch_first=True), LOSS, channels=2)
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,8 @@ class AuxiliaryLoss(nn.Module):
 
 def _recurrent(encoder: Any, channels: int, symbols: int) -> Any:
     """The encoder as a `RecurrentEncoder`. Raises InputError for one that cannot be, or that reads something else."""
-    if isinstance(encoder, nn.LSTM):
+    # A subclass that computes something else must not be taken for its weights.
+    if isinstance(encoder, nn.LSTM) and type(encoder).forward is nn.LSTM.forward:
         if symbols:
             raise InputError("an nn.LSTM reads vectors: embed the symbols, and say channels, their width")
         if encoder.input_size != channels:
@@ -139,6 +140,12 @@ def _recurrent(encoder: Any, channels: int, symbols: int) -> Any:
             )
         return EmbeddedLSTM.around(encoder)
     if not hasattr(encoder, "zero_state"):
+        for inside in ("module", "_orig_mod"):
+            if isinstance(encoder, nn.Module) and hasattr(encoder, inside):
+                raise InputError(
+                    f"the encoder is a {type(encoder).__name__}; give the network inside it, its `{inside}`: the weights "
+                    "are the same"
+                )
         raise InputError(
             f"the encoder is a {type(encoder).__name__}; wrap it in a class with the two methods of a RecurrentEncoder, "
             "zero_state and forward"
