@@ -148,6 +148,33 @@ def test_networks_that_a_decoder_cannot_start_from_are_refused() -> None:
     assert AuxiliaryLoss(Wider(lstm()), LOSS, channels=2)(x).isfinite()
 
 
+@pytest.mark.parametrize("objective", [LOSS, Prediction(1, 4)])
+def test_states_and_outputs_of_another_form_are_refused(objective: Objective) -> None:
+    class Given(TwoMethods):
+        def __init__(self, first: Any) -> None:
+            super().__init__(lstm())
+            self.first = first
+
+        def zero_state(self, batch_size: int) -> Any:
+            return self.first
+
+    for first, said in (
+        (torch.zeros(2, 6), "gives a Tensor; it must give a tuple"),
+        ((), "gives a tuple; it must give a tuple of tensors"),
+        ((torch.zeros(1, 2, 6),), r"the shape \(1, 2, 6\); the rows must be its first dimension"),
+    ):
+        with pytest.raises(InputError, match=said):
+            AuxiliaryLoss(Given(first), objective, channels=2)
+
+
+def test_outputs_of_another_width_than_said_are_refused() -> None:
+    class Silent(Wider):
+        output_size = 6
+
+    with pytest.raises(InputError, match="are 9 wide, where 6 were expected.*an attribute output_size = 9"):
+        AuxiliaryLoss(Silent(lstm()), Prediction(1, 4), channels=2)(torch.zeros(2, 20, 2))
+
+
 def test_in_evaluation_nothing_is_dropped() -> None:
     x = torch.from_numpy(np.random.default_rng(0).normal(size=(5, 20, 2))).float()
     for objective in (LOSS, Prediction(3, 4)):
@@ -200,6 +227,10 @@ def test_lengths_that_are_none_are_refused(lengths: list[int]) -> None:
         ({"hidden_size": -4}, "^hidden_size -4: must be"),
         ({"objective": Classification(10)}, "needs no labels"),
         ({"objective": "reconstruction"}, "needs no labels"),
+        ({"objective": Reconstruction}, "needs no labels"),
+        ({"channels": "2"}, "^channels='2': must be a whole number from 0"),
+        ({"channels": 2.0}, "^channels=2.0: must be"),
+        ({"symbols": None}, "^symbols=None: must be"),
     ],
 )
 def test_settings_out_of_range_are_refused(change: dict[str, Any], said: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -57,9 +58,12 @@ class AuxiliaryLoss(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        for what, count in (("channels", channels), ("symbols", symbols)):
+            if not isinstance(count, Integral) or isinstance(count, bool) or count < 0:
+                raise InputError(f"{what}={count!r}: must be a whole number from 0")
         if (channels > 0) == (symbols > 0):
             raise InputError("say either channels, the numbers in an element, or symbols, how many there are")
-        if getattr(objective, "supervised", True):
+        if isinstance(objective, type) or getattr(objective, "supervised", True):
             raise InputError(
                 f"the objective is {objective!r}; it must be one that needs no labels: Reconstruction or Prediction, say"
             )
@@ -74,7 +78,7 @@ class AuxiliaryLoss(nn.Module):
         # torch draws initial weights from its global generator; they are replaced, and the generator is restored.
         with torch.random.fork_rng(devices=[]):
             encoder = _recurrent(encoder, channels, symbols)
-            state = encoder.zero_state(1)
+            state = _first_state(encoder)
             size, elements = state[0].shape[-1], symbols or channels
             own = hidden_size or size
             self.embedding = self.decoder = self.predictor = None
@@ -153,9 +157,29 @@ def _recurrent(encoder: Any, channels: int, symbols: int) -> Any:
     return encoder
 
 
+def _first_state(encoder: Any) -> State:
+    """The state of two rows before their first step. Raises InputError for what is no state of rows."""
+    state = encoder.zero_state(2)
+    if (
+        not isinstance(state, (tuple, list))
+        or not state
+        or not all(isinstance(part, Tensor) for part in state)
+    ):
+        raise InputError(
+            f"the encoder's zero_state gives a {type(state).__name__}; it must give a tuple of tensors (B, ...)"
+        )
+    wrong = next((part for part in state if part.ndim < 2 or len(part) != 2), None)
+    if wrong is not None:
+        raise InputError(
+            f"the encoder's zero_state(2) has a part of the shape {tuple(wrong.shape)}; the rows must be its first "
+            "dimension, (2, ...): torch's own layers have them second, so transpose"
+        )
+    return tuple(state)
+
+
 def _require_decodable(state: State) -> None:
-    """Raises InputError for a state from which no decoder can start."""
-    if len(state) > 2 or any(part.shape != (1, state[0].shape[-1]) for part in state):
+    """Raises InputError for a state of two rows from which no decoder can start."""
+    if len(state) > 2 or any(part.shape != (2, state[0].shape[-1]) for part in state):
         shapes = ", ".join(str(("B", *part.shape[1:])).replace("'", "") for part in state)
         raise InputError(
             f"the encoder's state has the parts {shapes}; a decoder starts from one or two of one width, (B, H): "
