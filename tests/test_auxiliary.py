@@ -372,7 +372,20 @@ def test_x_of_another_shape_or_type_is_refused() -> None:
         InputError, match=r"x has the shape \(5, 20, 2\); it must be \(rows, steps\), symbols"
     ):
         AuxiliaryLoss(TwoMethods(lstm()), LOSS, symbols=2)(torch.zeros(5, 20, 2))
-    assert auxiliary.steps == 0
+    with pytest.raises(
+        InputError, match=r"x is torch.float64.*weights are torch.float32.*auxiliary.to\(torch.float64"
+    ):
+        AuxiliaryLoss(lstm().double(), LOSS, channels=2)(torch.zeros(5, 20, 2).double())
+    for symbol in (-1, 5):
+        with pytest.raises(InputError, match=rf"x holds the symbol {symbol}; symbols=5: they are 0 \.\. 4"):
+            words(torch.full((5, 20), symbol))
+    assert auxiliary.steps == words.steps == 0
+
+
+def test_lengths_that_may_not_be_written_to_are_read_without_a_warning() -> None:
+    lengths = np.array([20, 7])
+    lengths.setflags(write=False)  # as pandas hands out its columns
+    assert AuxiliaryLoss(lstm(), LOSS, channels=2)(torch.zeros(2, 20, 2), lengths).isfinite()
 
 
 def model_of_one_output(method: str = "lstm") -> Model:

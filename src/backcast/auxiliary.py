@@ -122,14 +122,33 @@ class AuxiliaryLoss(nn.Module):
             )
         if not x.numel():
             raise InputError(f"x has the shape {tuple(x.shape)}; it must have a row, and a step")
+        batch = Batch.of(x, lengths=lengths)
+        self._require_readable(batch)
         step = int(self.steps)
         if self.training:
             self.steps += 1
-        batch = Batch.of(x, lengths=lengths)
         with _without_cache(x.device.type):
             terms = losses(self._model[0], [self.objective], batch, Draw(self.seed, step, step))
         term = terms[self.objective.name]
         return term.total / max(term.count, 1)
+
+    def _require_readable(self, batch: Batch) -> None:
+        """Raises InputError for symbols that are none, and for a precision that the decoder does not read."""
+        assert isinstance(batch.x, Tensor)
+        x, symbols = batch.x, self._model[0].symbols
+        if symbols:
+            least, most = map(int, x.aminmax())
+            if least < 0 or most >= symbols:
+                raise InputError(
+                    f"x holds the symbol {least if least < 0 else most}; symbols={symbols}: they are 0 .. {symbols - 1}"
+                )
+        elif self.decoder is not None and not torch.is_autocast_enabled(x.device.type):
+            own = self.decoder.weights_dtype
+            if x.dtype != own:
+                raise InputError(
+                    f"x is {x.dtype}, the auxiliary network's weights are {own}; they must be the same: "
+                    f"auxiliary.to({x.dtype}), or x.to({own})"
+                )
 
 
 def _recurrent(encoder: Any, channels: int, symbols: int) -> Any:
