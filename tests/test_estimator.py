@@ -503,6 +503,8 @@ def test_labels_and_settings_as_pandas_and_numpy_have_them() -> None:
     model = clone(CLASSIFIER).set_params(epochs=1, joint=np.bool_(True), anchors=np.int64(1)).fit(X, named)
     assert model.classes_.tolist() == ["a", "b"]
     clone(CLASSIFIER).set_params(epochs=1, validation=0.25, patience=np.int64(2)).fit(X, Y)
+    hashes = np.where(Y == 1, np.uint64(2**64 - 1), np.uint64(3))
+    assert clone(CLASSIFIER).set_params(epochs=1).fit(X, hashes).classes_.tolist() == [3, 2**64 - 1]
 
 
 def test_a_row_of_unknown_symbols_alone_is_predicted_as_among_others() -> None:
