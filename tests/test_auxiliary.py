@@ -171,7 +171,7 @@ def test_outputs_of_another_width_than_said_are_refused() -> None:
     class Silent(Wider):
         output_size = 6
 
-    with pytest.raises(InputError, match="are 9 wide, where 6 were expected.*an attribute output_size = 9"):
+    with pytest.raises(InputError, match=r"are 9 wide, where 6 were expected.*an attribute output_size = 9"):
         AuxiliaryLoss(Silent(lstm()), Prediction(1, 4), channels=2)(torch.zeros(2, 20, 2))
 
 
