@@ -149,6 +149,33 @@ def test_networks_that_a_decoder_cannot_start_from_are_refused() -> None:
     assert AuxiliaryLoss(Wider(lstm()), LOSS, channels=2)(x).isfinite()
 
 
+@pytest.mark.parametrize("objective", [LOSS, Prediction(1, 4)])
+def test_states_and_outputs_of_another_form_are_refused(objective: Objective) -> None:
+    class Given(TwoMethods):
+        def __init__(self, first: Any) -> None:
+            super().__init__(lstm())
+            self.first = first
+
+        def zero_state(self, batch_size: int) -> Any:
+            return self.first
+
+    for first, said in (
+        (torch.zeros(2, 6), "gives a Tensor; it must give a tuple"),
+        ((), "gives a tuple; it must give a tuple of tensors"),
+        ((torch.zeros(1, 2, 6),), r"the shape \(1, 2, 6\); the rows must be its first dimension"),
+    ):
+        with pytest.raises(InputError, match=said):
+            AuxiliaryLoss(Given(first), objective, channels=2)
+
+
+def test_outputs_of_another_width_than_said_are_refused() -> None:
+    class Silent(Wider):
+        output_size = 6
+
+    with pytest.raises(InputError, match=r"are 9 wide, where 6 were expected.*an attribute output_size = 9"):
+        AuxiliaryLoss(Silent(lstm()), Prediction(1, 4), channels=2)(torch.zeros(2, 20, 2))
+
+
 def test_in_evaluation_nothing_is_dropped() -> None:
     x = torch.from_numpy(np.random.default_rng(0).normal(size=(5, 20, 2))).float()
     for objective in (LOSS, Prediction(3, 4)):
@@ -203,6 +230,9 @@ def test_lengths_that_are_none_are_refused(lengths: list[int]) -> None:
         ({"objective": "reconstruction"}, "needs no labels"),
         ({"objective": Prediction}, r"a Prediction\(...\)"),
         ({"objective": WholeSequence(10, from_end=False)}, r"a Prediction\(...\)"),
+        ({"channels": "2"}, "^channels='2': must be a whole number from 0"),
+        ({"channels": 2.0}, "^channels=2.0: must be"),
+        ({"symbols": None}, "^symbols=None: must be"),
     ],
 )
 def test_settings_out_of_range_are_refused(change: dict[str, Any], said: str) -> None:
@@ -280,6 +310,21 @@ def test_what_cannot_be_used_is_refused() -> None:
         message = f"the encoder is a {type(other).__name__}; wrap it in a class with the two methods"
         with pytest.raises(InputError, match=message):
             AuxiliaryLoss(other, LOSS, channels=2)
+    for wrapped, inside in (
+        (nn.DataParallel(lstm()), "module"),
+        (torch.compile(lstm(), backend="eager"), "_orig_mod"),
+    ):
+        with pytest.raises(InputError, match=f"give the network inside it, its `{inside}`"):
+            AuxiliaryLoss(wrapped, LOSS, channels=2)
+
+
+def test_an_lstm_that_computes_something_else_is_not_taken_for_its_weights() -> None:
+    class Doubled(nn.LSTM):
+        def forward(self, x: Tensor, state: Any = None) -> Any:  # type: ignore[override]
+            return super().forward(2 * x, state)
+
+    with pytest.raises(InputError, match="the encoder is a Doubled; wrap it in a class with the two methods"):
+        AuxiliaryLoss(Doubled(2, 6, batch_first=True), LOSS, channels=2)
 
 
 @pytest.mark.parametrize(
@@ -329,7 +374,20 @@ def test_x_of_another_shape_or_type_is_refused() -> None:
         InputError, match=r"x has the shape \(5, 20, 2\); it must be \(rows, steps\), symbols"
     ):
         AuxiliaryLoss(TwoMethods(lstm()), LOSS, symbols=2)(torch.zeros(5, 20, 2))
-    assert auxiliary.steps == 0
+    with pytest.raises(
+        InputError, match=r"x is torch.float64.*weights are torch.float32.*auxiliary.to\(torch.float64"
+    ):
+        AuxiliaryLoss(lstm().double(), LOSS, channels=2)(torch.zeros(5, 20, 2).double())
+    for symbol in (-1, 5):
+        with pytest.raises(InputError, match=rf"x holds the symbol {symbol}; symbols=5: they are 0 \.\. 4"):
+            words(torch.full((5, 20), symbol))
+    assert auxiliary.steps == words.steps == 0
+
+
+def test_lengths_that_may_not_be_written_to_are_read_without_a_warning() -> None:
+    lengths = np.array([20, 7])
+    lengths.setflags(write=False)  # as pandas hands out its columns
+    assert AuxiliaryLoss(lstm(), LOSS, channels=2)(torch.zeros(2, 20, 2), lengths).isfinite()
 
 
 def model_of_one_output(method: str = "lstm") -> Model:

@@ -78,14 +78,6 @@ def test_a_network_is_float32_whatever_torchs_default_is() -> None:
         assert torch.equal(found, logits(network, fitted, rows)) and found.dtype == torch.float32
 
 
-def test_of_no_rows_there_are_no_predictions() -> None:
-    rows = ragged()
-    fitted = Preprocessing.fit(rows)
-    for method in ("r-lstm", "t-dmca"):
-        network = build_network(Config(method=method, hidden_size=8, embedding_size=4), fitted, 3)
-        assert logits(network, fitted, rows.select(np.zeros(0, np.int64))).shape == (0, 3)
-
-
 @pytest.mark.parametrize("symbols", [False, True])
 @pytest.mark.parametrize("method", ["rp-lstm", "lstm"])
 def test_a_batch_from_disk_gives_the_same_losses(

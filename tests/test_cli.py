@@ -399,6 +399,17 @@ def test_from_python_what_is_no_rows_is_refused(run: Path, npz: Path, tmp_path: 
         if wrong is not None:
             with pytest.raises(backcast.InputError, match=message):
                 backcast.train(backcast.Config(), tmp_path / "new", rows=wrong)
+    for use in (
+        model.predict_proba,
+        model.evaluate,
+        lambda rows: backcast.train(model.config, "new", rows=rows),
+    ):
+        with pytest.raises(backcast.InputError, match="there are no rows in it; was none selected"):
+            use(splits.train.select([]))
+    with pytest.raises(backcast.InputError, match="longest must be a whole number from 1, not 0"):
+        splits.train.cut(0)
+    with pytest.raises(backcast.InputError, match=r"config must be a Config\(...\), not a dict"):
+        backcast.train({"epochs": 1}, tmp_path / "new", rows=splits.train)
     assert not (tmp_path / "new").exists()
 
 

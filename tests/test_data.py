@@ -196,6 +196,7 @@ INF[1, 0, 0] = np.inf
         ({"x": X, "ids": [b"a", b"b", b"c", b"d"]}, "whole numbers or strings"),
         ({"x": ZERO - 1, "kind": "symbols"}, "row 0, step 0 is -1"),
         ({"x": X[:, :, 0] + 0.5, "kind": "symbols"}, "row 0, step 0 is 0.5"),
+        ({"x": X, "kind": "reel"}, "^kind reel: it must be one of auto, real"),
         ({"x": X, "kind": "symbols"}, "row 0 has 2 numbers a step; symbols come one a step"),
         ({"x": X, "y": [0, 1, 0, 1], "missing_label": "no"}, "--missing-label no"),
     ],

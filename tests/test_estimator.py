@@ -300,6 +300,16 @@ def test_weights_of_rows_and_classes() -> None:
     ]
 
 
+def test_sample_weights_are_left_as_they_were() -> None:
+    x, y = rows()
+    balanced = clone(CLASSIFIER).set_params(class_weight="balanced", epochs=1)
+    weights = np.linspace(0.1, 1, 39)
+    balanced.fit(x[:39], y[:39], sample_weight=weights)
+    assert np.array_equal(weights, np.linspace(0.1, 1, 39))
+    weights.setflags(write=False)  # as pandas hands out its columns
+    balanced.fit(x[:39], y[:39], sample_weight=weights)
+
+
 def test_weights_decide_between_targets_that_contradict_each_other() -> None:
     x, _ = rows()
     both, targets = np.concatenate([x, x]), np.concatenate([x[:, 0], 10 + x[:, 0]])
@@ -493,6 +503,8 @@ def test_labels_and_settings_as_pandas_and_numpy_have_them() -> None:
     model = clone(CLASSIFIER).set_params(epochs=1, joint=np.bool_(True), anchors=np.int64(1)).fit(X, named)
     assert model.classes_.tolist() == ["a", "b"]
     clone(CLASSIFIER).set_params(epochs=1, validation=0.25, patience=np.int64(2)).fit(X, Y)
+    hashes = np.where(Y == 1, np.uint64(2**64 - 1), np.uint64(3))
+    assert clone(CLASSIFIER).set_params(epochs=1).fit(X, hashes).classes_.tolist() == [3, 2**64 - 1]
 
 
 def test_a_row_of_unknown_symbols_alone_is_predicted_as_among_others() -> None:

@@ -292,6 +292,13 @@ def test_a_card_counts_only_the_validation_rows_that_have_a_label(tmp_path: Path
     assert "; 4 rows, validation rows, which chose the epoch" in (tmp_path / "card" / "README.md").read_text()
 
 
+def test_names_of_classes_keep_to_their_line_of_the_card(trained: Path, tmp_path: Path) -> None:
+    model = load_model(trained)
+    names = ("<b>one", "two\n\n# lines", *map(str, range(len(model.classes))))[: len(model.classes)]
+    replace(model, classes=names).save_pretrained(tmp_path / "card")
+    assert "- **Classes**: &lt;b&gt;one, two # lines" in (tmp_path / "card" / "README.md").read_text()
+
+
 def test_the_card_of_a_run_that_was_only_pretrained_claims_no_classes(npz: Path, tmp_path: Path) -> None:
     pretrain = [*QUICK, "--method", "r-lstm", "--epochs", "0", "--pretrain-epochs", "1"]
     assert main(["train", str(npz), *pretrain, "--out", str(tmp_path / "run")]) == 0

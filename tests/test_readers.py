@@ -1137,7 +1137,7 @@ DAMAGE: list[tuple[str, Any, dict[str, Any], str]] = [
     ("a.jsonl", '{"x": [1%s]}\n' % ("0" * 400), {}, "line 1"),
     ("a.jsonl", '{"x": [1%s]}\n' % ("0" * 5000), {}, "line 1 is not JSON"),
     ("a.jsonl", '{"x": [1], "label": 1}\n{"x": [1], "label": "a"}\n', {}, "row 1 has the label 'a'"),
-    ("a.jsonl", '{"x": [1], "label": [1]}\n', {}, "row 0 has the label"),
+    ("a.jsonl", '{"x": [1], "label": [1]}\n', {}, r"row 0 has the label \[1\] \(list\); labels must be"),
     ("a.jsonl", '{"x": [1], "id": 1}\n{"x": [1], "id": "1"}\n', {}, "id '1' stands more than once"),
     ("a.jsonl", '{"x": [1], "id": 1.5}\n', {}, "line 1 has the id 1.5"),
     ("a.jsonl", '{"x": [1]}\n' * 150 + '{"x": [1], "label": "a"}\n', {}, "line 151 has `label`"),
@@ -1513,6 +1513,52 @@ def test_events_by_name_put_together_from_a_log(place: Any) -> None:
         ["look"],
         ["look", "buy"],
     ]
+
+
+class Polars:
+    """What polars' DataFrame looks like from outside: iterated over, it gives its columns."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self.table, self.columns = table, table.column_names
+
+    def __iter__(self) -> Any:
+        return iter(self.table.columns)
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        return self.table.__arrow_c_stream__(requested_schema)
+
+
+def test_a_frame_of_polars_is_a_table_and_not_its_columns() -> None:
+    wide = Polars(pa.table({"1": [1.5, 3.5, 5.5], "2": [2.5, 4.5, 6.5]}))
+    check(
+        backcast.load(wide, wide=True).train,
+        Data([[1.5, 2.5], [3.5, 4.5], [5.5, 6.5]], [None] * 3, None),
+        what="polars",
+    )
+    with pytest.raises(
+        InputError, match=r"there is no column `x` or `text`.*name it by x or text, say wide for"
+    ):
+        backcast.load(wide)
+
+    class Column:
+        def to_numpy(self) -> np.ndarray:
+            return np.array([1.5, 2.5])
+
+    check(backcast.load([Column(), [3.5]]).train, Data([[1.5, 2.5], [3.5]], [None] * 2, None), what="columns")
+
+
+def test_categories_as_polars_writes_them(tmp_path: Path) -> None:
+    states = pa.DictionaryArray.from_arrays(
+        pa.array([1, 0], pa.uint32()), pa.array(["up", "down"], pa.string_view())
+    )
+    table = pa.table({"x": [[1.5, 2.5], [3.5]], "label": states})
+    with pa.OSFile(str(tmp_path / "a.arrow"), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table)
+    check(
+        backcast.load(tmp_path / "a.arrow").train,
+        Data([[1.5, 2.5], [3.5]], ["down", "up"], None),
+        what="arrow",
+    )
 
 
 def test_pandas(place: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -57,6 +58,9 @@ class AuxiliaryLoss(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        for what, count in (("channels", channels), ("symbols", symbols)):
+            if not isinstance(count, Integral) or isinstance(count, bool) or count < 0:
+                raise InputError(f"{what}={count!r}: must be a whole number from 0")
         if (channels > 0) == (symbols > 0):
             raise InputError("say either channels, the numbers in an element, or symbols, how many there are")
         whole = isinstance(objective, WholeSequence)  # which needs a network of another form
@@ -76,7 +80,7 @@ class AuxiliaryLoss(nn.Module):
         # torch draws initial weights from its global generator; they are replaced, and the generator is restored.
         with torch.random.fork_rng(devices=[]):
             encoder = _recurrent(encoder, channels, symbols)
-            state = encoder.zero_state(1)
+            state = _first_state(encoder)
             size, elements = state[0].shape[-1], symbols or channels
             own = hidden_size or size
             self.embedding = self.decoder = self.predictor = None
@@ -120,19 +124,39 @@ class AuxiliaryLoss(nn.Module):
             )
         if not x.numel():
             raise InputError(f"x has the shape {tuple(x.shape)}; it must have a row, and a step")
+        batch = Batch.of(x, lengths=lengths)
+        self._require_readable(batch)
         step = int(self.steps)
         if self.training:
             self.steps += 1
-        batch = Batch.of(x, lengths=lengths)
         with _without_cache(x.device.type):
             terms = losses(self._model[0], [self.objective], batch, Draw(self.seed, step, step))
         term = terms[self.objective.name]
         return term.total / max(term.count, 1)
 
+    def _require_readable(self, batch: Batch) -> None:
+        """Raises InputError for symbols that are none, and for a precision that the decoder does not read."""
+        assert isinstance(batch.x, Tensor)
+        x, symbols = batch.x, self._model[0].symbols
+        if symbols:
+            least, most = torch.stack(x.aminmax()).tolist()  # one question to a GPU, not two
+            if least < 0 or most >= symbols:
+                raise InputError(
+                    f"x holds the symbol {least if least < 0 else most}; symbols={symbols}: they are 0 .. {symbols - 1}"
+                )
+        elif self.decoder is not None and not torch.is_autocast_enabled(x.device.type):
+            own = self.decoder.weights_dtype
+            if x.dtype != own:
+                raise InputError(
+                    f"x is {x.dtype}, the auxiliary network's weights are {own}; they must be the same: "
+                    f"auxiliary.to({x.dtype}), or x.to({own})"
+                )
+
 
 def _recurrent(encoder: Any, channels: int, symbols: int) -> Any:
     """The encoder as a `RecurrentEncoder`. Raises InputError for one that cannot be, or that reads something else."""
-    if isinstance(encoder, nn.LSTM):
+    # A subclass that computes something else must not be taken for its weights.
+    if isinstance(encoder, nn.LSTM) and type(encoder).forward is nn.LSTM.forward:
         if symbols:
             raise InputError("an nn.LSTM reads vectors: embed the symbols, and say channels, their width")
         if encoder.input_size != channels:
@@ -141,6 +165,12 @@ def _recurrent(encoder: Any, channels: int, symbols: int) -> Any:
             )
         return EmbeddedLSTM.around(encoder)
     if not hasattr(encoder, "zero_state"):
+        for inside in ("module", "_orig_mod"):
+            if isinstance(encoder, nn.Module) and hasattr(encoder, inside):
+                raise InputError(
+                    f"the encoder is a {type(encoder).__name__}; give the network inside it, its `{inside}`: the weights "
+                    "are the same"
+                )
         raise InputError(
             f"the encoder is a {type(encoder).__name__}; wrap it in a class with the two methods of a RecurrentEncoder, "
             "zero_state and forward"
@@ -148,9 +178,29 @@ def _recurrent(encoder: Any, channels: int, symbols: int) -> Any:
     return encoder
 
 
+def _first_state(encoder: Any) -> State:
+    """The state of two rows before their first step. Raises InputError for what is no state of rows."""
+    state = encoder.zero_state(2)
+    if (
+        not isinstance(state, (tuple, list))
+        or not state
+        or not all(isinstance(part, Tensor) for part in state)
+    ):
+        raise InputError(
+            f"the encoder's zero_state gives a {type(state).__name__}; it must give a tuple of tensors (B, ...)"
+        )
+    wrong = next((part for part in state if part.ndim < 2 or len(part) != 2), None)
+    if wrong is not None:
+        raise InputError(
+            f"the encoder's zero_state(2) has a part of the shape {tuple(wrong.shape)}; the rows must be its first "
+            "dimension, (2, ...): torch's own layers have them second, so transpose"
+        )
+    return tuple(state)
+
+
 def _require_decodable(state: State) -> None:
-    """Raises InputError for a state from which no decoder can start."""
-    if len(state) > 2 or any(part.shape != (1, state[0].shape[-1]) for part in state):
+    """Raises InputError for a state of two rows from which no decoder can start."""
+    if len(state) > 2 or any(part.shape != (2, state[0].shape[-1]) for part in state):
         shapes = ", ".join(str(("B", *part.shape[1:])).replace("'", "") for part in state)
         raise InputError(
             f"the encoder's state has the parts {shapes}; a decoder starts from one or two of one width, (B, H): "

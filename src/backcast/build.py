@@ -182,11 +182,13 @@ class TrainedModel:
 
 
 def require_rows(rows: Any) -> Sequences:
-    """`rows`. Raises InputError for what users may hold in their place: a path, an array, splits."""
+    """`rows`. Raises InputError for what users may hold in their place: a path, an array, splits; and for none."""
     if not isinstance(rows, Sequences):
         raise InputError(
             f"rows must be what load(...).train or from_arrays(...) gives, not a {type(rows).__name__}"
         )
+    if not len(rows):
+        raise InputError(f"{rows.name}: there are no rows in it; was none selected?")
     return rows
 
 

@@ -66,9 +66,6 @@ def features(
 
     Raises RunError where one of them is not finite.
     """
-    if not len(rows):  # a selection may be empty
-        with torch.no_grad():
-            return head(next(model.parameters()).new_zeros(0, model.encoder.output_size)).cpu()
     found, places = [], by_length(rows.lengths, batch_size)
     for which in places:
         batch = preprocessing.batch(rows, which, device)

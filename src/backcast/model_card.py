@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 import json
 import math
 from collections.abc import Mapping
@@ -109,7 +110,8 @@ def model_card(
         for name, value in config.changed().items()
         if name not in NOT_SETTINGS
     ]
-    classes = [str(one) for one in description["classes"]]
+    # A line break would end the list, and a browser would take <b> for markup.
+    classes = [html.escape(" ".join(str(one).split()), quote=False) for one in description["classes"]]
     shown = ", ".join(classes[:20]) + (f", … ({len(classes)} in all)" if len(classes) > 20 else "")
     what, knows, use = f"A pretrained network ({method.network}), which knows no classes yet", "", FINE_TUNE
     if classes:

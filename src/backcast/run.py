@@ -191,6 +191,8 @@ def train(
     Raises InputError, before anything is written, for input that does not fit; RunError, with the last good
     checkpoint kept, for a run that cannot go on.
     """
+    if not isinstance(config, Config):
+        raise InputError(f"config must be a Config(...), not a {type(config).__name__}")
     out = Path(out)
     if resume and overwrite:
         raise InputError("resume and overwrite exclude each other")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from backcast.data.store.labels import written
 from backcast.data.values import Joined
-from backcast.errors import InputError, plural
+from backcast.errors import InputError, plural, require_count
 
 Kind = Literal["real", "characters", "bytes", "integers", "categories"]
 ELEMENTS: dict[Kind, str] = {
@@ -163,7 +163,8 @@ class Sequences:
         )._recounted()
 
     def cut(self, longest: int) -> Sequences:
-        """The first `longest` steps of every row; the values are not copied."""
+        """The first `longest` steps of every row; the values are not copied. Raises InputError for none."""
+        require_count("longest", longest)
         return replace(self, lengths=np.minimum(self.lengths, longest))._recounted()
 
     def _recounted(self) -> Sequences:

@@ -18,7 +18,7 @@ from backcast.data.forms.table_files import FILE_SUFFIXES, read_files
 from backcast.data.reading import COLUMN_OPTIONS, Reading
 from backcast.data.sequences import Sequences, Splits, read_as
 from backcast.data.splitting import draw_rows
-from backcast.errors import InputError, nearest
+from backcast.errors import InputError, nearest, python_words
 from backcast.hub import PREFIX
 
 Say = Callable[[str], None]
@@ -147,7 +147,8 @@ def load(
     else:
         from backcast.data.forms.python_objects import from_python
 
-        splits = from_python(data, how, y, ids)
+        with python_words():
+            splits = from_python(data, how, y, ids)
     parts = {name: _finished(part, missing_label, max_length, say) for name, part in splits.parts().items()}
     if limit is not None:
         parts["train"] = draw_rows(parts["train"], limit)

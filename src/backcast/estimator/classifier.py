@@ -190,8 +190,8 @@ class BackcastClassifier(ClassifierMixin, SupervisedEstimator):
             warnings.warn(CUT, UserWarning, stacklevel=3)
         if not _is_nan_text(self.missing_label) and any(map(_is_nan_text, labels.tolist())):
             warnings.warn(NAN_TEXT, UserWarning, stacklevel=3)
-        found = np.array(classes)
-        return codes, found if labels.dtype == object else found.astype(labels.dtype)
+        # Without the type NumPy would make 1 and 2**64 - 1 floats.
+        return codes, np.array(classes, dtype=None if labels.dtype == object else labels.dtype)
 
     def _may_be_a_class(self, labels: NDArray[Any], classes: tuple[Any, ...]) -> bool:
         """Whether -1, taken for "no label", looks like one of the classes, as in -1, 0, 1 or "-1", "0", "1".

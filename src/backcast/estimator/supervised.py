@@ -80,11 +80,11 @@ class SupervisedEstimator(BackcastEstimator):
 
 
 def row_weights(sample_weight: Any, count: int) -> NDArray[np.float64]:
-    """`sample_weight` as (count,) checked numbers. Raises InputError."""
+    """`sample_weight` as (count,) checked numbers, a copy that the caller may change. Raises InputError."""
     if sample_weight is None:
         return np.ones(count)
     try:
-        weights = np.asarray(sample_weight, np.float64)
+        weights = np.array(sample_weight, np.float64)
     except (TypeError, ValueError):
         raise InputError("sample_weight must be numbers, one per row") from None
     if weights.ndim == 0:

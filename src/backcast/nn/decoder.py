@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from backcast import kernel
+from backcast.errors import InputError
 from backcast.nn.embedding import Embedding, InputMap, sinusoidal_positions
 from backcast.nn.feedforward import FeedForward
 from backcast.nn.lstm import FEWEST_STEPS, LSTMLayer, LSTMState
@@ -188,6 +189,12 @@ class Predictor(nn.Module):
     def forward(
         self, outputs: Tensor, state: LSTMState, second_weight: Tensor | None = None
     ) -> tuple[Tensor, LSTMState]:
-        """The main network's outputs (N, L, H) to next elements (N, L, output_size)."""
+        """The main network's outputs (N, L, H) to next elements (N, L, output_size). Raises InputError for another H."""
+        wanted, width = self.layer.lstm.input_size, outputs.shape[-1]
+        if width != wanted:
+            raise InputError(
+                f"the encoder's outputs are {width} wide, where {wanted} were expected, the width of its state; "
+                f"give it an attribute output_size = {width}"
+            )
         hidden, state = self.layer(outputs, state)
         return self.output(hidden, second_weight), state

@@ -22,7 +22,7 @@ from backcast.data.store.cache import import_rows, require_unchanged, sign
 from backcast.data.store.stored import memory_rows
 from backcast.data.store.writer import RowWriter
 from backcast.data.values import release
-from backcast.errors import InputError, nearest
+from backcast.errors import InputError, nearest, python_words
 
 CHUNK_BYTES = 16 << 20
 SMALL = ("y", "lengths", "ids")
@@ -52,6 +52,8 @@ def from_arrays(
 
     Raises InputError, naming row and step, for anything that does not fit.
     """
+    with python_words():
+        Reading(kind=kind)  # refuses an unknown one
     values = _array(x, name)
     shape = _checked_shape(values.shape, values.dtype, name)
     plan = _Plan(shape, y, lengths, ids, name)

@@ -25,7 +25,8 @@ def from_python(data: Any, reading: Reading, y: Any = None, ids: Any = None) -> 
     """The rows of `data`; a dictionary of splits gives `train`, `test` and `validation`.
 
     data  an array or tensor (n, T) or (n, T, C); a list of arrays, lists, strings or bytes, or of DataFrames (a row
-          each: steps × channels); a pandas DataFrame, whose columns are chosen as in a file, or a column (Series) of them; a `datasets.Dataset` or `DatasetDict`
+          each: steps × channels); a DataFrame (pandas, polars), whose columns are chosen as in a file, or a column (Series)
+          of them; a `datasets.Dataset` or `DatasetDict`
     y     (n,) labels, None where there is none; tables have them in a column instead (`label`)
     ids   (n,)
 
@@ -88,6 +89,10 @@ def _table(data: Any) -> pa.Table | None:
             raise InputError(
                 f"the DataFrame cannot be read: {' '.join(map(str, error.args))[:200]}"
             ) from None
+    if hasattr(data, "columns") and hasattr(
+        data, "__arrow_c_stream__"
+    ):  # polars', whose iterator gives columns
+        return pa.table(data)
     return None
 
 
@@ -141,7 +146,8 @@ def _list(data: Any, what: str) -> list[Any]:
 def _row(row: Any, kind: str, place: str) -> Elements:
     if isinstance(row, (str, bytes)):
         return row
-    row = row.to_numpy() if _is_frame(row) else from_torch(row, place)
+    columns = hasattr(row, "to_numpy") and not hasattr(row, "tolist")  # of polars, pyarrow
+    row = row.to_numpy() if columns or _is_frame(row) else from_torch(row, place)
     require_unmasked(row, f"x: {place}")
     if isinstance(row, np.ndarray) and row.dtype.kind in "fiub":
         return row.astype(np.float32) if row.dtype == np.float16 else row

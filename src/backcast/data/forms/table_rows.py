@@ -191,7 +191,7 @@ def plain(column: Any, table: str) -> list[Any]:
     if not isinstance(column, (pa.Array, pa.ChunkedArray)):
         return list(column)
     if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
+        column = _decoded(column)
     kind = column.type
     if pa.types.is_temporal(kind) and not pa.types.is_interval(kind):
         column = column.cast(pa.string())  # Python has no nanoseconds, and no year after 9999
@@ -204,6 +204,14 @@ def plain(column: Any, table: str) -> list[Any]:
         value if value is None or isinstance(value, (int, float, str, bool)) else str(value)
         for value in _objects(column, table)
     ]
+
+
+def _decoded(column: Any) -> Any:
+    """A dictionary's column as its values. Arrow decodes no views, which polars makes of categories."""
+    kind = column.type
+    if kind.value_type == pa.string_view():
+        column = column.cast(pa.dictionary(kind.index_type, pa.large_string()))
+    return column.dictionary_decode()
 
 
 def counted(column: Any) -> Any:
@@ -219,7 +227,7 @@ def cells(column: Any, table: str) -> Any:
         return column
     kind = column.type
     if pa.types.is_dictionary(kind):
-        column = column.dictionary_decode()
+        column = _decoded(column)
         kind = column.type
     if isinstance(column, pa.FixedShapeTensorArray) and not column.null_count:
         return list(column.to_numpy_ndarray())

@@ -32,9 +32,10 @@ def encode_labels(
     kinds = [_kind(label) for label in names]
     for i, label, kind in zip(present, names, kinds, strict=True):
         if kind is None or kind != kinds[0]:
+            beside = "" if kind is None else f", row {present[0]} has {reprlib.repr(names[0])}"
             raise InputError(
-                f"{name}: row {i} has the label {reprlib.repr(label)} ({type(label).__name__}), "
-                f"row {present[0]} has {reprlib.repr(names[0])}; labels must be numbers, strings or booleans, all of one kind"
+                f"{name}: row {i} has the label {reprlib.repr(label)} ({type(label).__name__}){beside}; "
+                "labels must be numbers, strings or booleans, all of one kind"
             )
     if all(
         kind == "number" and (isinstance(label, int) or label.is_integer())
