@@ -268,7 +268,7 @@ def test_what_chooses_columns_is_refused_where_there_are_none(
                 capsys, "inspect", data, *options
             )
     for rows in (x, list(x)):
-        with pytest.raises(backcast.InputError, match="x: --label is for tables"):
+        with pytest.raises(backcast.InputError, match="x: label is for tables"):
             backcast.load(rows, label="state")
     # What a run says of its own table is nothing that was said of another file.
     rows = [f"{i},{t},{i}.5,{i % 2}" for i in range(8) for t in range(4)]
