@@ -55,6 +55,7 @@ class Batch:
         count, steps = x.shape[:2]
         if isinstance(lengths, Tensor):
             lengths = lengths.cpu()
+        # A copy: torch warns of read-only arrays, which pandas gives.
         whole = np.full(count, steps) if lengths is None else np.array(lengths)
         fits = whole.shape == (count,) and (not count or 1 <= whole.min() <= whole.max() <= steps)
         if not fits or (count and whole.dtype.kind not in "iu"):

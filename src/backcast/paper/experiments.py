@@ -8,7 +8,7 @@ from itertools import pairwise
 from backcast.errors import InputError, nearest
 from backcast.paper import extensions, published
 from backcast.paper.experiment import Cell, Claim, Experiment, beside
-from backcast.paper.grid import FULL, LSTM, P, R, ablation, experiment, grid, run_settings
+from backcast.paper.grid import FULL, LSTM, P, R, ablation, experiment, grid, one_segment, run_settings
 from backcast.paper.scales import Scale, Settings
 
 PICTURES = ("MNIST", "pMNIST", "CIFAR-10")
@@ -74,7 +74,7 @@ def table3(scale: Scale) -> Experiment:
 def table4(scale: Scale) -> Experiment:
     base = scale.data["DBpedia"]
     n, length = base["anchors"], base["segment_length"]
-    one: Settings = {"anchors": 1, "segment_length": n * length}
+    one = one_segment(base)
     many = beside(f"r-LSTM {n}×{length}", "r-LSTM 20×15")
     rows: dict[str, Settings] = {
         "LSTM, truncated": LSTM,

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from backcast.errors import plural
 from backcast.paper import published
 from backcast.paper.experiment import Cell, Claim, Experiment
-from backcast.paper.grid import FULL, LSTM, P, R, ablation, experiment, grid, run_settings
+from backcast.paper.grid import FULL, LSTM, P, R, ablation, experiment, grid, one_segment, run_settings
 from backcast.paper.scales import Scale, Settings
 
 MNIST, CIFAR = "MNIST, bias 0", "CIFAR-10"
@@ -182,17 +182,16 @@ def labels(scale: Scale) -> Experiment:
 def pretraining(scale: Scale) -> Experiment:
     """What phase 1 brings or costs: joint training after it, labels alone after it, and joint training without it.
 
-    What phase 1 has takes updates with labels away. On text, n × l is what table 4 has for each method, crossed: there
+    Epochs of phase 1 are fewer with labels. On text, n × l is what table 4 has for each method, crossed: there
     the paper's best method, p-LSTM, is far behind.
     """
     text = scale.data["DBpedia"]
-    n, length = text["anchors"], text["segment_length"]
-    one = {**text, "anchors": 1, "segment_length": n * length}
+    one = {**text, **one_segment(text)}
     cut: Settings = {"aux_truncation": text["truncation"]}  # as in table 4
     bases: dict[str, tuple[Settings, Settings]] = {
         **{data: (scale.data[data], R) for data in ("pMNIST", "CIFAR-10")},
-        f"DBpedia, {n}×{length}": (text, R),
-        f"DBpedia, 1×{n * length}": (one, {**R, **cut}),
+        f"DBpedia, {text['anchors']}×{text['segment_length']}": (text, R),
+        f"DBpedia, 1×{one['segment_length']}": (one, {**R, **cut}),
     }
     alone = "LSTM, truncated"
     cells = []

@@ -51,6 +51,11 @@ def run_settings(scale: Scale, base: Settings, *more: Settings) -> Settings:
     return settings
 
 
+def one_segment(base: Settings) -> Settings:
+    """The base's segments as a single one of as many steps (table 4)."""
+    return {"anchors": 1, "segment_length": base["anchors"] * base["segment_length"]}
+
+
 def grid(
     scale: Scale,
     bases: Mapping[str, Settings],

@@ -89,9 +89,8 @@ def _table(data: Any) -> pa.Table | None:
             raise InputError(
                 f"the DataFrame cannot be read: {' '.join(map(str, error.args))[:200]}"
             ) from None
-    if hasattr(data, "columns") and hasattr(
-        data, "__arrow_c_stream__"
-    ):  # polars', whose iterator gives columns
+    # polars' is a stream of Arrow's, too; its iterator would give columns.
+    if hasattr(data, "columns") and hasattr(data, "__arrow_c_stream__"):
         return pa.table(data)
     return None
 
