@@ -160,6 +160,20 @@ def test_the_small_captions_say_what_the_cells_have() -> None:
     assert "decoder is cut every 300 steps" in by_name["extension-mnist"].caption
 
 
+def test_a_claim_names_the_papers_setting_where_ours_is_another() -> None:
+    small, paper = (
+        {claim.text for one in every_experiment(scale) for claim in one.claims}
+        for scale in ("small", "paper")
+    )
+    assert {
+        "r-LSTM beats an LSTM with full BPTT at T = 784 (paper: 12,544)",
+        "segments of 5×30 (paper: 20×30) beat one long one with 1 step",
+        "p-LSTM with 25 (paper: 100) supervised steps beats an LSTM with full BPTT",
+    } <= small
+    assert "r-LSTM beats an LSTM with full BPTT at T = 12,544" in paper
+    assert not [text for text in paper if "(paper:" in text]
+
+
 def test_rows_that_share_phase_1_share_its_run() -> None:
     request = Request("figure4", "small", 2, (), False, False, Path("out"), None, "cpu", None, 16.0, None)
     of = scale("small", False)
